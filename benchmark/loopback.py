@@ -1,0 +1,324 @@
+"""A clip through the sender half and the receiver half in one process, with nothing but bytes between them.
+
+Comes in: a clip or camera and `LoopbackOptions`. Goes out: a `LoopbackReport`, and a video if wanted. The halves meet only in
+`channel`, which loses and delays packets by the clip's own time; `quality` scores what comes out and `rivals` what x264
+would have made of the same bytes. `report` prints the outcome.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewire.benchmark.channel import Channel
+from facewire.benchmark.quality import Face, FaceMesh, Score, Scorer
+from facewire.benchmark.rivals import Rival, x264
+from facewire.codec import decode_source, encode_source, wire_bytes
+from facewire.coding import Coding
+from facewire.errors import InputError
+from facewire.models.bundle import load_bundle
+from facewire.models.runtime import Networks
+from facewire.receiver.receiver import Due, FreeView, Receiver
+from facewire.video import VideoWriter, check_video_path
+from facewire.sender.face_detector import FaceDetector
+from facewire.sender.framing import FollowingFraming, FramingReport, frame_picture, frame_video
+from facewire.sender.media import Frame, VideoSource, open_video, read_picture
+from facewire.sender.sender import Sender, SenderOptions
+
+STAGES = ("framing", "motion", "encode", "decode", "render")
+CAMERA_LOOK_EVERY = 5
+"""A live camera's face is looked for in every fifth frame."""
+
+
+@dataclass(frozen=True)
+class LoopbackOptions:
+    """What to run."""
+
+    clip: str
+    """Path of a video, or a camera's number."""
+    sender: SenderOptions = SenderOptions()
+    """How motion is sent."""
+    source_frame: int = 0
+    """Number of the frame that becomes the source frame."""
+    step_scale: float = 1.0
+    """Factor on the quantiser's steps."""
+    coefficients: int | None = None
+    """How many expression coefficients are sent; None for all that the preset sends."""
+    loss: float | str = 0.0
+    """Share of packets lost, or a pattern such as "1101"."""
+    rtt_ms: float = 100.0
+    """Round trip of the channel."""
+    playout_delay_ms: float = 100.0
+    """From a frame's capture to its display."""
+    seed: int = 0
+    """Of random losses."""
+    view: FreeView = FreeView()
+    """From where the receiver looks."""
+    portrait: Path | None = None
+    """A picture of somebody else that the clip's motion moves."""
+    out: Path | None = None
+    """Video to write."""
+    side_by_side: bool = True
+    """Put the camera's picture beside the synthesised one in it."""
+    max_frames: int | None = None
+    """Stop after that many frames."""
+    weights: Path | None = None
+    """Folder of another weight bundle."""
+    rivals: bool = True
+    """Score x264 too."""
+    threads: int | None = None
+    """CPU threads of the networks."""
+
+
+@dataclass
+class LoopbackReport:
+    """What came of it. Sizes in bytes, one number a frame; kbps is 1000 bit/s."""
+
+    frames: int = 0
+    seconds: float = 0.0
+    fps: float = 0.0
+    size: int = 0
+    """Side of the synthesised picture in pixels."""
+    weights: str = ""
+    source_bytes: int = 0
+    """The source message, sent once."""
+    payload_bytes: list[float] = field(default_factory=list)
+    """Motion payload of each frame; a packet of several frames counts in equal parts."""
+    packets: int = 0
+    packets_lost: int = 0
+    wire_forward_bytes: int = 0
+    wire_back_bytes: int = 0
+    concealed: int = 0
+    """Frames shown that did not arrive in time."""
+    longest_concealed_run: int = 0
+    ms: dict[str, float] = field(default_factory=dict)
+    """Mean milliseconds a frame of each stage."""
+    quality: dict[str, Score | None] = field(default_factory=dict)
+    """ours, repeat (the source frame all the time), x264 (same rate), x264_total (same bytes, source and key frame included)."""
+    x264: dict[str, Rival] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    def kbps(self, size: float) -> float:
+        """The rate of that many bytes over the clip."""
+        return 8 * size / (1000 * self.seconds) if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One frame at the end of the loop: the camera's square, ours, and how it came about. Both uint8 RGB (S, S, 3)."""
+
+    camera: NDArray[np.uint8]
+    picture: NDArray[np.uint8]
+    due: Due
+
+
+class Stopwatch:
+    """Adds up the time that stages take."""
+
+    def __init__(self) -> None:
+        self._total = dict.fromkeys(STAGES, 0.0)
+
+    @contextlib.contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._total[stage] += time.perf_counter() - start
+
+    def means_ms(self, frames: int) -> dict[str, float]:
+        """Mean milliseconds a frame."""
+        return {stage: round(1000 * total / max(1, frames), 3) for stage, total in self._total.items()}
+
+
+class Loopback:
+    """One run. Iterate it for frames as they are shown; then `report` is complete but for the rivals, which `score` adds."""
+
+    def __init__(self, options: LoopbackOptions) -> None:
+        self._options = options
+        self.report = LoopbackReport()
+        self._watch = Stopwatch()
+        self.networks = Networks(load_bundle(options.weights), threads=options.threads)
+        bundle = self.networks.bundle
+        self.report.size, self.report.weights = bundle.picture_size, f"{bundle.name} {bundle.hash.hex()}"
+        self._coding = Coding.of(bundle).altered(options.step_scale, options.coefficients)
+        self._detector = FaceDetector()
+        self._channel = Channel(options.loss, options.rtt_ms, options.seed)
+        self._compare = options.portrait is None and options.view == FreeView()
+        self._squares: dict[int, NDArray[np.uint8]] = {}
+        self._mesh = FaceMesh() if self._compare and FaceMesh.installed() else None
+        self._truth: list[Face | None] = []
+        self.receiver: Receiver | None = None
+
+    def __iter__(self) -> Iterator[Shown]:
+        options, report = self._options, self.report
+        framed = self._frame_clip()
+        source_square = self._source_square(framed)
+        ours, repeat = Scorer(self._mesh), Scorer(self._mesh)
+        run = 0
+        with open_video(options.clip) as video:
+            report.fps = video.fps
+            for shown in self._loop(video, framed, source_square):
+                run = run + 1 if shown.due.concealed else 0
+                report.longest_concealed_run = max(report.longest_concealed_run, run)
+                if self._compare and self.receiver is not None:
+                    truth = self._mesh.look(shown.camera) if self._mesh is not None else None
+                    self._truth.append(truth)
+                    ours.add(shown.picture, shown.camera, truth)
+                    repeat.add(self.receiver.source_picture, shown.camera, truth)
+                yield shown
+            report.remarks += video.remarks
+            keep = options.rivals and self._compare and not video.live
+        report.quality = {"ours": ours.score(), "repeat": repeat.score()}
+        report.ms = self._watch.means_ms(report.frames)
+        report.packets, report.packets_lost = self._channel.sent, self._channel.lost
+        if not keep:
+            self._squares.clear()
+
+    def score_rivals(self) -> None:
+        """Lets x264 code the same pictures, twice: at our motion's rate, and in all our bytes including the source frame."""
+        pictures = [self._squares[number] for number in sorted(self._squares)]
+        if len(pictures) < 2:
+            return
+        motion = round(sum(self.report.payload_bytes))
+        budgets = {"x264": (motion, False), "x264_total": (motion + self.report.source_bytes, True)}
+        for name, (budget, count_first) in budgets.items():
+            rival = x264(pictures, self.report.fps, budget, count_first=count_first)
+            scorer = Scorer(self._mesh)
+            for picture, square, truth in zip(rival.pictures, pictures, self._truth, strict=True):
+                scorer.add(picture, square, truth)
+            self.report.x264[name], self.report.quality[name] = rival, scorer.score()
+            if not rival.fits:
+                spent = rival.total_bytes if count_first else sum(rival.payload_bytes)
+                self.report.remarks.append(
+                    f"{name} cannot go as low: {spent} bytes at its coarsest (CRF 51) where ours are {budget}"
+                )
+
+    def _loop(self, video: VideoSource, framed: FramingReport, source: NDArray[np.uint8]) -> Iterator[Shown]:
+        options, report, channel, watch = self._options, self.report, self._channel, self._watch
+        sender = Sender(
+            self.networks,
+            source,
+            video.fps,
+            options.sender,
+            portrait=options.portrait is not None,
+            coding=self._coding,
+        )
+        message = encode_source(sender.source)
+        report.source_bytes = len(message)
+        receiver = self.receiver = Receiver(
+            self.networks,
+            decode_source(message),
+            playout_delay_ms=options.playout_delay_ms,
+            view=options.view,
+            coding=self._coding,
+        )
+        squares = self._cut(video, framed)
+        now_ms, number, first_unsent = 0.0, 0, 0
+        for number, (square, frame) in enumerate(squares, start=1):
+            now_ms = float(frame.time_ms)
+            self._squares[number - 1] = square
+            for acknowledged in channel.acknowledgements(now_ms):
+                sender.acknowledge(acknowledged)
+            with watch("motion"):
+                motion = sender.measure(square)
+            with watch("encode"):
+                packet = sender.pack(motion, frame.time_ms)
+            if packet is not None:
+                self._send(packet, now_ms, number - first_unsent)
+                first_unsent = number
+            self._deliver(receiver, now_ms)
+            yield from self._show(receiver.due(now_ms))
+        report.frames = number
+        report.seconds = (now_ms + 1000 / report.fps) / 1000
+        if (packet := sender.flush()) is not None:
+            self._send(packet, now_ms, number - first_unsent)
+        self._deliver(receiver, now_ms + options.rtt_ms)
+        yield from self._show(receiver.drain(number))
+        report.concealed = receiver.concealed
+
+    def _send(self, packet: bytes, now_ms: float, new_frames: int) -> None:
+        self._channel.send(packet, now_ms)
+        forward, back = wire_bytes(len(packet))
+        self.report.wire_forward_bytes += forward
+        self.report.wire_back_bytes += back
+        share = len(packet) / new_frames
+        self.report.payload_bytes += [int(share) if share.is_integer() else round(share, 2)] * new_frames
+
+    def _deliver(self, receiver: Receiver, now_ms: float) -> None:
+        for arrival_ms, packet in self._channel.packets(now_ms):
+            with self._watch("decode"):
+                receiver.receive(packet)
+            if receiver.newest is not None:
+                self._channel.acknowledge(receiver.newest, arrival_ms)
+
+    def _show(self, frames: Iterator[Due]) -> Iterator[Shown]:
+        assert self.receiver is not None
+        keep = self._options.rivals and self._compare
+        for due in frames:
+            with self._watch("render"):
+                picture = self.receiver.render(due.motion)
+            camera = self._squares[due.number] if keep else self._squares.pop(due.number)
+            yield Shown(camera, picture, due)
+
+    def _cut(self, video: VideoSource, framed: FramingReport) -> Iterator[tuple[NDArray[np.uint8], Frame]]:
+        size, following = self.report.size, None
+        for number, frame in enumerate(islice(video, self._options.max_frames)):
+            with self._watch("framing"):
+                framing = framed.framing
+                if video.live:
+                    following = following or FollowingFraming(framing, frame.picture.shape[1], frame.picture.shape[0])
+                    if number % CAMERA_LOOK_EVERY == 0:
+                        following.update(self._detector.detect(frame.picture))
+                    framing = following.framing
+                square = framing.cut(frame.picture, size)
+            yield square, frame
+
+    def _frame_clip(self) -> FramingReport:
+        with open_video(self._options.clip) as video:
+            framed = frame_video(video, self._detector)
+            self.report.remarks += framed.remarks()
+        return framed
+
+    def _source_square(self, framed: FramingReport) -> NDArray[np.uint8]:
+        options, size = self._options, self.report.size
+        if options.portrait is not None:
+            picture = read_picture(options.portrait)
+            portrait = frame_picture(picture, self._detector, options.portrait.name)
+            self.report.remarks += [f"{options.portrait.name}: {remark}" for remark in portrait.remarks()]
+            return portrait.framing.cut(picture, size)
+        with open_video(options.clip) as video:
+            if video.live and options.source_frame:
+                raise InputError("--source-frame picks a frame of a file; a camera starts with its first")
+            for frame in islice(video, options.source_frame, None):
+                return framed.framing.cut(frame.picture, size)
+        raise InputError(f"{options.clip}: has no frame {options.source_frame}")
+
+
+def run(options: LoopbackOptions, progress: Callable[[str, int], None] | None = None) -> LoopbackReport:
+    """A whole run, its video written. progress: told what is being done and how many frames of it are."""
+    tell = progress or (lambda _what, _frames: None)
+    if options.out is not None:
+        check_video_path(options.out)
+    tell("looking for the face", 0)
+    loop = Loopback(options)
+    with contextlib.ExitStack() as stack:
+        writer: VideoWriter | None = None
+        for number, shown in enumerate(loop, start=1):
+            if options.out is not None:
+                if writer is None:
+                    writer = stack.enter_context(VideoWriter(options.out, loop.report.fps))
+                picture = np.hstack([shown.camera, shown.picture]) if options.side_by_side else shown.picture
+                writer.write(picture, shown.due.time_ms)
+            tell("loopback", number)
+    if options.rivals:
+        tell("x264 at the same bytes", loop.report.frames)
+        loop.score_rivals()
+    return loop.report

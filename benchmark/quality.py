@@ -1,0 +1,182 @@
+"""How near synthesised pictures come to the camera's: PSNR, SSIM and, with MediaPipe installed, face landmarks.
+
+Comes in: pairs of pictures from `loopback` or `rivals`, or landmarks alone. Goes out: a `Score` over all pairs. PSNR and
+SSIM reward blur and punish a head one pixel aside, so the landmark distance and the openings of mouth and eyes stand beside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_PSNR_DB = 100.0
+"""What two identical pictures score."""
+
+EYES = ((159, 145, 33, 133), (386, 374, 362, 263))
+"""Upper lid, lower lid, outer and inner corner in the face mesh, image-left eye first, as in the data set's labels."""
+INNER_LIPS, FACE_ENDS = (13, 14), (10, 152)
+MESH_POINTS = 468
+
+
+def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Peak signal-to-noise ratio in dB over R, G and B of two pictures, uint8 RGB (H, W, 3)."""
+    error = float(np.mean((a.astype(np.float32) - b.astype(np.float32)) ** 2))
+    return MAX_PSNR_DB if error == 0 else min(MAX_PSNR_DB, 10.0 * float(np.log10(255.0**2 / error)))
+
+
+def ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Structural similarity of the lumas (BT.601) of two pictures, uint8 RGB (H, W, 3).
+
+    As published (Wang et al. 2004): Gaussian window 11x11, σ 1.5, K1 0.01, K2 0.03, mean over windows inside the picture.
+    """
+    x, y = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float64) for p in (a, b))
+
+    def window(image: Any) -> NDArray[np.float64]:
+        return np.asarray(cv2.GaussianBlur(image, (11, 11), 1.5)[5:-5, 5:-5], np.float64)
+
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    mean_x, mean_y = window(x), window(y)
+    var_x, var_y = window(x * x) - mean_x**2, window(y * y) - mean_y**2
+    cov = window(x * y) - mean_x * mean_y
+    score = (2 * mean_x * mean_y + c1) * (2 * cov + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    return float(score.mean())
+
+
+@dataclass(frozen=True)
+class Face:
+    """What a face mesh tells. points: float32 (468, 2) in pixels of a 256-pixel picture. eyes, mouth: openings as in the labels."""
+
+    points: NDArray[np.float32]
+    eyes: float
+    mouth: float
+
+
+class FaceMesh:
+    """MediaPipe's face mesh, each picture on its own. `FaceMesh.installed()` tells whether it can be had."""
+
+    def __init__(self) -> None:
+        with _silence():
+            import mediapipe
+
+            self._net = mediapipe.solutions.face_mesh.FaceMesh(
+                static_image_mode=True, max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.3
+            )
+        self._warned = False  # its native part warns once, at its first face
+
+    @staticmethod
+    def installed() -> bool:
+        return importlib.util.find_spec("mediapipe") is not None
+
+    def look(self, picture: NDArray[np.uint8]) -> Face | None:
+        """The face in a picture, uint8 RGB (S, S, 3); None if it sees none."""
+        with contextlib.nullcontext() if self._warned else _silence():
+            found = self._net.process(picture).multi_face_landmarks
+        if not found:
+            return None
+        self._warned = True
+        points = np.array([(p.x * 256, p.y * 256) for p in found[0].landmark[:MESH_POINTS]], np.float32)
+
+        def distance(a: int, b: int) -> float:
+            return float(np.linalg.norm(points[a] - points[b]))
+
+        eyes = [distance(up, low) / (distance(outer, inner) + 1e-6) for up, low, outer, inner in EYES]
+        mouth = distance(*INNER_LIPS) / (distance(*FACE_ENDS) + 1e-6)
+        return Face(points, float(np.mean(eyes)), mouth)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Means over a clip; None where it could not be measured."""
+
+    frames: int
+    psnr_db: float
+    """Mean of the frames' PSNR over R, G, B, dB."""
+    ssim: float
+    """Mean SSIM of luma."""
+    landmark_px: float | None
+    """Mean distance of the 468 face-mesh points in pixels at 256 (AKD); None without MediaPipe."""
+    landmark_missing: float | None
+    """Share of pictures in which the mesh is found in the camera's picture and not in ours."""
+    mouth_r: float | None
+    """Correlation over time of mouth opening with the camera's."""
+    mouth_error: float | None
+    """Mean absolute error of mouth opening, in face heights."""
+    eyes_r: float | None
+    """Correlation over time of the eyes' opening with the camera's."""
+    eyes_error: float | None
+    """Mean absolute error of the eyes' opening, in eye widths."""
+
+    def to_json(self) -> dict[str, float | int | None]:
+        """Plain values, rounded to what is significant."""
+        return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
+
+
+class Scorer:
+    """Collects pairs of a true picture and another, gives their `Score`. truth: the mesh of the true picture, if known."""
+
+    def __init__(self, mesh: FaceMesh | None = None) -> None:
+        self._mesh = mesh
+        self._psnr: list[float] = []
+        self._ssim: list[float] = []
+        self._faces: list[tuple[Face, Face | None]] = []
+
+    def add(self, picture: NDArray[np.uint8], true_picture: NDArray[np.uint8], truth: Face | None = None) -> None:
+        """Scores a picture, uint8 RGB (S, S, 3), against the camera's of the same size."""
+        self._psnr.append(psnr(picture, true_picture))
+        self._ssim.append(ssim(picture, true_picture))
+        if self._mesh is not None and truth is not None:
+            self._faces.append((truth, self._mesh.look(picture)))
+
+    def score(self) -> Score | None:
+        """The score of all pairs so far; None before the first."""
+        if not self._psnr:
+            return None
+        both = [(truth, ours) for truth, ours in self._faces if ours is not None]
+        distances = [float(np.linalg.norm(t.points - o.points, axis=1).mean()) for t, o in both]
+        mouths = np.array([(t.mouth, o.mouth) for t, o in both]).reshape(-1, 2)
+        eyes = np.array([(t.eyes, o.eyes) for t, o in both]).reshape(-1, 2)
+        return Score(
+            frames=len(self._psnr),
+            psnr_db=float(np.mean(self._psnr)),
+            ssim=float(np.mean(self._ssim)),
+            landmark_px=float(np.mean(distances)) if both else None,
+            landmark_missing=1 - len(both) / len(self._faces) if self._faces else None,
+            mouth_r=_correlation(mouths),
+            mouth_error=float(np.abs(mouths[:, 0] - mouths[:, 1]).mean()) if both else None,
+            eyes_r=_correlation(eyes),
+            eyes_error=float(np.abs(eyes[:, 0] - eyes[:, 1]).mean()) if both else None,
+        )
+
+
+def _correlation(pairs: NDArray[np.float64]) -> float | None:
+    """Of two columns; None where one of them does not move or there are too few rows."""
+    if len(pairs) < 3 or (pairs.std(axis=0) < 1e-9).any():
+        return None
+    return float(np.corrcoef(pairs.T)[0, 1])
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keeps native libraries, which write past sys.stderr, quiet while they load."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

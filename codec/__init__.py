@@ -1,0 +1,56 @@
+"""Frames to bytes and back. Pure: nothing here opens a socket, a file or a thread.
+
+A sender's networks make one `Motion` a frame (`motion`). `Quantiser` turns it into integers, as coarsely as a `Preset`
+says (`quantiser`). `MotionEncoder` bundles frames into packets that need nothing that may be lost (`packets`), asking
+`Tables` how likely each integer is (`entropy`) and writing it with a range coder (`range_coder`). The receiver goes
+the same way back through `MotionDecoder`. Before all motion goes one `SourceFrame` with the picture (`source`); both
+together make a `.fw` file (`stream`). `fit_tables` learns the tables from real motion when a model is trained
+(`fitting`), and `wire_bytes` says what a packet costs on the wire (`wire`).
+"""
+
+from facewire.codec.entropy import Tables, default_tables
+from facewire.codec.fitting import fit_tables
+from facewire.codec.motion import (
+    POSE_SIZE,
+    Motion,
+    interpolate,
+    relative,
+    rotation_angles,
+    rotation_matrix,
+    transform,
+    turn,
+)
+from facewire.codec.packets import DecodedFrame, MotionDecoder, MotionEncoder, frames_in
+from facewire.codec.quantiser import PRESETS, Preset, Quantiser
+from facewire.codec.source import PICTURE_FORMATS, SourceFrame, decode_source, encode_source
+from facewire.codec.stream import Stream, read_stream, write_stream
+from facewire.codec.wire import wire_bytes
+
+__all__ = [
+    "PICTURE_FORMATS",
+    "POSE_SIZE",
+    "PRESETS",
+    "DecodedFrame",
+    "Motion",
+    "MotionDecoder",
+    "MotionEncoder",
+    "Preset",
+    "Quantiser",
+    "SourceFrame",
+    "Stream",
+    "Tables",
+    "decode_source",
+    "default_tables",
+    "encode_source",
+    "fit_tables",
+    "frames_in",
+    "interpolate",
+    "read_stream",
+    "relative",
+    "rotation_angles",
+    "rotation_matrix",
+    "transform",
+    "turn",
+    "wire_bytes",
+    "write_stream",
+]

@@ -1,0 +1,213 @@
+"""Choosing the entropy coder's tables from real motion: the training side of `codec.entropy`, not needed in a call.
+
+Sequences of motion vectors come in (from the trained networks, over the training clips), `Tables` for the weight
+bundle come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewire.codec.entropy import (
+    ABSOLUTE,
+    ACTIVITY_BUCKETS,
+    ACTIVITY_LIMITS,
+    CLASSES,
+    CROSS_BITS,
+    FAMILY_SIZE,
+    LARGEST_MAGNITUDE,
+    MAX_ACTIVITY,
+    PULL_BITS,
+    RATE_BITS,
+    USUAL_ACTIVITY,
+    Tables,
+    default_tables,
+    family_table,
+    lag_class,
+)
+from facewire.codec.quantiser import PRESETS, Preset, Quantiser
+
+Sequences = Sequence[tuple[NDArray[np.float32], float]]
+"""Clips as (values float32 (T, 6 + E), frames a second)."""
+
+MAX_LAG_S = 2.5
+LAGS_PER_CLASS = 3
+"""About how many ages of the reference stand for their class."""
+
+MAX_SAMPLES = 120_000
+LARGEST_CODED = 4095
+PRIOR_SAMPLES = 6.0
+"""How many samples the tables from `default_tables` count as, where real ones are few."""
+
+CROSS_FLOOR = 3
+"""Weights smaller than this (of 64) are set to 0: they cost time and say nothing."""
+
+_Samples = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
+def fit_tables(sequences: Sequences, quantiser: Quantiser, presets: tuple[Preset, ...] = PRESETS) -> Tables:
+    """Fit everything in `Tables` to motion sequences.
+
+    sequences: clips of at least a second or so; a few thousand frames in all are enough to beat `default_tables`.
+    quantiser: holds the bundle's steps. Deterministic. ValueError if a sequence does not match the quantiser.
+    """
+    start = default_tables(quantiser.expression_size, presets)
+    cross, pull, bias = start.cross.copy(), start.pull.copy(), start.bias.copy()
+    rate, index = start.rate.copy(), start.index.copy()
+    coded = [[(_units(values, quantiser, preset), fps) for values, fps in sequences] for preset in presets]
+    middle = min(1, len(presets) - 1)
+    for age_class in range(CLASSES):
+        samples = _samples(coded[middle], age_class)
+        if len(samples[0]) < 50:
+            continue
+        cross[age_class], pull[age_class], bias[age_class] = _fit_prediction(samples[0], samples[1])
+        for number, preset in enumerate(presets):
+            quanta = np.array(preset.quanta(quantiser.expression_size))
+            samples = _samples(coded[number], age_class)
+            rest = [
+                _rest(now, reference, quanta, cross[age_class], pull[age_class], bias[age_class])
+                for now, reference in ((samples[0], samples[1]), (samples[1], samples[2]))
+            ]
+            sent = slice(0, len(quanta))
+            means = np.maximum(np.abs(rest[0]).mean(0), 1 / 16)
+            rate[number, age_class, sent] = np.clip((256 << RATE_BITS) / means, 1, 65535)
+            index[number, age_class, sent] = _fit_index(
+                rest[0],
+                _starting_activity(rest[1], rate[number, age_class], age_class),
+                rate[number, age_class],
+                start.index[number, age_class],
+            )
+    return Tables(presets, cross, pull, bias, rate, index)
+
+
+def _units(values: NDArray[np.float32], quantiser: Quantiser, preset: Preset) -> NDArray[np.int64]:
+    """A clip as the encoder would quantise it, int64 (T, N) units."""
+    rows: list[NDArray[np.int32]] = []
+    for row in np.asarray(values, np.float32):
+        rows.append(quantiser.quantise(row, preset, rows[-1] if rows else None))
+    return np.array(rows, np.int64).reshape(-1, quantiser.steps.size)
+
+
+def _samples(clips: list[tuple[NDArray[np.int64], float]], age_class: int) -> _Samples:
+    """Frames, their references, and the frames before the references, each (S, N), with references of that age."""
+    parts: list[_Samples] = []
+    for units, fps in clips:
+        if age_class == ABSOLUTE:
+            parts.append((units, np.zeros_like(units), np.zeros_like(units)))
+            continue
+        lags = [lag for lag in range(1, int(MAX_LAG_S * fps) + 1) if lag_class(round(lag * 1000 / fps)) == age_class]
+        for lag in lags[:: max(1, len(lags) // LAGS_PER_CLASS)]:
+            if len(units) > lag + 1:
+                parts.append((units[lag + 1 :], units[1:-lag], units[: -lag - 1]))
+    size = clips[0][0].shape[1] if clips else 0
+    if not parts:
+        empty = np.zeros((0, size), np.int64)
+        return empty, empty, empty
+    joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    stride = -(-len(joined[0]) // MAX_SAMPLES)
+    return joined[0][::stride], joined[1][::stride], joined[2][::stride]
+
+
+def _fit_prediction(
+    now: NDArray[np.int64], reference: NDArray[np.int64]
+) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.int16]]:
+    """Weights of the other coefficients' changes, of the reference's value and of 1, by weighted least squares."""
+    change = (now - reference).astype(np.float64)
+    usual = np.maximum(np.abs(change).mean(0), 0.25)
+    weight = 1 / (1 + (np.abs(change) / usual).mean(1, keepdims=True))  # few big moves must not decide for all
+    size = now.shape[1]
+    cross = np.zeros((size, size), np.int8)
+    pull, bias = np.zeros(size, np.int8), np.zeros(size, np.int16)
+    for i in range(size):
+        features = np.column_stack([change[:, :i], reference[:, i], np.ones(len(now))]) * weight
+        gram = features.T @ features
+        gram[np.diag_indices_from(gram)] += 1e-3 * np.diag(gram) + 1e-6
+        solution = np.linalg.solve(gram, features.T @ (change[:, i : i + 1] * weight))[:, 0]
+        weights = np.clip(np.rint(solution[:i] * (1 << CROSS_BITS)), -127, 127)
+        cross[i, :i] = np.where(np.abs(weights) < CROSS_FLOOR, 0, weights)
+        pull[i] = np.clip(np.rint(solution[i] * (1 << PULL_BITS)), -127, 127)
+        bias[i] = np.clip(np.rint(solution[i + 1]), -32767, 32767)
+    return cross, pull, bias
+
+
+def _rest(
+    now: NDArray[np.int64],
+    reference: NDArray[np.int64],
+    quanta: NDArray[np.int64],
+    cross: NDArray[np.int8],
+    pull: NDArray[np.int8],
+    bias: NDArray[np.int16],
+) -> NDArray[np.int64]:
+    """What `FrameModel.code_frame` would have to code, int64 (S, sent) quanta."""
+    sent = len(quanta)
+    before = reference[:, :sent]
+    change = now[:, :sent] - before
+    expected = bias[:sent].astype(np.int64) + (
+        (pull[:sent].astype(np.int64) * before + (1 << PULL_BITS >> 1)) >> PULL_BITS
+    )
+    mixed = change @ cross[:sent, :sent].T.astype(np.int64)
+    expected += (mixed + (1 << CROSS_BITS >> 1)) >> CROSS_BITS
+    predicted = (2 * (before + expected) + quanta) // (2 * quanta)
+    rest: NDArray[np.int64] = now[:, :sent] // quanta - predicted
+    return rest
+
+
+def _activities(rest: NDArray[np.int64], start: NDArray[np.int64], rate: NDArray[np.uint16]) -> NDArray[np.int64]:
+    """Activity before each coefficient and after the last, int64 (S, sent + 1)."""
+    sent = rest.shape[1]
+    each = np.minimum(np.abs(rest) * rate[:sent].astype(np.int64) >> RATE_BITS, MAX_ACTIVITY)
+    total = start[:, None] + np.concatenate([np.zeros((len(rest), 1), np.int64), np.cumsum(each, 1)], 1)
+    return np.asarray(total // np.arange(1, sent + 2), np.int64)
+
+
+def _starting_activity(rest_before: NDArray[np.int64], rate: NDArray[np.uint16], age_class: int) -> NDArray[np.int64]:
+    """Half the references of a frame ago are the frame before in the packet and hand on their activity."""
+    start = np.full(len(rest_before), USUAL_ACTIVITY, np.int64)
+    if age_class == 0:
+        start[::2] = _activities(rest_before, start, rate)[::2, -1]
+    return start
+
+
+def _fit_index(
+    rest: NDArray[np.int64],
+    start: NDArray[np.int64],
+    rate: NDArray[np.uint16],
+    fallback: NDArray[np.uint8],
+) -> NDArray[np.uint8]:
+    """The cheapest table of the family for each coefficient and activity bucket, uint8 (sent, ACTIVITY_BUCKETS)."""
+    bits = _family_bits()
+    sent = rest.shape[1]
+    buckets = np.searchsorted(ACTIVITY_LIMITS, _activities(rest, start, rate)[:, :sent])
+    clipped = np.clip(rest, -LARGEST_CODED, LARGEST_CODED) + LARGEST_CODED
+    chosen = np.zeros((sent, ACTIVITY_BUCKETS), np.uint8)
+    for i in range(sent):
+        overall = np.bincount(clipped[:, i], minlength=2 * LARGEST_CODED + 1)
+        usual = int(np.argmin(bits @ overall))
+        for bucket in range(ACTIVITY_BUCKETS):
+            counts = np.bincount(clipped[buckets[:, i] == bucket, i], minlength=2 * LARGEST_CODED + 1)
+            shift = int(fallback[i, bucket]) - int(fallback[i, ACTIVITY_BUCKETS // 2])
+            guess = min(max(usual + shift, 0), FAMILY_SIZE - 1)
+            counts = counts + PRIOR_SAMPLES * np.exp2(-bits[guess])
+            chosen[i, bucket] = np.argmin(bits @ counts)
+    return chosen
+
+
+@lru_cache(maxsize=1)
+def _family_bits() -> NDArray[np.float64]:
+    """Bits that each table of the family spends on each value, float64 (FAMILY_SIZE, 2 LARGEST_CODED + 1)."""
+    values = np.arange(-LARGEST_CODED, LARGEST_CODED + 1)
+    bits = np.zeros((FAMILY_SIZE, values.size))
+    for index in range(FAMILY_SIZE):
+        cumulative, low_bits = family_table(index)
+        spent = np.log2(cumulative[-1]) - np.log2(np.diff(cumulative))
+        high = (values + (1 << low_bits >> 1)) >> low_bits
+        outside = np.abs(high) > LARGEST_MAGNITUDE
+        excess = np.maximum(np.abs(high) - LARGEST_MAGNITUDE, 1)
+        escape = spent[-1] + 2 + 2 * np.floor(np.log2(excess))
+        inside = spent[np.clip(high, -LARGEST_MAGNITUDE, LARGEST_MAGNITUDE) + LARGEST_MAGNITUDE]
+        bits[index] = low_bits + np.where(outside, escape, inside)
+    return bits

@@ -1,0 +1,120 @@
+"""Motion to integers and back: the only lossy step of the codec.
+
+A `Motion` vector comes in from the networks, integers go out to `codec.packets`, which sends them without further
+loss; on the way back `Quantiser.dequantise` is the last thing before the receiver's networks. A `Preset` says how
+coarsely.
+
+Integers count **units**, a quarter of a coefficient's step, whatever the preset: a preset only allows every second,
+fourth … of them. So frames of different presets can predict each other, and turning integers into motion needs no
+preset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from facewire.codec.motion import POSE_SIZE, Motion
+
+UNITS_PER_STEP = 4
+"""Units in one step of the weight bundle. A power of two, so that unit = step / 4 is exact in float32."""
+
+MAX_UNITS = 1 << 22
+"""Integers are clipped to ±this: exact in float32 (24 bits), and no sum of products of them comes near 64 bits."""
+
+HYSTERESIS_STEPS = 0.15
+"""A coefficient keeps its last integer until it is this much past the rounding border: a still head stays still."""
+
+ANGLE_STEP_RAD = float(np.deg2rad(0.25))
+TRANSLATION_STEP = 0.005
+EXPRESSION_STEP = 0.05
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One quality setting.
+
+    name: what the user calls it.
+    pose_units, expression_units: how many units (quarter steps) one quantum of a pose / expression coefficient is, 1
+    to 255. coefficients: how many expression coefficients are sent, the most important first; the others are 0 at the
+    receiver.
+    """
+
+    name: str
+    pose_units: int
+    expression_units: int
+    coefficients: int
+
+    def quanta(self, expression_size: int) -> list[int]:
+        """Units in a quantum of each coefficient sent, in the order of `Motion.vector`."""
+        return [self.pose_units] * POSE_SIZE + [self.expression_units] * min(self.coefficients, expression_size)
+
+
+PRESETS = (
+    Preset("high", 2, 2, 255),
+    Preset("default", 4, 4, 16),
+    Preset("low", 6, 8, 12),
+    Preset("lowest", 8, 12, 8),
+)
+"""The settings a call can choose from, finest first; their order is their number on the wire."""
+
+
+class Quantiser:
+    """Uniform quantiser with one step per coefficient.
+
+    steps: float32 (6 + E,), positive: radians for yaw, pitch, roll; half picture widths for x, y; log-scale;
+    expression units.
+    """
+
+    def __init__(self, steps: ArrayLike) -> None:
+        self.steps = np.array(steps, np.float32)
+        if self.steps.ndim != 1 or not POSE_SIZE <= self.steps.size <= POSE_SIZE + 255:
+            raise ValueError(f"steps must be (6 + E,) with E from 0 to 255, not {self.steps.shape}")
+        if not (np.isfinite(self.steps).all() and (self.steps > 1e-12).all() and (self.steps < 1e6).all()):
+            raise ValueError("every quantiser step must be a number between 1e-12 and 1e6")
+        self.units = self.steps / np.float32(UNITS_PER_STEP)
+        self.expression_size = self.steps.size - POSE_SIZE
+
+    @classmethod
+    def default(cls, expression_size: int) -> Quantiser:
+        """The steps to use where no weight bundle says better: .25°, .005 of x, y and log-scale, .05 of expression."""
+        steps = [ANGLE_STEP_RAD] * 3 + [TRANSLATION_STEP] * 3 + [EXPRESSION_STEP] * expression_size
+        return cls(np.array(steps, np.float32))
+
+    def quantise(self, values: ArrayLike, preset: Preset, previous: ArrayLike | None = None) -> NDArray[np.int32]:
+        """Round to the preset's quanta.
+
+        values: float (..., 6 + E), finite; ValueError if not. previous: int32 (6 + E,) units of the frame before, if
+        any: a coefficient stays there while that is wrong by less than .65 of a quantum.
+        Returns int32 (..., 6 + E) units, each within ±MAX_UNITS and a multiple of its quantum, 0 where the preset
+        sends nothing.
+        """
+        values = np.asarray(values, np.float64)
+        if values.shape[-1:] != self.steps.shape:
+            raise ValueError(
+                f"a motion vector must end in {self.steps.size} numbers, not have the shape {values.shape}"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError("a motion to be coded holds NaN or infinity")
+        quanta = np.zeros(self.steps.size, np.int64)
+        sent = preset.quanta(self.expression_size)
+        quanta[: len(sent)] = sent
+        divisor = np.maximum(quanta, 1)
+        limit = MAX_UNITS // divisor
+        scaled = np.clip(values / (self.units.astype(np.float64) * divisor), -limit, limit)
+        rounded = np.rint(scaled)
+        if previous is not None:
+            before = np.asarray(previous, np.int64)
+            keep = (before % divisor == 0) & (np.abs(scaled - before // divisor) < 0.5 + HYSTERESIS_STEPS)
+            rounded = np.where(keep, before // divisor, rounded)
+        return (rounded.astype(np.int64) * quanta).astype(np.int32)
+
+    def dequantise(self, units: ArrayLike) -> NDArray[np.float32]:
+        """int (..., 6 + E) units to float32 values: one float32 product each, hence the same bits on every machine."""
+        return np.asarray(units, np.int32).astype(np.float32) * self.units
+
+    def motion(self, units: ArrayLike) -> Motion:
+        """`dequantise` of one frame, as a `Motion`."""
+        return Motion.from_vector(self.dequantise(units))

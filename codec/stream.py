@@ -1,0 +1,129 @@
+"""The `.fw` file: a source message and motion packets one after the other, so that damage and truncation are noticed.
+
+A recorder writes what `MotionEncoder` made (nothing gets lost in a file, so it acknowledges each packet at once and
+bundles many frames); a player reads it back and feeds `MotionDecoder`. These functions turn bytes into bytes; the
+caller opens the file.
+
+Layout: "FWIR", version (1 byte); then records of a kind (1 byte), a length (7 bits a byte, low bits first, the top bit
+set on all but the last), the payload, and the CRC-32 of kind and payload (4 bytes, little endian). Kinds: "S" the
+source message, first; "M" a motion packet; "E" the end, whose payload is the number of packets and of frames as
+lengths are written. The time base is the source message's: its frame rate, and milliseconds for all capture times.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from facewire.codec.packets import MAX_PACKET_BYTES, frames_in
+from facewire.codec.source import MAX_PICTURE_BYTES, SourceFrame, decode_source, encode_source
+from facewire.errors import DecodeError
+
+STREAM_VERSION = 1
+STREAM_MAGIC = b"FWIR"
+_MAX_RECORD_BYTES = MAX_PICTURE_BYTES + (1 << 16)
+_CRC_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A whole `.fw` file. frames: how many frames all packets hold, repeated ones counted each time."""
+
+    source: SourceFrame
+    packets: tuple[bytes, ...]
+    frames: int
+
+
+def write_stream(source: SourceFrame, packets: Iterable[bytes]) -> bytes:
+    """The bytes of a `.fw` file; DecodeError if one of `packets` is no motion packet."""
+    parts = [STREAM_MAGIC, bytes([STREAM_VERSION]), _record(b"S", encode_source(source))]
+    count = frames = 0
+    for packet in packets:
+        count, frames = count + 1, frames + frames_in(packet)
+        parts.append(_record(b"M", packet))
+    parts.append(_record(b"E", _number(count) + _number(frames)))
+    return b"".join(parts)
+
+
+def read_stream(data: bytes) -> Stream:
+    """The inverse of `write_stream`. DecodeError, naming what is wrong, for a file that is damaged, cut off or not
+    ours.
+
+    The packets' insides are not looked into: `MotionDecoder` does.
+    """
+    if data[:4] != STREAM_MAGIC:
+        raise DecodeError("this is not a facewire stream (a .fw file begins with FWIR)")
+    if len(data) < 5 or data[4] != STREAM_VERSION:
+        raise DecodeError(
+            f"a stream of format version {data[4:5].hex() or 'none'}; this program reads {STREAM_VERSION}"
+        )
+    kind, payload, position = _next_record(data, 5)
+    if kind != b"S":
+        raise DecodeError(f"the stream begins with a record of kind {kind!r} instead of its source message")
+    source = decode_source(payload)
+    packets: list[bytes] = []
+    frames = 0
+    while True:
+        kind, payload, position = _next_record(data, position)
+        if kind != b"M":
+            break
+        packets.append(payload)
+        frames += frames_in(payload)
+    if kind != b"E":
+        raise DecodeError(f"a record of unknown kind {kind!r} after {len(packets)} packets")
+    announced, at = _read_number(payload, 0)
+    announced_frames, at = _read_number(payload, at)
+    if (announced, announced_frames, at) != (len(packets), frames, len(payload)):
+        raise DecodeError(
+            f"the stream holds {len(packets)} packets with {frames} frames; "
+            f"its end record says {announced} with {announced_frames}"
+        )
+    if position != len(data):
+        raise DecodeError(f"{len(data) - position} bytes follow the end of the stream")
+    return Stream(source, tuple(packets), frames)
+
+
+def _record(kind: bytes, payload: bytes) -> bytes:
+    checksum = zlib.crc32(payload, zlib.crc32(kind)).to_bytes(_CRC_BYTES, "little")
+    return kind + _number(len(payload)) + payload + checksum
+
+
+def _next_record(data: bytes, position: int) -> tuple[bytes, bytes, int]:
+    """Kind, payload, and where the record ends."""
+    if position >= len(data):
+        raise DecodeError(f"the stream is cut off at byte {position}: its end record is missing")
+    kind = data[position : position + 1]
+    length, start = _read_number(data, position + 1)
+    limit = MAX_PACKET_BYTES if kind == b"M" else _MAX_RECORD_BYTES
+    if length > limit:
+        raise DecodeError(f"the record at byte {position} claims {length} bytes; {limit} are possible")
+    end = start + length
+    if end + _CRC_BYTES > len(data):
+        raise DecodeError(f"the stream is cut off inside the record at byte {position}")
+    payload = data[start:end]
+    if zlib.crc32(payload, zlib.crc32(kind)) != int.from_bytes(data[end : end + _CRC_BYTES], "little"):
+        raise DecodeError(f"the record at byte {position} is damaged: its checksum does not match")
+    return kind, payload, end + _CRC_BYTES
+
+
+def _number(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 127:
+        encoded.append(value & 127 | 128)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def _read_number(data: bytes, position: int) -> tuple[int, int]:
+    """A number and where it ends."""
+    value = 0
+    for index in range(5):
+        if position + index >= len(data):
+            raise DecodeError(f"the stream is cut off at byte {len(data)}, inside a length")
+        byte = data[position + index]
+        value |= (byte & 127) << 7 * index
+        if byte < 128:
+            return value, position + index + 1
+    raise DecodeError(f"damaged stream: the length at byte {position} has no end")

@@ -1,0 +1,26 @@
+"""What bytes really cost on the wire: packet overhead, for rate control and for honest numbers on screen.
+
+Measured with aiortc 1.16 over UDP and IPv4, without Ethernet; one message of a WebRTC data channel is one packet.
+"""
+
+from __future__ import annotations
+
+SCTP_DATA_BYTES = 16
+"""Header of the SCTP DATA chunk that carries one message."""
+
+SCTP_BYTES = 12
+DTLS_BYTES = 37
+UDP_IP_BYTES = 28
+
+MESSAGE_OVERHEAD_BYTES = SCTP_DATA_BYTES + SCTP_BYTES + DTLS_BYTES + UDP_IP_BYTES
+"""93: everything around one data-channel message."""
+
+ACKNOWLEDGEMENT_BYTES = 93
+"""The SACK that comes back for every message (aiortc neither delays nor bundles them)."""
+
+
+def wire_bytes(payload_bytes: int) -> tuple[int, int]:
+    """Bytes on the wire, forward and back, of one data-channel message of `payload_bytes` (0 or more)."""
+    if payload_bytes < 0:
+        raise ValueError(f"a payload cannot have {payload_bytes} bytes")
+    return (payload_bytes + 3) // 4 * 4 + MESSAGE_OVERHEAD_BYTES, ACKNOWLEDGEMENT_BYTES

@@ -1,0 +1,95 @@
+"""Weight bundles: a folder that describes itself and that sender and receiver must share.
+
+    bundle.json          format, name, configuration, how it was trained
+    weights.safetensors  every tensor once: networks in float16, geometry in float32, quantiser steps, probability tables
+    sender.onnx  appearance.onnx  render.onnx      graphs whose weights are offsets into weights.safetensors
+
+Comes in: a folder. Goes out: a `Bundle` for `codec` (steps, tables, hash) and `models.runtime` (graphs). No torch needed. Written
+by `models.export`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from facewire.errors import WeightsError
+from facewire.models.config import ModelConfig
+
+FORMAT = 1
+WEIGHTS_FILE = "weights.safetensors"
+DEFAULT_BUNDLE = Path(__file__).parent / "weights" / "laptop"
+GRAPHS = ("sender", "appearance", "render")
+HASH_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A weight bundle, read and checked."""
+
+    folder: Path
+    """Where the graphs lie."""
+    config: ModelConfig
+    """Sizes of the networks."""
+    hash: bytes
+    """First 8 bytes of the SHA-256 of weights.safetensors: both sides of a call must have the same."""
+    steps: NDArray[np.float32]
+    """(6 + E,) quantiser steps: radians, half picture widths, log-scale, code units."""
+    canonical_step: float
+    """Quantiser step of the canonical shape code."""
+    tables: bytes
+    """Probability tables, for `codec.Tables.from_bytes`."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model size."""
+        return self.config.name
+
+    @property
+    def picture_size(self) -> int:
+        """Side of the pictures in pixels."""
+        return self.config.picture_size
+
+    @property
+    def expression_size(self) -> int:
+        """E."""
+        return self.config.expression_size
+
+    @property
+    def canonical_size(self) -> int:
+        """C."""
+        return self.config.canonical_size
+
+
+def load_bundle(folder: Path | None = None) -> Bundle:
+    """Read a bundle folder (default: the laptop weights that ship with the package); WeightsError if it cannot be used."""
+    folder = DEFAULT_BUNDLE if folder is None else folder
+    try:
+        about = json.loads((folder / "bundle.json").read_text())
+        blob = (folder / WEIGHTS_FILE).read_bytes()
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{folder} is not a weight bundle: bundle.json and {WEIGHTS_FILE} are needed ({error})") from None
+    found = about.get("format") if isinstance(about, dict) else None
+    if found != FORMAT:
+        raise WeightsError(f"{folder}: weights of bundle format {found}; this facewire reads format {FORMAT}")
+    digest = hashlib.sha256(blob)
+    if digest.hexdigest() != about.get("sha256"):
+        raise WeightsError(f"{folder}: {WEIGHTS_FILE} is damaged: its SHA-256 is not the one bundle.json names")
+    try:
+        tensors = safetensors.numpy.load(blob)
+        return Bundle(
+            folder=folder,
+            config=ModelConfig(**about["config"]),
+            hash=digest.digest()[:HASH_BYTES],
+            steps=tensors["coding.steps"],
+            canonical_step=float(tensors["coding.canonical_step"][0]),
+            tables=tensors["coding.tables"].tobytes(),
+        )
+    except (KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        raise WeightsError(f"{folder}: incomplete weight bundle ({error})") from None

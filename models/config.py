@@ -1,0 +1,43 @@
+"""Sizes of the networks; stored in every weight bundle so that weights describe themselves.
+
+Comes in: a bundle's metadata or the trainer's choice. Goes out: a `ModelConfig` from which `models.networks` builds L, H, Δ, F, M, G.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the six networks of one model."""
+
+    name: str = "laptop"
+    """Name of the size."""
+    picture_size: int = 256
+    """Side of source and synthesised picture in pixels; core resolution x 1, 2 or 4."""
+    canonical_size: int = 40
+    """C: numbers of the canonical shape code, sent once with the source frame."""
+    expression_size: int = 20
+    """E: numbers of the expression code, sent every frame."""
+    volume_channels: int = 16
+    """Channels of the appearance volume f_s."""
+    volume_depth: int = 8
+    """Depth slices of the appearance volume."""
+    width_128: int = 24
+    """Channels at core resolution 128."""
+    width_64: int = 48
+    """Channels at 64."""
+    width_32: int = 96
+    """Channels at 32, where the volume is."""
+    motion_width: int = 32
+    """Channels of the motion field's 3-D hourglass."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+CORE = 128
+"""The networks' own resolution: a picture of 128·r pixels enters as r² sub-pixel planes and leaves by pixel shuffle."""

@@ -1,0 +1,202 @@
+"""From a trained `FaceCodec` to a weight bundle: one safetensors file and three ONNX graphs that point into it.
+
+Comes in: the torch model, quantiser steps and probability tables. Goes out: a bundle folder (`models.bundle`). Every weight is
+stored once, in float16, and the graphs reference it as ONNX external data with a Cast in front, which ONNX Runtime folds away at
+load. Buffers of the face model and the grids stay float32: coordinates need it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import struct
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.external_data_helper
+import onnx.numpy_helper
+import safetensors.numpy
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from facewire.models.bundle import FORMAT, WEIGHTS_FILE
+from facewire.models.face_codec import FaceCodec, motion_vector
+from facewire.models.receiver_networks import Appearance, geometry
+
+OPSET = 20
+
+
+def _floats(picture: Tensor) -> Tensor:
+    return picture.permute(0, 3, 1, 2).float() / 255
+
+
+class SenderGraph(nn.Module):
+    """Picture uint8 (1, S, S, 3) -> motion (1, 6 + E), shape (1, C)."""
+
+    def __init__(self, codec: FaceCodec) -> None:
+        super().__init__()
+        self.sender = codec.sender
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """See the class."""
+        reading = self.sender(_floats(picture))
+        return motion_vector(reading), reading.shape
+
+
+class AppearanceGraph(nn.Module):
+    """Picture uint8 (1, S, S, 3) -> volume, skip64, skip128 and the source as float planes."""
+
+    def __init__(self, codec: FaceCodec) -> None:
+        super().__init__()
+        self.receiver = codec.receiver
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See the class."""
+        source = _floats(picture)
+        out = self.receiver.appearance(source)
+        return out.volume, out.skip64, out.skip128, source
+
+
+class RenderGraph(nn.Module):
+    """Appearance, shape and two motions -> frame uint8 (1, S, S, 3)."""
+
+    def __init__(self, codec: FaceCodec) -> None:
+        super().__init__()
+        self.face, self.receiver = codec.face, codec.receiver
+
+    def forward(
+        self,
+        volume: Tensor,
+        skip64: Tensor,
+        skip128: Tensor,
+        source: Tensor,
+        shape: Tensor,
+        source_motion: Tensor,
+        driving_motion: Tensor,
+    ) -> Tensor:
+        """See the class."""
+        geo = geometry(self.face, shape, source_motion, driving_motion)
+        frame = self.receiver.render(Appearance(volume, skip64, skip128), source, geo).frame
+        return (frame.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def export_bundle(
+    codec: FaceCodec,
+    folder: Path,
+    steps: NDArray[np.float32],
+    canonical_step: float,
+    tables: bytes,
+    training: dict[str, Any],
+) -> None:
+    """Write a bundle folder; training: what bundle.json says about where the weights come from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    codec = codec.eval()
+    tensors = {name: _stored(name, value) for name, value in codec.state_dict().items() if value.is_floating_point()}
+    tensors |= {
+        "coding.steps": np.asarray(steps, np.float32),
+        "coding.canonical_step": np.array([canonical_step], np.float32),
+        "coding.tables": np.frombuffer(tables, np.uint8),
+    }
+    codec.load_state_dict({n: torch.from_numpy(v.astype(np.float32)) for n, v in tensors.items() if n in codec.state_dict()}, strict=False)
+    blob = safetensors.numpy.save(tensors)
+    (folder / WEIGHTS_FILE).write_bytes(blob)
+    about = {
+        "format": FORMAT,
+        "sha256": hashlib.sha256(blob).hexdigest(),
+        "config": codec.config.to_dict(),
+        "training": training,
+    }
+    (folder / "bundle.json").write_text(json.dumps(about, indent=1) + "\n")
+    offsets = _offsets(blob)
+    s, c, e = codec.config.picture_size, codec.config.canonical_size, codec.config.expression_size
+    picture = torch.zeros(1, s, s, 3, dtype=torch.uint8)
+    parts = AppearanceGraph(codec)(picture)
+    motion = torch.zeros(1, 6 + e)
+    appearance_names = ["volume", "skip64", "skip128", "source"]
+    _export(SenderGraph(codec), (picture,), folder / "sender.onnx", ["picture"], ["motion", "shape"], offsets)
+    _export(AppearanceGraph(codec), (picture,), folder / "appearance.onnx", ["picture"], appearance_names, offsets)
+    inputs = [*appearance_names, "shape", "source_motion", "driving_motion"]
+    example = (*parts, torch.zeros(1, c), motion, motion)
+    _export(RenderGraph(codec), example, folder / "render.onnx", inputs, ["frame"], offsets)
+
+
+def _stored(name: str, value: Tensor) -> NDArray[Any]:
+    """Networks in float16; geometry and norm statistics in float32."""
+    keep = name.startswith("face.") or name.endswith(("template", "running_mean", "running_var", "log_sigma", "log_rest"))
+    array = value.detach().cpu().float().numpy()
+    return array if keep else array.astype(np.float16)
+
+
+def _offsets(blob: bytes) -> dict[str, tuple[int, int, str]]:
+    """Where each tensor lies in a safetensors file: offset, length, dtype ("F16" or "F32")."""
+    (size,) = struct.unpack("<Q", blob[:8])
+    header = json.loads(blob[8 : 8 + size])
+    return {
+        name: (8 + size + entry["data_offsets"][0], entry["data_offsets"][1] - entry["data_offsets"][0], entry["dtype"])
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
+
+
+def _export(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    path: Path,
+    inputs: list[str],
+    outputs: list[str],
+    offsets: dict[str, tuple[int, int, str]],
+) -> None:
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations are not ours to mend
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            module.eval(),
+            example,
+            dynamo=True,
+            optimize=False,  # its optimiser folds norms into weights; ours must stay as stored
+            opset_version=OPSET,
+            input_names=inputs,
+            output_names=outputs,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    _point_into_weights(model.graph, offsets)
+    del model.metadata_props[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+    onnx.save(model, path)
+
+
+def _point_into_weights(graph: onnx.GraphProto, offsets: dict[str, tuple[int, int, str]]) -> None:
+    """Replace initialisers that are weights by references into the safetensors file, cast to float32 where stored as float16."""
+    casts = []
+    for tensor in graph.initializer:
+        entry = offsets.get(tensor.name)
+        if entry is None:
+            continue
+        offset, length, kind = entry
+        name, shape = tensor.name, list(tensor.dims)
+        if int(np.prod(shape)) * (2 if kind == "F16" else 4) != length:
+            continue
+        tensor.Clear()
+        tensor.dims.extend(shape)
+        tensor.data_type = onnx.TensorProto.FLOAT16 if kind == "F16" else onnx.TensorProto.FLOAT
+        tensor.name = f"{name}.stored" if kind == "F16" else name
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in (("location", WEIGHTS_FILE), ("offset", str(offset)), ("length", str(length))):
+            item = tensor.external_data.add()
+            item.key, item.value = key, value
+        if kind == "F16":
+            casts.append(onnx.helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT))
+    nodes = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*casts, *nodes])

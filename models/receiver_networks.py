@@ -1,0 +1,401 @@
+"""The receiver's three networks F, M and G: source frame and two motions in, synthesised frame out.
+
+    source frame ─► F ─► volume f_s 16x8x32x32, skips at 128 and 64        (once per source)
+                          │
+    x_s, x_d ──► M ──► K+1 masks ─► 3-D flow, 2-D flow ─┐  fine flow at lips, lids, brows (analytic, from 92 detail points)
+                  └──► occlusion                        ▼
+                          warp(f_s), warp(skips), warp(source RGB) ─► G ─► α, RGB ─► y = α·warp(source) + (1 − α)·RGB
+
+All flows of M share A = (s_s/s_d) R_s R_d⁻¹, so w_k(p) = x_s,k + A (p − x_d,k) (paper, section 3.2, eq. 3). Geometry and grids
+run in float32 whatever the convolutions run in. Neighbours: `geometry.FaceModel` before, `training.receiver_stage` and
+`models.export` around.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facewire.models import face_points as fp
+from facewire.models.blocks import Residual, act, conv, conv3d, float32_region, linear
+from facewire.models.config import CORE, ModelConfig
+from facewire.models.geometry import GROUP_SIGMA, FaceModel, base_grid
+
+K, D = len(fp.KEYPOINTS), len(fp.DETAILS)
+VOLUME_SIZE = 32
+MASK_SIZE = 16
+KEYPOINT_SIGMA = 0.15
+"""Width of the masks' prior around each keypoint: before training M interpolates the keypoints' motion."""
+HEAT_GROUPS = len(fp.DETAIL_GROUPS) + 2
+"""Heat map channels for G: the eight groups of detail points and two irises."""
+HEAT_SIGMA = 0.025
+SKIP_128, SKIP_64 = 12, 24
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """What F makes of a source frame. volume: (B, Cv, D, 32, 32); skip64: (B, 24, 64, 64); skip128: (B, 12, 128, 128)."""
+
+    volume: Tensor
+    skip64: Tensor
+    skip128: Tensor
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Points of source and driving frame, in picture coordinates, float32.
+
+    turn: A (B, 3, 3). source, driving: keypoints x_s, x_d (B, K, 3). source_details, driving_details: pushed (B, D, 2).
+    source_marks, driving_marks: unpushed detail and iris points for heat maps (B, D + 10, 2).
+    code: (B, 2E + 12) both expressions and poses, for FiLM.
+    """
+
+    turn: Tensor
+    source: Tensor
+    driving: Tensor
+    source_details: Tensor
+    driving_details: Tensor
+    driving_marks: Tensor
+    code: Tensor
+
+
+def geometry(face: FaceModel, shape: Tensor, source: Tensor, driving: Tensor) -> Geometry:
+    """Place the face model twice; shape: (B, C), source and driving motions: (B, 6 + E)."""
+    a, b = face.head_frame(shape, source[:, 6:]), face.head_frame(shape, driving[:, 6:])
+    marks = face.place(b[:, K : K + D + len(fp.IRISES)], driving)
+    return Geometry(
+        turn=face.relative_turn(source, driving),
+        source=face.place(a[:, :K], source),
+        driving=face.place(b[:, :K], driving),
+        source_details=face.place(face.pushed(a), source)[..., :2],
+        driving_details=face.place(face.pushed(b), driving)[..., :2],
+        driving_marks=marks[..., :2],
+        code=torch.cat([source, driving], 1),
+    )
+
+
+class AppearanceExtractor(nn.Module):
+    """F: source frame (B, 3, S, S) in [0, 1] -> appearance volume and skips; sub-pixels of sizes above 128 enter as channels."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.ratio = config.picture_size // CORE
+        w128, w64, w32 = config.width_128, config.width_64, config.width_32
+        self.channels, self.depth = config.volume_channels, config.volume_depth
+        self.stem = conv(3 * self.ratio**2, w128)
+        self.block128 = Residual(w128)
+        self.down64 = conv(w128, w64, 3, 2)
+        self.block64 = Residual(w64)
+        self.down32 = conv(w64, w32, 3, 2)
+        self.blocks32 = nn.ModuleList(Residual(w32) for _ in range(2))
+        self.lift = conv(w32, self.channels * self.depth, 1)
+        self.block3d = Residual(self.channels, volume=True)
+        self.skip64 = conv(w64, SKIP_64, 1)
+        self.skip128 = conv(w128, SKIP_128, 1)
+
+    def forward(self, picture: Tensor) -> Appearance:
+        """picture: (B, 3, 128·ratio, 128·ratio)."""
+        x = functional.pixel_unshuffle(picture * 2 - 1, self.ratio) if self.ratio > 1 else picture * 2 - 1
+        x128 = self.block128(self.stem(x))
+        x64 = self.block64(self.down64(act(x128)))
+        x32 = self.down32(act(x64))
+        for block in self.blocks32:
+            x32 = block(x32)
+        volume = self.lift(act(x32)).unflatten(1, (self.channels, self.depth))
+        return Appearance(self.block3d(volume), self.skip64(act(x64)), self.skip128(act(x128)))
+
+
+@dataclass(frozen=True)
+class MotionField:
+    """M's output. flow3d: (B, D, 32, 32, 3); flow2d: (B, 32, 32, 2); occlusion: (B, 1, 32, 32) in [0, 1]."""
+
+    flow3d: Tensor
+    flow2d: Tensor
+    occlusion: Tensor
+
+
+def compose(masks: Tensor, geo: Geometry, grid: Tensor) -> Tensor:
+    """w(p) = m_0 p + Σ m_k (x_s,k + A (p − x_d,k)) without building K+1 flows: it is linear in p.
+
+    masks: (B, K+1, N) summing to one; grid: (N, 3) points. Returns (B, N, 3).
+    """
+    offset = geo.source - geo.driving @ geo.turn.transpose(1, 2)
+    moved = masks[:, 1:].transpose(1, 2) @ offset
+    keep = masks[:, :1].transpose(1, 2)
+    return keep * grid + (1 - keep) * (grid @ geo.turn.transpose(1, 2)) + moved
+
+
+def compose_flat(masks: Tensor, geo: Geometry, grid: Tensor) -> Tensor:
+    """The same in the picture plane, each keypoint at its own depth: w_k(p) = x_s,k + A₂ (p − x_d,k).
+
+    masks: (B, K+1, N); grid: (N, 2). Returns (B, N, 2).
+    """
+    flat = geo.turn[:, :2, :2].transpose(1, 2)
+    offset = geo.source[..., :2] - geo.driving[..., :2] @ flat
+    keep = masks[:, :1].transpose(1, 2)
+    return keep * grid + (1 - keep) * (grid @ flat) + masks[:, 1:].transpose(1, 2) @ offset
+
+
+class MotionFieldEstimator(nn.Module):
+    """M: f_s and both keypoint sets -> flow composition masks (softmax over K+1) in 3-D and 2-D, and an occlusion mask.
+
+        f_s ─pool─► 4x8x16x16 ─ warped by each of K+1 flows ─┐
+        Gaussians at x_d − Gaussians at x_s ─────────────────┴► 3-D hourglass ─► logits + prior around each x_d ─► masks
+    """
+
+    grid3d_small: Tensor
+    grid3d: Tensor
+    grid2d: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.depth = config.volume_depth
+        w = config.motion_width
+        self.squeeze = nn.Conv3d(config.volume_channels, 4, 1)
+        self.enter = conv3d((K + 1) * 5, w, 1)
+        self.down1 = conv3d(w, w + w // 2)
+        self.down2 = conv3d(w + w // 2, 2 * w)
+        self.middle = Residual(2 * w, volume=True)
+        self.up2 = conv3d(2 * w, w + w // 2, 1)
+        self.up1 = conv3d(w + w // 2, w, 1)
+        self.leave = conv3d(w, w)
+        self.masks3d = conv3d(w, K + 1, 1, zero=True)
+        self.flatten = conv(w * self.depth, 64, 1)
+        self.refine = conv(64, 48)
+        self.masks2d = conv(48, K + 2, zero=True)
+        self.background = nn.Parameter(torch.tensor(-5.0))
+        nn.init.constant_(self.masks2d.bias[-1:], 2.0)  # type: ignore[index]
+        self.register_buffer("grid3d_small", base_grid(MASK_SIZE, MASK_SIZE, self.depth).view(-1, 3), persistent=False)
+        self.register_buffer("grid3d", base_grid(VOLUME_SIZE, VOLUME_SIZE, self.depth).view(-1, 3), persistent=False)
+        self.register_buffer("grid2d", base_grid(VOLUME_SIZE, VOLUME_SIZE).view(-1, 2), persistent=False)
+
+    def evidence(self, volume: Tensor, geo: Geometry) -> Tensor:
+        """(B, (K+1)·5, D, 16, 16): the squeezed volume warped by each flow, and keypoint Gaussians."""
+        small = functional.avg_pool3d(self.squeeze(volume).float(), (1, 2, 2))
+        b = small.shape[0]
+        grid = self.grid3d_small
+        offset = geo.source - geo.driving @ geo.turn.transpose(1, 2)
+        moving = (grid @ geo.turn.transpose(1, 2))[:, None] + offset[:, :, None]
+        flows = torch.cat([grid.expand(b, 1, -1, -1), moving], 1)
+        where = flows.view(b, (K + 1) * self.depth, MASK_SIZE, MASK_SIZE, 3)
+        warped = functional.grid_sample(small, where, align_corners=False, padding_mode="border")
+        warped = warped.view(b, 4, K + 1, self.depth, MASK_SIZE, MASK_SIZE).flatten(1, 2)
+        bumps = self._bump(geo.driving, grid) - self._bump(geo.source, grid)
+        bumps = torch.cat([torch.zeros_like(bumps[:, :1]), bumps], 1).view(b, K + 1, self.depth, MASK_SIZE, MASK_SIZE)
+        return torch.cat([warped, bumps], 1)
+
+    @staticmethod
+    def _bump(points: Tensor, grid: Tensor) -> Tensor:
+        distance = points.square().sum(-1)[:, :, None] - 2 * points @ grid.T + grid.square().sum(-1)
+        return (-0.5 * distance / 0.1**2).exp()
+
+    def _prior(self, points: Tensor, grid: Tensor) -> Tensor:
+        """Logits (B, K+1, N): minus half the squared distance to each keypoint in sigmas, a constant for the background."""
+        distance = points.square().sum(-1)[:, :, None] - 2 * points @ grid.T + grid.square().sum(-1)
+        near = -0.5 * distance / KEYPOINT_SIGMA**2
+        return torch.cat([self.background.expand_as(near[:, :1]), near], 1)
+
+    def forward(self, volume: Tensor, geo: Geometry) -> MotionField:
+        """volume: f_s (B, Cv, D, 32, 32)."""
+        with float32_region(volume):
+            evidence = self.evidence(volume, geo)
+        x0 = act(self.enter(evidence))
+        x1 = act(self.down1(functional.avg_pool3d(x0, (1, 2, 2))))
+        x2 = self.middle(act(self.down2(functional.avg_pool3d(x1, 2))))
+        x1 = x1 + functional.interpolate(self.up2(act(x2)), scale_factor=2.0)
+        x0 = x0 + functional.interpolate(self.up1(act(x1)), scale_factor=(1.0, 2.0, 2.0))
+        x0 = act(self.leave(x0))
+        logits3d = self.masks3d(x0)
+        flat = act(self.flatten(x0.flatten(1, 2)))
+        flat = functional.interpolate(flat, scale_factor=2.0, mode="bilinear", align_corners=False)
+        logits2d = self.masks2d(act(self.refine(flat)))
+        with float32_region(volume):
+            b = volume.shape[0]
+            logits3d = logits3d.float().flatten(2) + self._prior(geo.driving, self.grid3d_small)
+            masks3d = logits3d.softmax(1).view(b, (K + 1) * self.depth, MASK_SIZE, MASK_SIZE)
+            masks3d = functional.interpolate(masks3d, scale_factor=2.0, mode="bilinear", align_corners=False)
+            logits2d = logits2d.float()
+            masks2d = (logits2d[:, :-1].flatten(2) + self._prior(geo.driving[..., :2], self.grid2d)).softmax(1)
+            flow3d = compose(masks3d.view(b, K + 1, -1), geo, self.grid3d)
+            flow2d = compose_flat(masks2d, geo, self.grid2d)
+            return MotionField(
+                flow3d.view(b, self.depth, VOLUME_SIZE, VOLUME_SIZE, 3),
+                flow2d.view(b, VOLUME_SIZE, VOLUME_SIZE, 2),
+                logits2d[:, -1:].sigmoid(),
+            )
+
+
+class FineFlow(nn.Module):
+    """Analytic flow at lips, lids and brows: f = (Σ g_k w_k + c₀ f_M) / (Σ g_k + c₀), g_k Gaussians at the driving points.
+
+    The Gaussians are separable, so the sums over 92 points are small matrix products. No learnt weights but the widths and c₀.
+    """
+
+    xs: Tensor
+    grid: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        sigmas = [s for group, s in zip(fp.DETAIL_GROUPS, GROUP_SIGMA, strict=True) for _ in group]
+        self.log_sigma = nn.Parameter(torch.tensor(sigmas).log())
+        self.log_rest = nn.Parameter(torch.tensor(math.log(0.1)))
+        self.register_buffer("xs", base_grid(1, CORE)[0, :, 0].clone(), persistent=False)
+        self.register_buffer("grid", base_grid(CORE, CORE), persistent=False)
+
+    def forward(self, flow: Tensor, geo: Geometry) -> Tensor:
+        """flow: f_M at 128 (B, 128, 128, 2); returns the refined flow of the same shape."""
+        sigma = self.log_sigma.exp()[None, :, None]
+        gx = (-0.5 * ((self.xs - geo.driving_details[..., :1]) / sigma).square()).exp()
+        gy = (-0.5 * ((self.xs - geo.driving_details[..., 1:]) / sigma).square()).exp().transpose(1, 2)
+        flat = geo.turn[:, :2, :2].transpose(1, 2)
+        offset = geo.source_details - geo.driving_details @ flat
+        weight = gy @ gx
+        sum_x, sum_y = gy @ (gx * offset[..., :1]), gy @ (gx * offset[..., 1:])
+        linear_part = (self.grid.view(-1, 2) @ flat).view_as(flow)
+        rest = self.log_rest.exp()
+        total = weight[..., None] * linear_part + torch.stack([sum_x, sum_y], -1) + rest * flow
+        return total / (weight[..., None] + rest)
+
+
+def heat_maps(geo: Geometry, xs: Tensor) -> Tensor:
+    """Gaussian sums of each group of detail points and the irises, (B, 10, N, N) for N = len(xs) pixel centres."""
+    gx = (-0.5 * ((xs - geo.driving_marks[..., :1]) / HEAT_SIGMA).square()).exp()
+    gy = (-0.5 * ((xs - geo.driving_marks[..., 1:]) / HEAT_SIGMA).square()).exp()
+    maps, start = [], 0
+    for count in [len(group) for group in fp.DETAIL_GROUPS] + [5, 5]:
+        maps.append(gy[:, start : start + count].transpose(1, 2) @ gx[:, start : start + count])
+        start += count
+    return torch.stack(maps, 1).clamp(max=1.5)
+
+
+class Generator(nn.Module):
+    """G: warped volume, warped skips, warped source and heat maps of lips and lids -> RGB, α and a small residual flow.
+
+    y = α·warp(source) + (1 − α)·RGB: sharpness comes from real pixels, what was hidden is painted. Modulated by both
+    expression codes and poses (FiLM) to know what no warp can bring: teeth, closed lids, gaze.
+    """
+
+    xs64: Tensor
+    xs128: Tensor
+    grid128: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.ratio = config.picture_size // CORE
+        w128, w64, w32 = config.width_128, config.width_64, config.width_32
+        self.enter = conv(config.volume_channels * config.volume_depth, w32, 1)
+        self.code = linear(2 * (config.expression_size + 6), 64)
+        self.film32 = nn.ModuleList(linear(64, 2 * w32, zero=True) for _ in range(2))
+        self.film64 = linear(64, 2 * w64, zero=True)
+        self.film128 = linear(64, 2 * w128, zero=True)
+        self.blocks32 = nn.ModuleList(Residual(w32) for _ in range(2))
+        self.up64 = conv(w32, 4 * w64, 1)
+        self.merge64 = conv(w64 + SKIP_64 + HEAT_GROUPS, w64)
+        self.block64 = Residual(w64)
+        self.residual_flow = conv(w64, 2, zero=True)
+        self.up128 = conv(w64, 4 * w128, 1)
+        self.merge128 = conv(w128 + SKIP_128 + HEAT_GROUPS + 3 * self.ratio**2, w128)
+        self.block128 = Residual(w128)
+        self.head = conv(w128, 4 * self.ratio**2)
+        with torch.no_grad():
+            self.head.weight.mul_(0.1)
+            self.head.bias[3 * self.ratio**2 :] = 1.0  # type: ignore[index]
+        self.register_buffer("xs64", base_grid(1, 64)[0, :, 0].clone(), persistent=False)
+        self.register_buffer("xs128", base_grid(1, CORE)[0, :, 0].clone(), persistent=False)
+
+    def forward(
+        self, volume: Tensor, appearance: Appearance, source: Tensor, flow: Tensor, geo: Geometry
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """volume: warped and occluded, (B, Cv·D, 32, 32); flow: (B, 128, 128, 2). Returns frame, α and the warped source."""
+        with float32_region(volume):
+            heat64, heat128 = heat_maps(geo, self.xs64), heat_maps(geo, self.xs128)
+            flow64 = functional.avg_pool2d(flow.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+            skip64 = warp(appearance.skip64.float(), flow64)
+            code = act(self.code(geo.code))
+        x = self.enter(volume)
+        for block, film in zip(self.blocks32, self.film32, strict=True):
+            x = block(x, film(code))
+        x = functional.pixel_shuffle(self.up64(act(x)), 2)
+        x = self.merge64(torch.cat([x, skip64, heat64], 1))
+        x = self.block64(act(x), self.film64(code))
+        with float32_region(volume):
+            residual = 0.1 * self.residual_flow(act(x)).float()
+            residual = functional.interpolate(residual, scale_factor=2.0, mode="bilinear", align_corners=False)
+            fine = flow.permute(0, 3, 1, 2) + residual
+            fine128 = fine.permute(0, 2, 3, 1)
+            skip128 = warp(appearance.skip128.float(), fine128)
+            if self.ratio > 1:
+                fine = functional.interpolate(fine, scale_factor=float(self.ratio), mode="bilinear", align_corners=False)
+            warped = warp(source, fine.permute(0, 2, 3, 1))
+            planes = functional.pixel_unshuffle(warped, self.ratio) if self.ratio > 1 else warped
+        x = functional.pixel_shuffle(self.up128(act(x)), 2)
+        x = self.merge128(torch.cat([x, skip128, heat128, planes * 2 - 1], 1))
+        x = self.block128(act(x), self.film128(code))
+        out = self.head(act(x)).float()
+        colour, alpha = out.split([3 * self.ratio**2, self.ratio**2], 1)
+        if self.ratio > 1:
+            colour, alpha = functional.pixel_shuffle(colour, self.ratio), functional.pixel_shuffle(alpha, self.ratio)
+        alpha = alpha.sigmoid()
+        return alpha * warped + (1 - alpha) * (colour + 0.5), alpha, warped
+
+
+def warp(picture: Tensor, flow: Tensor) -> Tensor:
+    """Sample picture (B, C, H, W) at flow (B, h, w, 2) in [-1, 1], border repeated, float32."""
+    return functional.grid_sample(picture, flow, align_corners=False, padding_mode="border")
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """frame: (B, 3, S, S) about [0, 1]; warped: the source moved by the flow alone; alpha: (B, 1, S, S); flow (B, 128, 128, 2)."""
+
+    frame: Tensor
+    warped: Tensor
+    alpha: Tensor
+    flow: Tensor
+
+
+class ReceiverNetworks(nn.Module):
+    """F, M, fine flow and G together: everything the receiver runs."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.appearance = AppearanceExtractor(config)
+        self.motion_field = MotionFieldEstimator(config)
+        self.fine_flow = FineFlow()
+        self.generator = Generator(config)
+
+    def render(self, appearance: Appearance, source: Tensor, geo: Geometry) -> Synthesis:
+        """source: the source frame (B, 3, S, S) in [0, 1]."""
+        field = self.motion_field(appearance.volume, geo)
+        with float32_region(source):
+            volume = functional.grid_sample(
+                appearance.volume.float(), field.flow3d, align_corners=False, padding_mode="border"
+            )
+            volume = volume.flatten(1, 2) * field.occlusion
+            flow = functional.interpolate(
+                field.flow2d.permute(0, 3, 1, 2), scale_factor=4.0, mode="bilinear", align_corners=False
+            ).permute(0, 2, 3, 1)
+            flow = self.fine_flow(flow, geo)
+        frame, alpha, warped = self.generator(volume, appearance, source, flow, geo)
+        return Synthesis(frame, warped, alpha, flow)
+
+
+def grown(weight: Tensor, shape: torch.Size) -> Tensor:
+    """Weights trained at 128 pixels, widened for sub-pixel planes so that the function stays the same on area-averaged pictures.
+
+    Only the three layers that touch pictures differ between sizes: F's stem, G's merge (inputs) and G's head (outputs).
+    """
+    if weight.shape == shape:
+        return weight
+    if weight.ndim == 1 or weight.shape[1:] == shape[1:]:  # head: each output plane repeated
+        return weight.repeat_interleave(shape[0] // weight.shape[0], 0)
+    if weight.shape[1] == 3:  # stem: each input plane shared among its sub-pixels
+        factor = shape[1] // 3
+        return weight.repeat_interleave(factor, 1) / factor
+    extra = shape[1] - (weight.shape[1] - 3)  # merge: the last three inputs are the warped picture
+    planes = weight[:, -3:].repeat_interleave(extra // 3, 1) / (extra // 3)
+    return torch.cat([weight[:, :-3], planes], 1)

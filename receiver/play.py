@@ -1,0 +1,64 @@
+"""A `.fw` file into a video: the receiver half with a file in place of the channel. Sees nothing but that file.
+
+Comes in: what `facewire.sender.record` wrote. Goes out: a video of one picture for each frame the sender took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+
+from facewire.codec import Stream, read_stream
+from facewire.errors import DecodeError, InputError
+from facewire.models.runtime import Networks
+from facewire.receiver.receiver import Due, FreeView, Receiver
+from facewire.video import VideoWriter, check_video_path
+
+
+@dataclass(frozen=True)
+class Playing:
+    """What was shown. size: side of the picture in pixels."""
+
+    frames: int
+    fps: float
+    size: int
+    file_bytes: int
+
+
+def play(
+    file: Path,
+    out: Path,
+    networks: Networks,
+    *,
+    view: FreeView | None = None,
+    progress: Callable[[str, int], None] | None = None,
+) -> Playing:
+    """Writes the video of a `.fw` file. Raises DecodeError or WeightsError for a file that is not ours or not for us."""
+    check_video_path(out)
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: no such file") from error
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+    try:
+        stream = read_stream(data)
+    except DecodeError as error:
+        raise DecodeError(f"{file}: {error}") from error
+    receiver = Receiver(networks, stream.source, playout_delay_ms=0.0, view=view)
+    with VideoWriter(out, stream.source.frame_rate) as writer:
+        for due in _frames(receiver, stream):
+            writer.write(receiver.render(due.motion), due.time_ms)
+            if progress is not None:
+                progress("decoding", receiver.shown)
+    if not receiver.shown:
+        raise DecodeError(f"{file}: holds a source frame and no motion")
+    return Playing(receiver.shown, stream.source.frame_rate, networks.bundle.picture_size, len(data))
+
+
+def _frames(receiver: Receiver, stream: Stream) -> Iterator[Due]:
+    for packet in stream.packets:
+        receiver.receive(packet)
+        yield from receiver.due(inf)

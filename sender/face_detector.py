@@ -1,0 +1,165 @@
+"""Where the faces are in a picture: MediaPipe's BlazeFace, converted to ONNX and shipped beside this module.
+
+Comes in: a picture of any size from `sender.media`. Goes out: boxes in its pixels, largest first, to `sender.framing`.
+It is the detector that framed the training clips, so its boxes need no calibration. Two networks share the work: the full
+range one finds faces from a twelfth of the picture up, the short range one those that nearly fill it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facewire.errors import FacewireError
+
+MIN_OVERLAP = 0.3
+"""Boxes whose intersection over union exceeds this are the same face."""
+CLOSE_UP = 2.2
+"""Side of the second look, in faces."""
+MIN_FACE_PX = 24
+"""Smaller boxes are dropped: no picture of a face could be made from them, and most are mistakes."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face's box in source pixels: left, top, width, height; BlazeFace's box ends at chin and brows, not at the hair."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    score: float
+
+    @property
+    def area(self) -> float:
+        return self.width * self.height
+
+
+@dataclass(frozen=True)
+class _Range:
+    """One BlazeFace network: its file, its square input in pixels, the strides of its anchors, and when it is believed."""
+
+    file: str
+    size: int
+    anchors: tuple[tuple[int, int], ...]
+    min_score: float
+
+    def anchor_centres(self) -> NDArray[np.float32]:
+        """float32 (N, 2) x, y in input pixels, in the order of the network's outputs."""
+        parts = []
+        for stride, repeats in self.anchors:
+            cells = (np.arange(self.size // stride) + 0.5) * stride
+            grid = np.stack(np.meshgrid(cells, cells), axis=-1).reshape(-1, 2)
+            parts.append(np.repeat(grid, repeats, axis=0))
+        return np.concatenate(parts).astype(np.float32)
+
+
+_FULL = _Range("blazeface_full_range.onnx", 192, ((4, 1),), 0.6)
+_SHORT = _Range("blazeface_short_range.onnx", 128, ((8, 2), (16, 6)), 0.6)
+
+
+class FaceDetector:
+    """Finds faces in RGB pictures on the CPU; about 6 ms a picture with one face."""
+
+    def __init__(self, threads: int = 1) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise FacewireError("ONNX Runtime is missing: install facewire[cpu] or facewire[gpu]") from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        folder = files("facewire.sender") / "blazeface"
+        self._networks: list[tuple[_Range, Any, NDArray[np.float32]]] = [
+            (
+                kind,
+                onnxruntime.InferenceSession(
+                    (folder / kind.file).read_bytes(), options, providers=["CPUExecutionProvider"]
+                ),
+                kind.anchor_centres(),
+            )
+            for kind in (_FULL, _SHORT)
+        ]
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
+        """Faces of a picture, uint8 RGB (H, W, 3), largest first.
+
+        Every face is looked at a second time, close up: that halves the error of small boxes and drops what only looked
+        like a face from afar.
+        """
+        confirmed = [self._closer(picture, face) for face in self._first_look(picture)]
+        return _merge([face for face in confirmed if face is not None])
+
+    def _closer(self, picture: NDArray[np.uint8], face: Face) -> Face | None:
+        height, width = picture.shape[:2]
+        side = CLOSE_UP * max(face.width, face.height)
+        x0, y0 = face.x + face.width / 2 - side / 2, face.y + face.height / 2 - side / 2
+        left, top = max(0, int(x0)), max(0, int(y0))
+        close = picture[top : min(height, int(y0 + side)), left : min(width, int(x0 + side))]
+        for network in self._networks:
+            for seen in self._look(close, *network):
+                again = replace(seen, x=seen.x + left, y=seen.y + top, score=max(seen.score, face.score))
+                if _overlap(again, face) > MIN_OVERLAP:
+                    return again
+        return None
+
+    def _first_look(self, picture: NDArray[np.uint8]) -> list[Face]:
+        """Faces seen in the whole picture or, when there are none and it is oblong, in squares cut from it."""
+        height, width = picture.shape[:2]
+        for kind, session, anchors in self._networks:
+            if faces := self._look(picture, kind, session, anchors):
+                return faces
+        side = min(height, width)
+        if max(height, width) < 1.2 * side:
+            return []
+        kind, session, anchors = self._networks[0]
+        found: list[Face] = []
+        for x, y in {(0, 0), ((width - side) // 2, (height - side) // 2), (width - side, height - side)}:
+            tile = np.ascontiguousarray(picture[y : y + side, x : x + side])
+            found += [
+                Face(f.x + x, f.y + y, f.width, f.height, f.score) for f in self._look(tile, kind, session, anchors)
+            ]
+        return _merge(found)
+
+    @staticmethod
+    def _look(picture: NDArray[np.uint8], kind: _Range, session: Any, anchors: NDArray[np.float32]) -> list[Face]:
+        height, width = picture.shape[:2]
+        scale = kind.size / max(height, width)
+        w, h = max(1, round(width * scale)), max(1, round(height * scale))
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        left, top = (kind.size - w) // 2, (kind.size - h) // 2
+        canvas = np.zeros((1, kind.size, kind.size, 3), np.float32)
+        canvas[0, top : top + h, left : left + w] = cv2.resize(picture, (w, h), interpolation=how) / 127.5 - 1.0
+        boxes, scores = session.run(["boxes", "scores"], {"image": canvas})
+        score = 1.0 / (1.0 + np.exp(-np.clip(scores[0, :, 0], -80, 80)))
+        faces = []
+        for i in np.flatnonzero(score > kind.min_score):
+            cx, cy = boxes[0, i, :2] + anchors[i]
+            bw, bh = boxes[0, i, 2:4]
+            x, y = (cx - bw / 2 - left) * width / w, (cy - bh / 2 - top) * height / h
+            faces.append(Face(float(x), float(y), float(bw * width / w), float(bh * height / h), float(score[i])))
+        return _merge([face for face in faces if min(face.width, face.height) >= MIN_FACE_PX])
+
+
+def _merge(faces: list[Face]) -> list[Face]:
+    """One face for every heap of overlapping boxes, their mean weighted by score; largest first."""
+    rest, merged = sorted(faces, key=lambda face: -face.score), []
+    while rest:
+        heap = [face for face in rest if _overlap(rest[0], face) > MIN_OVERLAP]
+        rest = [face for face in rest if face not in heap]
+        rows = np.array([(f.x, f.y, f.width, f.height, f.score) for f in heap])
+        mean = np.average(rows, axis=0, weights=rows[:, 4])
+        merged.append(Face(*map(float, mean[:4]), score=float(rows[:, 4].max())))
+    return sorted(merged, key=lambda face: -face.area)
+
+
+def _overlap(a: Face, b: Face) -> float:
+    w = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
+    h = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
+    shared = max(0.0, w) * max(0.0, h)
+    return shared / (a.area + b.area - shared)

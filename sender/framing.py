@@ -1,0 +1,208 @@
+"""Which square of a picture the networks get to see: the one that the training clips were cut to.
+
+Comes in: boxes from `face_detector` and pictures from `media`. Goes out: a `Framing`, and through it 256-pixel squares for
+`sender`. The square is fixed for a clip, since every motion of the square would look like a motion of the head; only for a
+live camera it follows, slowly, once the face has left a dead zone (`FollowingFraming`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facewire.errors import NoFaceError
+from facewire.sender.face_detector import Face, FaceDetector
+from facewire.sender.media import Frame, VideoSource
+
+FACE_SHARE = 0.51
+"""Face-mesh height (forehead to chin) over the side of the square that training clips have, median of 539 clips."""
+MESH_PER_BOX = 1.03
+"""Face-mesh height over detector box height, median on 136 pictures of the data set at 20 scales, deviation 0.04."""
+FACE_CENTRE_Y = 0.455
+"""Where the centre of all boxes and the hair above them stands in the square, from the top."""
+HAIR = 0.15
+"""Room for hair above a box, in box heights."""
+ROOM_X, ROOM_Y = 1.3, 1.45
+"""The square is at least this many times as wide and high as all that the face covers while it moves."""
+LOOKS_PER_S = 5
+LOOK_S = 12.0
+"""How far into a clip faces are looked for."""
+
+FRAMED_SHARE = (0.40, 0.75)
+FRAMED_X, FRAMED_Y = (0.42, 0.60), (0.37, 0.63)
+"""A square picture whose face lies within these (1st to 99th percentile of the training clips) is taken whole."""
+
+
+@dataclass(frozen=True)
+class Framing:
+    """A square of the picture in its pixels: left, top, side. It may reach beyond the picture; the edge is repeated there."""
+
+    x: int
+    y: int
+    side: int
+
+    def cut(self, picture: NDArray[np.uint8], size: int = 256) -> NDArray[np.uint8]:
+        """The square of a picture, uint8 RGB (H, W, 3), as uint8 RGB (size, size, 3)."""
+        height, width = picture.shape[:2]
+        x0, y0, x1, y1 = self.x, self.y, self.x + self.side, self.y + self.side
+        square = picture[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)]
+        over = max(0, -y0), max(0, y1 - height), max(0, -x0), max(0, x1 - width)
+        if any(over):
+            square = np.asarray(cv2.copyMakeBorder(square, *over, cv2.BORDER_REPLICATE), np.uint8)
+        if self.side == size:
+            return np.ascontiguousarray(square)
+        how = cv2.INTER_AREA if self.side > size else cv2.INTER_CUBIC
+        return np.asarray(cv2.resize(square, (size, size), interpolation=how), np.uint8)
+
+
+@dataclass(frozen=True)
+class FramingReport:
+    """A framing and what was seen on the way to it."""
+
+    framing: Framing
+    looked: int
+    """Pictures looked at."""
+    with_face: int
+    """Pictures of these that hold a face."""
+    most_faces: int
+    """The most faces seen in one picture; of several, the largest is followed."""
+    whole_picture: bool
+    """The picture was framed already and is taken as it is."""
+
+    def remarks(self) -> list[str]:
+        """What a person should know about the framing, a line each."""
+        lines = []
+        if self.most_faces > 1:
+            lines.append(f"up to {self.most_faces} faces in one picture: the largest is used")
+        if self.with_face < self.looked:
+            lines.append(f"a face in only {self.with_face} of the {self.looked} pictures looked at")
+        return lines
+
+
+def frame_video(video: VideoSource, detector: FaceDetector) -> FramingReport:
+    """The framing for a video: looks at five pictures a second in its first seconds. Raises NoFaceError if all lack a face."""
+    return _frame(video.looks(LOOKS_PER_S, LOOK_S), detector, video.name)
+
+
+def frame_picture(picture: NDArray[np.uint8], detector: FaceDetector, name: str = "the picture") -> FramingReport:
+    """The framing for a still portrait, uint8 RGB (H, W, 3). Raises NoFaceError if it holds no face."""
+    return _frame([Frame(picture, 0)], detector, name)
+
+
+def _frame(frames: Iterable[Frame], detector: FaceDetector, name: str) -> FramingReport:
+    boxes: list[Face] = []
+    looked, most, size = 0, 0, (0, 0)
+    for frame in frames:
+        faces = detector.detect(frame.picture)
+        looked, most, size = looked + 1, max(most, len(faces)), (frame.picture.shape[1], frame.picture.shape[0])
+        if faces:
+            boxes.append(_same_face(faces, boxes[-1]) if boxes else faces[0])
+    if not boxes:
+        where = "" if looked == 1 else f" in the {looked} frames looked at"
+        raise NoFaceError(f"{name}: no face found{where}; one face, seen from about the front, is needed")
+    whole = already_framed(boxes, *size)
+    framing = _centre_square(*size) if whole else choose_square(boxes, *size)
+    return FramingReport(framing, looked, len(boxes), most, whole)
+
+
+def choose_square(boxes: Sequence[Face], width: int, height: int) -> Framing:
+    """The square for boxes seen over time in pictures of that size, by the rule that cut the training clips.
+
+    It is never larger than the picture and lies inside it, unless the face is closer to the border than to fit.
+    """
+    x0, x1, y0, y1, face = _extent(boxes)
+    wanted = max(face / FACE_SHARE, (x1 - x0) * ROOM_X, (y1 - y0) * ROOM_Y)
+    side = max(2, int(min(wanted, min(width, height))) // 2 * 2)
+    x = (x0 + x1) / 2 - side / 2
+    y = (y0 + y1) / 2 - FACE_CENTRE_Y * side
+    return Framing(_inside(x, side, width), _inside(y, side, height), side)
+
+
+def already_framed(boxes: Sequence[Face], width: int, height: int) -> bool:
+    """Whether pictures of that size are squares with the face where training clips have it."""
+    if max(width, height) > 1.03 * min(width, height):
+        return False
+    share = np.median([f.height for f in boxes]) * MESH_PER_BOX / height
+    x = np.median([f.x + f.width / 2 for f in boxes]) / width
+    y = np.median([f.y + f.height / 2 for f in boxes]) / height
+    inside = [low <= v <= high for v, (low, high) in zip((share, x, y), (FRAMED_SHARE, FRAMED_X, FRAMED_Y), strict=True)]
+    return all(inside)
+
+
+class FollowingFraming:
+    """The square for a live camera: stands still until the face leaves a dead zone, then follows slowly.
+
+    `update` takes the faces of a picture whenever they were looked for, `framing` is the square to cut now.
+    """
+
+    DEAD_ZONE = 0.10
+    """The face's centre may stray this far from its place, in sides."""
+    DEAD_SCALE = 0.25
+    """The face may grow or shrink by this factor."""
+    PACE = 0.08
+    """Share of the way to the wanted square that one update goes."""
+
+    def __init__(self, first: Framing, width: int, height: int) -> None:
+        self._x, self._y, self._side = float(first.x), float(first.y), float(first.side)
+        self._size = width, height
+        self._moving = False
+
+    @property
+    def framing(self) -> Framing:
+        return Framing(round(self._x), round(self._y), round(self._side))
+
+    def update(self, faces: Sequence[Face]) -> Framing:
+        """Takes the faces just seen, none if none was, and returns the square for the next pictures."""
+        if not faces:
+            return self.framing
+        wanted = choose_square([faces[0]], *self._size)
+        drift = max(
+            abs(wanted.x + wanted.side / 2 - self._x - self._side / 2),
+            abs(wanted.y + wanted.side / 2 - self._y - self._side / 2),
+        )
+        scale = abs(np.log(wanted.side / self._side))
+        if drift > self.DEAD_ZONE * self._side or scale > self.DEAD_SCALE:
+            self._moving = True
+        elif drift < 0.02 * self._side and scale < 0.05:
+            self._moving = False
+        if self._moving:
+            self._side += self.PACE * (wanted.side - self._side)
+            self._x += self.PACE * (wanted.x - self._x)
+            self._y += self.PACE * (wanted.y - self._y)
+        return self.framing
+
+
+def _same_face(faces: Sequence[Face], last: Face) -> Face:
+    """The largest face, unless the one followed so far is still there and not much smaller."""
+
+    def distance(face: Face) -> float:
+        return float(np.hypot(face.x + face.width / 2 - last.x - last.width / 2, face.y - last.y))
+
+    nearest = min(faces, key=distance)
+    return nearest if distance(nearest) < last.width and nearest.area > 0.5 * faces[0].area else faces[0]
+
+
+def _extent(boxes: Sequence[Face]) -> tuple[float, float, float, float, float]:
+    """Left, right, top (with hair), bottom of all that the boxes cover, outliers left out, and the face-mesh height."""
+    rows = np.array([(f.x, f.y, f.width, f.height) for f in boxes], float)
+    x, y, w, h = rows.T
+    return (
+        float(np.percentile(x, 2)),
+        float(np.percentile(x + w, 98)),
+        float(np.percentile(y - HAIR * h, 2)),
+        float(np.percentile(y + h, 98)),
+        float(np.median(h)) * MESH_PER_BOX,
+    )
+
+
+def _inside(start: float, side: int, size: int) -> int:
+    return round(min(max(start, 0), size - side))
+
+
+def _centre_square(width: int, height: int) -> Framing:
+    side = min(width, height)
+    return Framing((width - side) // 2, (height - side) // 2, side)

@@ -1,0 +1,209 @@
+"""Where pictures come from: video files through FFmpeg's libraries, cameras through OpenCV, still portraits through Pillow.
+
+Comes in: a path or a camera's number. Goes out: `Frame`s, upright RGB pictures with their capture times, to `framing` and
+`sender`. Whatever cannot be used ends in an InputError of one line that says why.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facewire.errors import InputError
+
+MIN_SIDE_PX = 32
+CAMERA_LOOKS = 20
+"""Pictures of a camera that are looked at for a face before it starts; the first few are often black."""
+MAX_PICTURE_PX = 64_000_000
+"""Larger still pictures are refused before they are decoded."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture. picture: uint8 RGB (H, W, 3), upright, square pixels. time_ms: since the first frame, ever growing."""
+
+    picture: NDArray[np.uint8]
+    time_ms: int
+
+
+class VideoSource(AbstractContextManager["VideoSource"], Protocol):
+    """What `open_video` returns: iterate it once for frames, then read `remarks`."""
+
+    name: str
+    fps: float
+    live: bool
+    remarks: list[str]
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def looks(self, per_second: float, seconds: float) -> Iterator[Frame]:
+        """A few frames from the beginning, for finding the face; spends no time on the others."""
+        ...
+
+
+def open_video(clip: str | Path | int) -> VideoSource:
+    """A file by its path, or a camera by its number (also as text: "0")."""
+    if isinstance(clip, int) or (str(clip).isdecimal() and not Path(clip).exists()):
+        return Camera(int(clip))
+    return VideoFile(Path(clip))
+
+
+class VideoFile(VideoSource):
+    """A video file. Honours rotation, pixel aspect ratio and uneven frame times; deeper colour is reduced to 8 bits."""
+
+    live = False
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self.remarks: list[str] = []
+        if not path.exists():
+            raise InputError(f"{path}: no such file")
+        if not path.is_file():
+            raise InputError(f"{path}: not a file")
+        try:
+            self._container = av.open(str(path))
+        except PermissionError as error:
+            raise InputError(f"{path}: not allowed to read it") from error
+        except (av.FFmpegError, OSError) as error:
+            raise InputError(f"{path}: not a video that can be read ({_reason(error)})") from error
+        streams = [s for s in self._container.streams.video if s.codec_context is not None]
+        if not streams:
+            kinds = sorted({stream.type for stream in self._container.streams}) or ["nothing"]
+            self._container.close()
+            raise InputError(f"{path}: holds no video (only {', '.join(kinds)})")
+        self._path = path
+        self._stream = streams[0]
+        self._stream.thread_type = "AUTO"
+        rate = self._stream.average_rate or self._stream.base_rate
+        self.fps = float(rate) if rate and 1 <= rate <= 1000 else 25.0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame, time_ms in self._timed():
+            yield Frame(self._upright(frame), time_ms)
+
+    def looks(self, per_second: float, seconds: float) -> Iterator[Frame]:
+        next_ms = 0.0
+        for frame, time_ms in self._timed():
+            if time_ms > 1000 * seconds:
+                return
+            if time_ms >= next_ms:
+                next_ms = time_ms + 1000 / per_second - 1
+                yield Frame(self._upright(frame), time_ms)
+
+    def _timed(self) -> Iterator[tuple[av.VideoFrame, int]]:
+        """Frames with their times in ms since the first; at the end, remarks on what is missing."""
+        count, last_ms, start = 0, -1, None
+        for frame in self._decoded():
+            seconds = frame.time if frame.time is not None else count / self.fps
+            start = seconds if start is None else start
+            last_ms = max(last_ms + 1, round(1000 * (seconds - start)))
+            yield frame, last_ms
+            count += 1
+        if count == 0:
+            raise InputError(f"{self._path}: holds no frames that can be decoded")
+        if self._stream.frames > count and not self.remarks:
+            self.remarks.append(f"{self.name} ends early: {count} of {self._stream.frames} frames are there")
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """Frames as far as they decode; damage in the middle of the file ends it with a remark."""
+        frames = self._container.decode(self._stream)
+        damaged = False
+        while not damaged:
+            try:
+                frame = next(frames, None)
+            except (av.FFmpegError, OSError) as error:
+                self.remarks.append(f"{self.name} is damaged or cut short ({_reason(error)}): what decodes is used")
+                damaged, frame = True, None
+            if frame is None:
+                return
+            yield frame
+
+    def _upright(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        aspect = self._stream.sample_aspect_ratio
+        width = frame.width
+        if aspect and 0.2 < aspect < 5 and abs(aspect - 1) > 0.01:
+            width = max(2, round(frame.width * float(aspect)))
+        picture = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
+        if min(picture.shape[:2]) < MIN_SIDE_PX:
+            raise InputError(f"{self._path}: {width}x{frame.height} is too small, at least {MIN_SIDE_PX} pixels a side")
+        turns = round(frame.rotation / 90) % 4
+        return np.ascontiguousarray(np.rot90(picture, turns), np.uint8)
+
+
+class Camera(VideoSource):
+    """A camera by its number; frames carry the time at which they arrived."""
+
+    live = True
+
+    def __init__(self, index: int) -> None:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        self.name = f"camera {index}"
+        self.remarks: list[str] = []
+        self._capture = cv2.VideoCapture(index)
+        if not self._capture.isOpened():
+            raise InputError(f"camera {index}: none there, or in use by another program")
+        self.fps = float(self._capture.get(cv2.CAP_PROP_FPS)) or 30.0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._capture.release()
+
+    def __iter__(self) -> Iterator[Frame]:
+        start, last_ms = time.monotonic(), -1
+        while True:
+            there, picture = self._capture.read()
+            if not there:
+                if last_ms < 0:
+                    raise InputError(f"{self.name}: gives no pictures")
+                self.remarks.append(f"{self.name} was unplugged")
+                return
+            last_ms = max(last_ms + 1, round(1000 * (time.monotonic() - start)))
+            yield Frame(np.ascontiguousarray(picture[..., ::-1], np.uint8), last_ms)
+
+    def looks(self, per_second: float, seconds: float) -> Iterator[Frame]:
+        return islice(self, CAMERA_LOOKS)
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """A still picture, uint8 RGB (H, W, 3), upright by its EXIF orientation, transparency on white."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        with Image.open(path) as opened:
+            if opened.width * opened.height > MAX_PICTURE_PX:
+                raise InputError(f"{path}: {opened.width}x{opened.height} is too large for a portrait")
+            image: Any = ImageOps.exif_transpose(opened)
+            if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+            picture = np.array(image.convert("RGB"), np.uint8)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path}: not a picture that can be read") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: a damaged picture ({_reason(error)})") from error
+    if min(picture.shape[:2]) < MIN_SIDE_PX:
+        raise InputError(f"{path}: {picture.shape[1]}x{picture.shape[0]} is too small, at least {MIN_SIDE_PX} pixels a side")
+    return picture
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())

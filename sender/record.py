@@ -1,0 +1,106 @@
+"""A clip into a `.fw` file: the sender half with a file in place of the channel.
+
+Comes in: a path. Goes out: a file whose bytes `facewire.receiver.play` turns into a video without seeing anything else. Nothing
+gets lost on the way, so every packet is predicted from the one before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from facewire.codec import encode_source, write_stream
+from facewire.errors import InputError
+from facewire.models.runtime import Networks
+from facewire.video import VideoWriter, check_video_path
+from facewire.sender.face_detector import FaceDetector
+from facewire.sender.framing import frame_video
+from facewire.sender.media import VideoFile
+from facewire.sender.sender import Sender, SenderOptions
+
+FRAMES_PER_PACKET = 16
+
+
+@dataclass
+class Recording:
+    """What was written. Sizes in bytes."""
+
+    frames: int = 0
+    fps: float = 0.0
+    seconds: float = 0.0
+    size: int = 0
+    """Side of the picture in pixels."""
+    source_bytes: int = 0
+    packet_bytes: list[int] = field(default_factory=list)
+    """Payload of each packet of up to 16 frames."""
+    file_bytes: int = 0
+    remarks: list[str] = field(default_factory=list)
+
+
+def record(
+    clip: Path,
+    out: Path,
+    networks: Networks,
+    *,
+    preset: str = "default",
+    source_frame: int = 0,
+    max_frames: int | None = None,
+    crop_video: Path | None = None,
+    progress: Callable[[str, int], None] | None = None,
+) -> Recording:
+    """Writes the `.fw` file of a clip and, if wanted, the framed camera pictures as a lossless video beside it."""
+    if not out.parent.is_dir():
+        raise InputError(f"{out}: no such folder {out.parent}")
+    if crop_video is not None:
+        check_video_path(crop_video)
+    result = Recording(size=networks.bundle.picture_size)
+    with VideoFile(clip) as video:
+        framed = frame_video(video, FaceDetector())
+    result.remarks += framed.remarks()
+    with VideoFile(clip) as video:
+        first = next(islice(video, source_frame, None), None)
+        if first is None:
+            raise InputError(f"{clip}: has no frame {source_frame}")
+    source = framed.framing.cut(first.picture, result.size)
+    packets: list[bytes] = []
+    with VideoFile(clip) as video, ExitStack() as stack:
+        result.fps = video.fps
+        options = SenderOptions(preset, FRAMES_PER_PACKET, redundancy=0)
+        sender = Sender(networks, source, video.fps, options)
+        crops = stack.enter_context(VideoWriter(crop_video, video.fps, synthesised=False)) if crop_video else None
+        time_ms = 0
+        for frame in islice(video, max_frames):
+            square, time_ms = framed.framing.cut(frame.picture, result.size), frame.time_ms
+            if crops is not None:
+                crops.write(square, time_ms)
+            packet = sender.send(square, time_ms)
+            if packet is not None:
+                packets.append(packet)
+                sender.acknowledge_all()
+            result.frames += 1
+            if progress is not None:
+                progress("encoding", result.frames)
+        if (packet := sender.flush()) is not None:
+            packets.append(packet)
+        result.remarks += video.remarks
+        result.seconds = (time_ms + 1000 / video.fps) / 1000
+    data = write_stream(sender.source, packets)
+    write_whole(out, data)
+    result.source_bytes = len(encode_source(sender.source))
+    result.packet_bytes, result.file_bytes = [len(packet) for packet in packets], len(data)
+    return result
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file that is whole or not there."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)

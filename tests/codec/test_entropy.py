@@ -1,0 +1,140 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from facewire.codec import PRESETS, Preset, Quantiser, Tables, default_tables, fit_tables
+from facewire.codec.entropy import ABSOLUTE, CLASSES, USUAL_ACTIVITY, FrameModel, family_table, lag_class
+from facewire.codec.fitting import _activities, _rest
+from facewire.codec.quantiser import MAX_UNITS
+from facewire.codec.range_coder import RangeDecoder, RangeEncoder
+from facewire.errors import DecodeError
+
+
+def coded(model, preset, age_class, reference, frames):
+    encoder = RangeEncoder()
+    for units in frames:
+        model.code_frame(encoder, preset, age_class, reference, units, USUAL_ACTIVITY)
+    return encoder.finish()
+
+
+def test_10000_random_frames_come_back_bit_for_bit(tables, quantiser):
+    model, rng = FrameModel(tables), np.random.default_rng(0)
+    for batch in range(100):
+        preset = batch % len(PRESETS)
+        values = rng.normal(size=(101, 26)) * 10.0 ** rng.uniform(-6, 3, size=(101, 1))
+        values[rng.random(values.shape) < 0.01] = rng.choice([1e30, -1e30])
+        units = quantiser.quantise(values.astype(np.float32), PRESETS[preset])
+        frames = units.tolist()
+        age_class = int(rng.integers(0, CLASSES))
+        data = coded(model, preset, age_class, frames[0], frames[1:])
+        decoder = RangeDecoder(data)
+        for frame in frames[1:]:
+            decoded, _ = model.code_frame(decoder, preset, age_class, frames[0], [0] * 26, USUAL_ACTIVITY)
+            assert decoded == frame
+        decoder.finish()
+
+
+def test_the_largest_values_come_back(tables):
+    model = FrameModel(tables)
+    limit = [MAX_UNITS // 24 * 24] * 14 + [0] * 12
+    for reference in (limit, [-v for v in limit]):
+        data = coded(model, 3, 4, reference, [limit])
+        assert model.code_frame(RangeDecoder(data), 3, 4, reference, [0] * 26, USUAL_ACTIVITY)[0] == limit
+
+
+def test_a_still_head_costs_less_than_a_byte(quantiser):
+    units = [40] * 6 + [8] * 20
+    model = FrameModel(default_tables(20))
+    assert len(coded(model, 1, 0, units, [[*units[:22], 0, 0, 0, 0]] * 10)) < 80
+    reference = [*units[:22], 0, 0, 0, 0]
+    encoder, activity = RangeEncoder(), USUAL_ACTIVITY
+    for _ in range(16):
+        _, activity = model.code_frame(encoder, 1, 0, reference, reference, activity)
+    assert len(encoder.finish()) < 16
+
+
+def test_tables_survive_their_bytes(tables):
+    data = tables.to_bytes()
+    again = Tables.from_bytes(data)
+    assert len(data) < 16_000
+    assert again.presets == tables.presets
+    for name in ("cross", "pull", "bias", "rate", "index"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(tables, name))
+        assert getattr(again, name).dtype == getattr(tables, name).dtype
+
+
+def test_damaged_tables_are_refused_or_harmless(tables):
+    rng, data = np.random.default_rng(0), tables.to_bytes()
+    for cut in (0, 3, 6, 9, 40, len(data) - 1):
+        with pytest.raises(DecodeError):
+            Tables.from_bytes(data[:cut])
+    with pytest.raises(DecodeError):
+        Tables.from_bytes(data + b"\0")
+    for _ in range(500):
+        damaged = bytearray(data)
+        damaged[rng.integers(0, 60)] = rng.integers(0, 256)
+        try:
+            Tables.from_bytes(bytes(damaged))
+        except DecodeError:
+            pass
+
+
+@pytest.mark.parametrize("size", [0, 1, 20, 64, 249])
+def test_default_tables_exist_for_any_expression_code(size):
+    tables = default_tables(size)
+    assert tables.expression_size == size
+    assert Tables.from_bytes(tables.to_bytes()).expression_size == size
+
+
+def test_default_tables_refuse_what_no_code_has():
+    with pytest.raises(ValueError, match="0 to 249"):
+        default_tables(250)
+
+
+def test_a_preset_unknown_to_the_tables_is_named(tables):
+    with pytest.raises(ValueError, match="high, default, low, lowest"):
+        tables.preset_number("best")
+
+
+def test_tables_are_the_same_on_every_machine():
+    whole = repr([family_table(index) for index in range(168)]).encode() + default_tables(20).to_bytes()
+    assert hashlib.sha256(whole).hexdigest() == "SHA"
+
+
+@pytest.mark.parametrize(("age_ms", "expected"), [(-5, 0), (45, 0), (46, 1), (120, 2), (181, 3), (800, 4), (801, 5)])
+def test_lag_classes_by_age(age_ms, expected):
+    assert lag_class(age_ms) == expected
+
+
+def test_fitting_models_what_the_coder_does(tables, quantiser, walk):
+    """The vectorised copy of the model in `fitting` leaves the same rest and sees the same activity as the coder."""
+    units = quantiser.quantise(walk(60, 3), PRESETS[1]).astype(np.int64)
+    quanta = np.array(PRESETS[1].quanta(20))
+    rest = _rest(units[3:], units[:-3], quanta, tables.cross[2], tables.pull[2], tables.bias[2])
+    rate = tables.rate[1, 2]
+    activity = _activities(rest, np.full(len(rest), USUAL_ACTIVITY), rate)[:, -1]
+    model = FrameModel(tables)
+    for now, before, expected in zip(units[3:], units[:-3], activity, strict=True):
+        _, seen = model.code_frame(RangeEncoder(), 1, 2, before.tolist(), now.tolist(), USUAL_ACTIVITY)
+        assert seen == expected
+
+
+def test_fitted_tables_beat_the_default_ones(walk):
+    quantiser = Quantiser.default(20)
+    presets = (Preset("default", 4, 4, 16),)
+    fitted = fit_tables([(walk(150, seed), 25.0) for seed in range(4)], quantiser, presets)
+    units = quantiser.quantise(walk(150, 99), presets[0]).tolist()
+    size = {}
+    for name, tables in (("fitted", fitted), ("default", default_tables(20, presets))):
+        model, encoder = FrameModel(tables), RangeEncoder()
+        for now, before in zip(units[4:], units[:-4], strict=True):
+            model.code_frame(encoder, 0, lag_class(160), before, now, USUAL_ACTIVITY)
+        size[name] = len(encoder.finish())
+    assert size["fitted"] < size["default"]
+    assert fitted.index.max() < 168
+    assert fitted.pull[ABSOLUTE].shape == (26,)
+
+
+def test_fitting_without_data_gives_the_default_tables(quantiser):
+    assert fit_tables([], quantiser).to_bytes() == default_tables(20).to_bytes()

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facewire.codec import Motion, interpolate, relative, rotation_angles, rotation_matrix, transform, turn
+
+ANGLES = st.tuples(st.floats(-1.5, 1.5), st.floats(-3.1, 3.1), st.floats(-3.1, 3.1))
+
+
+def motion(rotation=(0, 0, 0), translation=(0, 0, 0), expression=(0, 0)):
+    return Motion(*(np.array(part, np.float32) for part in (rotation, translation, expression)))
+
+
+@given(ANGLES)
+def test_angles_survive_the_matrix(angles):
+    np.testing.assert_allclose(rotation_angles(rotation_matrix(angles)), angles, atol=1e-5)
+
+
+@given(st.tuples(st.floats(-7, 7), st.floats(-7, 7), st.floats(-7, 7)))
+def test_any_angles_name_the_same_rotation_again(angles):
+    matrix = rotation_matrix(angles)
+    np.testing.assert_allclose(rotation_matrix(rotation_angles(matrix)), matrix, atol=2e-6)
+
+
+@pytest.mark.parametrize("yaw", [np.pi / 2, -np.pi / 2])
+def test_a_profile_seen_from_the_side_has_no_roll(yaw):
+    matrix = rotation_matrix((yaw, 0.3, 0.2))
+    angles = rotation_angles(matrix)
+    assert angles[2] == 0
+    np.testing.assert_allclose(rotation_matrix(angles), matrix, atol=1e-6)
+
+
+def test_rotations_turn_about_the_axes_they_are_named_for():
+    x, y, z = np.eye(3)
+    np.testing.assert_allclose(rotation_matrix((np.pi / 2, 0, 0)) @ z, x, atol=1e-12)
+    np.testing.assert_allclose(rotation_matrix((0, np.pi / 2, 0)) @ y, z, atol=1e-12)
+    np.testing.assert_allclose(rotation_matrix((0, 0, np.pi / 2)) @ x, y, atol=1e-12)
+
+
+def test_transform_scales_turns_and_shifts():
+    points = np.array([[0.5, 0.0, 0.0]])
+    placed = transform(points, motion((0, 0, np.pi / 2), (0.1, -0.2, np.log(2))), np.array([[0.1, 0.0, 0.0]]))
+    np.testing.assert_allclose(placed, [[0.1, 1.0, 0.0]], atol=1e-6)
+    assert placed.dtype == np.float32
+
+
+def test_transform_says_what_is_wrong_with_the_shape():
+    with pytest.raises(ValueError, match=r"\(K, 3\)"):
+        transform(np.zeros((4, 2)), motion(), np.zeros((4, 2)))
+
+
+@given(ANGLES, ANGLES)
+def test_turn_puts_the_free_view_before_the_head(head, view):
+    turned = turn(motion(head, (0.1, 0.2, 0.3)), *view, shift=(0.1, 0, 0.1))
+    expected = rotation_matrix(view) @ rotation_matrix(np.array(head, np.float32))
+    np.testing.assert_allclose(rotation_matrix(turned.rotation), expected, atol=1e-5)
+    np.testing.assert_allclose(turned.translation, [0.2, 0.2, 0.4], atol=1e-6)
+
+
+@given(ANGLES, ANGLES)
+def test_relative_transfer_leaves_the_portrait_alone_until_the_driver_moves(portrait, driver):
+    own, start = motion(portrait, (0.1, 0, 0), (0.5, 0)), motion(driver, (0.3, 0.3, 0.3), (1, 1))
+    unmoved = relative(own, start, start)
+    np.testing.assert_allclose(rotation_matrix(unmoved.rotation), rotation_matrix(own.rotation), atol=1e-5)
+    np.testing.assert_allclose(unmoved.translation, own.translation, atol=1e-6)
+    copied = relative(start, start, own)
+    np.testing.assert_allclose(rotation_matrix(copied.rotation), rotation_matrix(own.rotation), atol=1e-5)
+    np.testing.assert_allclose(copied.expression, own.expression, atol=1e-6)
+
+
+@given(ANGLES, ANGLES)
+def test_interpolation_meets_both_ends_and_the_middle(first, last):
+    a, b = motion(first, (0, 0, 0), (0, 1)), motion(last, (1, 1, 1), (1, 0))
+    for weight, end in ((0.0, a), (1.0, b)):
+        np.testing.assert_allclose(
+            rotation_matrix(interpolate(a, b, weight).rotation), rotation_matrix(end.rotation), atol=1e-4
+        )
+        np.testing.assert_allclose(interpolate(a, b, weight).expression, end.expression, atol=1e-6)
+    middle = rotation_matrix(interpolate(a, b, 0.5).rotation)
+    cosines = [np.trace(middle.T @ rotation_matrix(end.rotation)) for end in (a, b)]
+    assert abs(cosines[0] - cosines[1]) < 1e-3
+
+
+def test_interpolation_takes_half_a_turn():
+    half = interpolate(motion(), motion((0, np.pi, 0)), 0.5)
+    assert abs(abs(half.rotation[1]) - np.pi / 2) < 1e-3
+
+
+def test_vector_and_motion_are_inverse():
+    values = np.arange(26, dtype=np.float32)
+    np.testing.assert_array_equal(Motion.from_vector(values).vector(), values)

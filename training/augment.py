@@ -1,0 +1,125 @@
+"""Augmentation with label bookkeeping: plane similarity, mirror, colour and blur.
+
+Comes in: a `data.Batch`. Goes out: the same batch as if the camera had been turned, moved, mirrored or of another make.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from facewire.models import face_points as fp
+from facewire.models.geometry import base_grid
+from facewire.training.data import Batch
+from facewire.training.motion_space import MotionSpace, mirror_indices, mirror_of
+
+MAX_TURN = math.radians(17)
+MAX_LOG_SCALE = 0.2
+MAX_SHIFT = 0.15
+
+
+class Augmenter:
+    """Random similarity, mirror and colour; every method returns a new batch with labels to match."""
+
+    def __init__(self, space: MotionSpace, device: torch.device, seed: int) -> None:
+        self.device = device
+        self.generator = torch.Generator().manual_seed(seed)
+        partner = mirror_indices(space.template)
+        points = list(fp.POINTS)
+        order = [mirror_of(points, int(partner[p]), i) for i, p in enumerate(points)]
+        self.point_order = torch.tensor(order, device=device)
+        self.flip_expression = torch.from_numpy(space.flip_expression).to(device)
+        self.flip_shape = torch.from_numpy(space.flip_shape).to(device)
+
+    def uniform(self, count: int, limit: float) -> Tensor:
+        """(count,) uniform in [-limit, limit]."""
+        return ((torch.rand(count, generator=self.generator) * 2 - 1) * limit).to(self.device)
+
+    def similarity(self, batch: Batch, strength: float = 1.0, group: int = 1) -> tuple[Batch, Tensor]:
+        """Turn, scale and shift each group of `group` frames by the same random similarity.
+
+        Returns the batch and the similarities (B, 4): turn (radians), x, y, log-scale.
+        """
+        count = len(batch.pictures) // group
+
+        def draw(limit: float) -> Tensor:
+            return self.uniform(count, limit * strength).repeat_interleave(group)
+
+        change = torch.stack([draw(MAX_TURN), draw(MAX_SHIFT), draw(MAX_SHIFT), draw(MAX_LOG_SCALE)], 1)
+        return apply_similarity(batch, change), change
+
+    def mirror(self, batch: Batch, group: int = 1) -> Batch:
+        """Mirror half of the groups."""
+        flip = (torch.rand(len(batch.pictures) // group, generator=self.generator) < 0.5).to(self.device)
+        flip = flip.repeat_interleave(group)
+        m = batch.motion
+        sign = torch.tensor([-1, 1, -1, -1, 1, 1], device=self.device, dtype=m.dtype)
+        mirrored = Batch(
+            pictures=batch.pictures.flip(-1),
+            motion=torch.cat([m[:, :6] * sign, m[:, 6:] @ self.flip_expression.T], 1),
+            shape=batch.shape @ self.flip_shape.T,
+            points=batch.points[:, self.point_order] * torch.tensor([-1.0, 1, 1], device=self.device),
+            openings=batch.openings[:, [0, 2, 1]],
+        )
+        return Batch(
+            **{
+                name: torch.where(flip.view(-1, *[1] * (value.ndim - 1)), getattr(mirrored, name), value)
+                for name, value in vars(batch).items()
+            }
+        )
+
+    def colour(self, batch: Batch, group: int = 1, strength: float = 1.0) -> Batch:
+        """Brightness, contrast, gamma and tint, the same for each group of frames."""
+        count = len(batch.pictures) // group
+
+        def draw(limit: float, channels: int = 1) -> Tensor:
+            values = self.uniform(count * channels, limit * strength).view(count, channels, 1, 1)
+            return values.repeat_interleave(group, 0)
+
+        x = batch.pictures.clamp(1e-3, 1) ** draw(0.25).exp()
+        x = (x - 0.5) * draw(0.2).exp() + 0.5 + draw(0.08) + draw(0.04, 3)
+        grey = x.mean(1, keepdim=True)
+        x = grey + (x - grey) * draw(0.3).exp()
+        return replace(batch, pictures=x.clamp(0, 1))
+
+    def blur(self, batch: Batch) -> Batch:
+        """Make about a third of the pictures as soft and blocky as a bad camera's."""
+        pictures = batch.pictures.clone()
+        size = pictures.shape[-1]
+        pick = torch.rand(len(pictures), generator=self.generator)
+        for index in (pick < 0.3).nonzero().flatten().tolist():
+            small = int(size * (0.4 + 0.5 * torch.rand(1, generator=self.generator).item()))
+            soft = functional.interpolate(pictures[index : index + 1], size=small, mode="bilinear", antialias=True)
+            pictures[index : index + 1] = functional.interpolate(soft, size=size, mode="bilinear")
+        noise = torch.randn(pictures.shape, generator=self.generator).to(self.device)
+        return replace(batch, pictures=(pictures + noise * 0.01).clamp(0, 1))
+
+
+def apply_similarity(batch: Batch, change: Tensor) -> Batch:
+    """Move frames by known plane similarities (B, 4): turn, x, y, log-scale; labels follow exactly."""
+    turn, scale = change[:, 0], change[:, 3].exp()
+    c, s = turn.cos() * scale, turn.sin() * scale
+
+    def move(xy: Tensor) -> Tensor:
+        x, y = xy.unbind(-1)
+        extra = [1] * (xy.ndim - 2)
+        cc, ss = c.view(-1, *extra), s.view(-1, *extra)
+        shift = change[:, 1:3].view(-1, *extra, 2)
+        return torch.stack([cc * x - ss * y, ss * x + cc * y], -1) + shift
+
+    points = torch.cat([move(batch.points[..., :2]), batch.points[..., 2:] * scale[:, None, None]], -1)
+    pose = batch.motion[:, :6]
+    pose = torch.cat([pose[:, :2], pose[:, 2:3] + change[:, :1], move(pose[:, 3:5]), pose[:, 5:] + change[:, 3:]], 1)
+    size = batch.pictures.shape[-1]
+    grid = base_grid(size, size).to(batch.pictures)
+    inverse = (scale**-2)[:, None, None]
+    dx = grid[..., 0] - change[:, 1, None, None]
+    dy = grid[..., 1] - change[:, 2, None, None]
+    cc, ss = c[:, None, None] * inverse, s[:, None, None] * inverse
+    where = torch.stack([cc * dx + ss * dy, -ss * dx + cc * dy], -1)
+    pictures = functional.grid_sample(batch.pictures, where, align_corners=False, padding_mode="border")
+    return replace(batch, pictures=pictures, points=points, motion=torch.cat([pose, batch.motion[:, 6:]], 1))

@@ -1,0 +1,226 @@
+"""The training loop every stage runs in: time budget, EMA, checkpoints at any second, curves, and a way back from NaN.
+
+Comes in: a `Stage` (what to optimise and how to judge it). Goes out: a run folder with `state.pt` (resume), `weights.safetensors`
+(EMA weights), `metrics.csv`, `curve.png` and picture strips.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+import safetensors.torch
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from facewire.errors import InputError
+from facewire.models.face_codec import FaceCodec
+
+
+class Stage(Protocol):
+    """One stage of the curriculum: a model, its losses, and how it is judged."""
+
+    model: FaceCodec
+    samples_per_step: int
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """Losses of one step; "total" is minimised."""
+
+    def validate(self, model: FaceCodec) -> dict[str, float]:
+        """Figures on people never trained on."""
+
+    def strip(self, model: FaceCodec, path: Path) -> None:
+        """Write a picture that shows where training stands."""
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """How long and how fast a stage trains."""
+
+    minutes: float = 60.0
+    """Time budget of the stage, resumed time included."""
+    learning_rate: float = 1e-3
+    """Peak; warm-up of 100 steps, cosine over the time budget."""
+    clip: float = 1.0
+    """Gradient norm limit."""
+    ema: float = 0.999
+    """Decay of the averaged weights (shorter while few steps are done)."""
+    weight_decay: float = 1e-4
+    """AdamW weight decay."""
+    validate_every_s: float = 300.0
+    """Seconds between validations (with strip, curve and checkpoint)."""
+
+
+def train(stage: Stage, options: LoopOptions, out: Path, resume: bool, say: Callable[[str], None] = print) -> None:
+    """Run a stage until its time budget is spent or SIGTERM/Ctrl-C; always leaves a checkpoint to resume from."""
+    out.mkdir(parents=True, exist_ok=True)
+    run = _Run(stage, options, out, say)
+    if resume:
+        run.load()
+    previous = {kind: signal.signal(kind, run.stop) for kind in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        run.loop()
+    finally:
+        for kind, handler in previous.items():
+            signal.signal(kind, handler)
+        run.save()
+
+
+class _Run:
+    WARM_UP = 100
+    SNAPSHOT_EVERY = 200
+
+    def __init__(self, stage: Stage, options: LoopOptions, out: Path, say: Callable[[str], None]) -> None:
+        self.stage, self.options, self.out, self.say = stage, options, out, say
+        self.ema = copy.deepcopy(stage.model).eval().requires_grad_(False)
+        self.parameters = [p for p in stage.model.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(
+            self.parameters, options.learning_rate, (0.9, 0.99), weight_decay=options.weight_decay
+        )
+        self.step, self.elapsed, self.stopping = 0, 0.0, False
+        self.snapshot = self.state()
+
+    def state(self) -> dict[str, object]:
+        return copy.deepcopy(
+            {
+                "model": self.stage.model.state_dict(),
+                "ema": self.ema.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "step": self.step,
+                "elapsed": self.elapsed,
+            }
+        )
+
+    def restore(self, state: dict[str, object]) -> None:
+        self.stage.model.load_state_dict(state["model"])  # type: ignore[arg-type]
+        self.ema.load_state_dict(state["ema"])  # type: ignore[arg-type]
+        self.optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
+        self.step, self.elapsed = int(state["step"]), float(state["elapsed"])  # type: ignore[call-overload, arg-type]
+
+    def load(self) -> None:
+        path = self.out / "state.pt"
+        if not path.is_file():
+            raise InputError(f"nothing to resume in {self.out}: no state.pt; leave out --resume to start")
+        self.restore(torch.load(path, map_location="cpu", weights_only=False))
+        self.snapshot = self.state()
+        self.say(f"resumed at step {self.step}, {self.elapsed / 60:.1f} min")
+
+    def save(self) -> None:
+        partial = self.out / "state.partial"
+        torch.save(self.state(), partial)
+        partial.replace(self.out / "state.pt")
+        frozen = {
+            name
+            for name, part in self.stage.model.named_children()
+            if not any(p.requires_grad for p in part.parameters()) and any(True for _ in part.parameters())
+        }
+        state = self.ema.state_dict()
+        weights = {name: value.contiguous() for name, value in state.items() if name.split(".")[0] not in frozen}
+        safetensors.torch.save_file(weights, self.out / "weights.partial")
+        (self.out / "weights.partial").replace(self.out / "weights.safetensors")
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def rate(self) -> float:
+        progress = min(1.0, self.elapsed / (self.options.minutes * 60))
+        warm = min(1.0, (self.step + 1) / self.WARM_UP)
+        return self.options.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+    def loop(self) -> None:
+        budget = self.options.minutes * 60
+        validated = self.elapsed
+        sums: dict[str, float] = {}
+        since, rate_start = 0, time.monotonic()
+        with Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn()
+        ) as bar:
+            task = bar.add_task("training", total=budget, completed=self.elapsed, text="")
+            while self.elapsed < budget and not self.stopping:
+                start = time.monotonic()
+                losses = self.one_step()
+                self.elapsed += time.monotonic() - start
+                if losses is None:
+                    continue
+                for name, value in losses.items():
+                    sums[name] = sums.get(name, 0.0) + value
+                since += 1
+                if self.step % 50 == 0:
+                    speed = since * self.stage.samples_per_step / (time.monotonic() - rate_start)
+                    mean = {name: value / since for name, value in sums.items()}
+                    text = f"step {self.step} loss {mean['total']:.4f} {speed:.1f} samples/s"
+                    bar.update(task, completed=self.elapsed, text=text)
+                    self.write("train", mean | {"samples_per_s": speed, "rate": self.rate()})
+                    sums, since, rate_start = {}, 0, time.monotonic()
+                if self.elapsed - validated > self.options.validate_every_s:
+                    validated = self.elapsed
+                    self.judge()
+        self.judge()
+
+    def one_step(self) -> dict[str, float] | None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate()
+        losses = self.stage.losses(self.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        losses["total"].backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.options.clip)
+        if not torch.isfinite(norm) or not torch.isfinite(losses["total"]):
+            self.say(f"step {self.step}: loss is not finite; going back to step {self.snapshot['step']}")
+            elapsed = self.elapsed
+            self.restore(self.snapshot)
+            self.elapsed = elapsed
+            return None
+        self.optimiser.step()
+        self.step += 1
+        decay = min(self.options.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for mean, value in zip(self.ema.state_dict().values(), self.stage.model.state_dict().values(), strict=True):
+                if mean.is_floating_point():
+                    mean.lerp_(value, 1 - decay)
+                else:
+                    mean.copy_(value)
+        if self.step % self.SNAPSHOT_EVERY == 0:
+            self.snapshot = self.state()
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def judge(self) -> None:
+        with torch.no_grad():
+            figures = self.stage.validate(self.ema)
+            self.stage.strip(self.ema, self.out / "strip.png")
+        self.write("val", figures)
+        self.say(f"{self.elapsed / 60:6.1f} min, step {self.step}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
+        self.save()
+        draw_curve(self.out)
+
+    def write(self, kind: str, figures: dict[str, float]) -> None:
+        with (self.out / "metrics.csv").open("a", newline="") as file:
+            writer = csv.writer(file)
+            for name, value in figures.items():
+                writer.writerow([self.step, f"{self.elapsed:.1f}", kind, name, f"{value:.6g}"])
+
+
+def draw_curve(out: Path) -> None:
+    """Draw `metrics.csv` of a run folder as `curve.png`: one panel a figure."""
+    from matplotlib.figure import Figure
+
+    series: dict[str, list[tuple[float, float]]] = {}
+    with (out / "metrics.csv").open(newline="") as file:
+        for _, elapsed, kind, name, value in csv.reader(file):
+            series.setdefault(f"{kind} {name}", []).append((float(elapsed) / 60, float(value)))
+    columns = 4
+    figure = Figure(figsize=(16, 3 * math.ceil(len(series) / columns)), layout="constrained")
+    for index, (name, points) in enumerate(sorted(series.items())):
+        axis = figure.add_subplot(math.ceil(len(series) / columns), columns, index + 1)
+        axis.plot(*zip(*points, strict=True))
+        axis.set_title(name)
+        axis.set_xlabel("minutes")
+    figure.savefig(out / "curve.png", dpi=60)
