@@ -1,7 +1,7 @@
 """A network in one process: packets get lost on the way and acknowledgements come back a round trip later.
 
-`loopback` puts what the sender half made in at one end and hands the receiver half what comes out at the other. It keeps the
-clip's own time, so a run is repeatable and needs no waiting.
+`loopback` puts what the sender half made in at one end and hands the receiver half what comes out at the other. It
+keeps the clip's own time, so a run is repeatable and needs no waiting.
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ import numpy as np
 
 from facewire.errors import InputError
 
-
 T = TypeVar("T")
 
 
 class Channel:
     """Both directions of a lossy link.
 
-    loss: share of packets lost at random, 0 to 1, each way, or a pattern such as "1101" repeated for the packets forward
-    (1 arrives, 0 is lost; acknowledgements then all arrive). rtt_ms: there and back. seed: of the random losses.
+    loss: share of packets lost at random, 0 to 1, each way, or a pattern such as "1101" repeated for the packets
+    forward (1 arrives, 0 is lost; acknowledgements then all arrive). rtt_ms: there and back. seed: of the random
+    losses.
     """
 
     def __init__(self, loss: float | str = 0.0, rtt_ms: float = 0.0, seed: int = 0) -> None:
         if isinstance(loss, str) and (not loss or set(loss) - {"0", "1"}):
-            raise InputError(f"loss {loss!r}: a share from 0 to 1 or a pattern of 1 (arrives) and 0 (lost) such as 1101")
+            raise InputError(
+                f"loss {loss!r}: a share from 0 to 1 or a pattern of 1 (arrives) and 0 (lost) such as 1101"
+            )
         if not isinstance(loss, str) and not 0 <= loss <= 1:
             raise InputError(f"loss {loss}: a share from 0 to 1")
         if not 0 <= rtt_ms <= 60_000:

@@ -1,8 +1,8 @@
 """A clip through the sender half and the receiver half in one process, with nothing but bytes between them.
 
-Comes in: a clip or camera and `LoopbackOptions`. Goes out: a `LoopbackReport`, and a video if wanted. The halves meet only in
-`channel`, which loses and delays packets by the clip's own time; `quality` scores what comes out and `rivals` what x264
-would have made of the same bytes. `report` prints the outcome.
+Comes in: a clip or camera and `LoopbackOptions`. Goes out: a `LoopbackReport`, and a video if wanted. The halves meet
+only in `channel`, which loses and delays packets by the clip's own time; `quality` scores what comes out and `rivals`
+what x264 would have made of the same bytes. `report` prints the outcome.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from facewire.errors import InputError
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 from facewire.receiver.receiver import Due, FreeView, Receiver
-from facewire.video import VideoWriter, check_video_path
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import FollowingFraming, FramingReport, frame_picture, frame_video
 from facewire.sender.media import Frame, VideoSource, open_video, read_picture
 from facewire.sender.sender import Sender, SenderOptions
+from facewire.video import VideoWriter, check_video_path
 
 STAGES = ("framing", "motion", "encode", "decode", "render")
 CAMERA_LOOK_EVERY = 5
@@ -43,7 +43,7 @@ class LoopbackOptions:
 
     clip: str
     """Path of a video, or a camera's number."""
-    sender: SenderOptions = SenderOptions()
+    sender: SenderOptions = field(default_factory=SenderOptions)
     """How motion is sent."""
     source_frame: int = 0
     """Number of the frame that becomes the source frame."""
@@ -59,7 +59,7 @@ class LoopbackOptions:
     """From a frame's capture to its display."""
     seed: int = 0
     """Of random losses."""
-    view: FreeView = FreeView()
+    view: FreeView = field(default_factory=FreeView)
     """From where the receiver looks."""
     portrait: Path | None = None
     """A picture of somebody else that the clip's motion moves."""
@@ -101,7 +101,9 @@ class LoopbackReport:
     ms: dict[str, float] = field(default_factory=dict)
     """Mean milliseconds a frame of each stage."""
     quality: dict[str, Score | None] = field(default_factory=dict)
-    """ours, repeat (the source frame all the time), x264 (same rate), x264_total (same bytes, source and key frame included)."""
+    """ours, repeat (the source frame all the time), x264 (same rate), x264_total (same bytes, source and key frame
+    included).
+    """
     x264: dict[str, Rival] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
@@ -139,7 +141,9 @@ class Stopwatch:
 
 
 class Loopback:
-    """One run. Iterate it for frames as they are shown; then `report` is complete but for the rivals, which `score` adds."""
+    """One run. Iterate it for frames as they are shown; then `report` is complete but for the rivals, which `score`
+    adds.
+    """
 
     def __init__(self, options: LoopbackOptions) -> None:
         self._options = options
@@ -183,7 +187,9 @@ class Loopback:
             self._squares.clear()
 
     def score_rivals(self) -> None:
-        """Lets x264 code the same pictures, twice: at our motion's rate, and in all our bytes including the source frame."""
+        """Lets x264 code the same pictures, twice: at our motion's rate, and in all our bytes including the source
+        frame.
+        """
         pictures = [self._squares[number] for number in sorted(self._squares)]
         if len(pictures) < 2:
             return

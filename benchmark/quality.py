@@ -1,7 +1,8 @@
 """How near synthesised pictures come to the camera's: PSNR, SSIM and, with MediaPipe installed, face landmarks.
 
-Comes in: pairs of pictures from `loopback` or `rivals`, or landmarks alone. Goes out: a `Score` over all pairs. PSNR and
-SSIM reward blur and punish a head one pixel aside, so the landmark distance and the openings of mouth and eyes stand beside.
+Comes in: pairs of pictures from `loopback` or `rivals`, or landmarks alone. Goes out: a `Score` over all pairs. PSNR
+and SSIM reward blur and punish a head one pixel aside, so the landmark distance and the openings of mouth and eyes
+stand beside.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
 def ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     """Structural similarity of the lumas (BT.601) of two pictures, uint8 RGB (H, W, 3).
 
-    As published (Wang et al. 2004): Gaussian window 11x11, σ 1.5, K1 0.01, K2 0.03, mean over windows inside the picture.
+    As published (Wang et al. 2004): Gaussian window 11x11, σ 1.5, K1 0.01, K2 0.03, mean over windows inside the
+    picture.
     """
     x, y = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float64) for p in (a, b))
 
@@ -54,7 +56,9 @@ def ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
 
 @dataclass(frozen=True)
 class Face:
-    """What a face mesh tells. points: float32 (468, 2) in pixels of a 256-pixel picture. eyes, mouth: openings as in the labels."""
+    """What a face mesh tells. points: float32 (468, 2) in pixels of a 256-pixel picture. eyes, mouth: openings as in
+    the labels.
+    """
 
     points: NDArray[np.float32]
     eyes: float
@@ -71,7 +75,8 @@ class FaceMesh:
             self._net = mediapipe.solutions.face_mesh.FaceMesh(
                 static_image_mode=True, max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.3
             )
-        self._warned = False  # its native part warns once, at its first face
+            self._net.process(np.zeros((256, 256, 3), np.uint8))
+        self._warned = False  # its native part warns once more at its first face
 
     @staticmethod
     def installed() -> bool:
@@ -122,7 +127,9 @@ class Score:
 
 
 class Scorer:
-    """Collects pairs of a true picture and another, gives their `Score`. truth: the mesh of the true picture, if known."""
+    """Collects pairs of a true picture and another, gives their `Score`. truth: the mesh of the true picture, if
+    known.
+    """
 
     def __init__(self, mesh: FaceMesh | None = None) -> None:
         self._mesh = mesh
@@ -162,7 +169,8 @@ def _correlation(pairs: NDArray[np.float64]) -> float | None:
     """Of two columns; None where one of them does not move or there are too few rows."""
     if len(pairs) < 3 or (pairs.std(axis=0) < 1e-9).any():
         return None
-    return float(np.corrcoef(pairs.T)[0, 1])
+    a, b = (pairs - pairs.mean(axis=0)).T
+    return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """What a classical codec makes of the same pictures with the same bytes: x264 with a video call's settings.
 
-Comes in: the framed pictures of a clip and a budget in bytes from `loopback`. Goes out: x264's pictures and sizes, which
-`quality` scores like ours. x264 is given its best case: no limit on a frame's size, no repeated key frames, no packet losses.
+Comes in: the framed pictures of a clip and a budget in bytes from `loopback`. Goes out: x264's pictures and sizes,
+which `quality` scores like ours. x264 is given its best case: no limit on a frame's size, no repeated key frames, no
+packet losses.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 predicts each coefficient, picks a frequency table for what is left and codes it. `codec.fitting` chooses the numbers
 in `Tables` from real motion. Everything is integer arithmetic on stored integers, so every machine reads the same bits.
 
-A coefficient's prediction is its value in the reference frame, pulled a little towards the mean (the longer ago, the
-more), plus what the coefficients already decoded of this frame say about it (head turns and shifts go together). What
+A coefficient's prediction is its value in the reference frame, pulled a little towards the mean (the longer ago, and
+the more moves, the more), plus what the coefficients already decoded of this frame say about it (head turns and shifts go together). What
 is left is coded with a table of the family (`family_table`), looked up by preset, by age of the reference, by
 coefficient, and by **activity**: how large, compared with what is usual, the rest of this frame has been so far. A
 still head so costs next to nothing.
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isqrt
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +38,12 @@ ABSOLUTE = LAG_CLASSES
 
 CLASSES = LAG_CLASSES + 1
 
-USUAL_ACTIVITY = 256
-"""Activity of a frame that changes as much as frames do on average (8 fractional bits)."""
+ACTIVITY_BITS = 8
+USUAL_ACTIVITY = 1 << ACTIVITY_BITS
+"""Activity of a frame that changes as much as frames do on average."""
 
-ACTIVITY_LIMITS = (76, 108, 152, 215, 304, 431, 609)
-"""Borders of the activity buckets, half an octave apart."""
+ACTIVITY_LIMITS = (10, 20, 40, 80, 113, 160, 226, 320, 453, 640)
+"""Borders of the activity buckets: octaves where it is still, half octaves around the usual."""
 
 ACTIVITY_BUCKETS = len(ACTIVITY_LIMITS) + 1
 MAX_ACTIVITY = 6 * USUAL_ACTIVITY
@@ -65,7 +67,7 @@ SHAPES = 3
 FAMILY_SIZE = SCALES * SHAPES
 _FINEST_SCALES = 32
 _ONE = 1 << 32
-_MAX_ESCAPE_BITS = 49
+_LENGTH_BITS = 6
 
 
 @cache
@@ -104,7 +106,7 @@ def _scale_mean(scale: int) -> int:
 
 
 def _geometric(mean: int, total: int) -> list[int]:
-    """One side, magnitudes 0 to 63, of a two-sided geometric distribution of that mean magnitude, summing to `total`."""
+    """One side, magnitudes 0 to 63, of a two-sided geometric distribution of that mean magnitude and sum `total`."""
     ratio = (isqrt(_ONE * _ONE + mean * mean) - _ONE) * _ONE // mean
     weights, weight = [], total * (_ONE - ratio) // (_ONE + ratio)
     for _ in range(LARGEST_MAGNITUDE + 1):
@@ -128,7 +130,7 @@ def _gaussian(mean: int) -> list[int]:
 
 
 def code_integer(coder: SymbolCoder, index: int, value: int) -> int:
-    """Code one integer with the family's table `index`; an Exp-Golomb code carries what lies beyond the table."""
+    """Code one integer with the family's table `index`; what lies beyond the table follows the escape."""
     cumulative, low_bits = family_table(index)
     value += 1 << low_bits >> 1
     high = value >> low_bits
@@ -137,7 +139,7 @@ def code_integer(coder: SymbolCoder, index: int, value: int) -> int:
     symbol = coder.code(cumulative, high + LARGEST_MAGNITUDE if inside else escape)
     if symbol == escape:
         negative = coder.bits(1, int(high < 0))
-        excess = code_unsigned(coder, abs(high) - LARGEST_MAGNITUDE - 1)
+        excess = code_sized(coder, max(abs(high) - LARGEST_MAGNITUDE - 1, 0))
         high = (LARGEST_MAGNITUDE + 1 + excess) * (-1 if negative else 1)
     else:
         high = symbol - LARGEST_MAGNITUDE
@@ -145,14 +147,13 @@ def code_integer(coder: SymbolCoder, index: int, value: int) -> int:
     return (high << low_bits | low) - (1 << low_bits >> 1)
 
 
-def code_unsigned(coder: SymbolCoder, value: int) -> int:
-    """Code a number from 0 to 2^50 - 2 whose size is not known: Exp-Golomb."""
-    bits = 0
-    while coder.bits(1, int((value + 1) >> bits + 1 > 0)):
-        bits += 1
-        if bits > _MAX_ESCAPE_BITS:
-            raise DecodeError("damaged packet: a number beyond all bounds")
-    return code_wide(coder, bits, value + 1 - (1 << bits)) + (1 << bits) - 1
+def code_sized(coder: SymbolCoder, value: int) -> int:
+    """Code a number from 0 to 2^63 - 1: how many binary digits it has, then all of them but the first."""
+    length = coder.bits(_LENGTH_BITS, value.bit_length())
+    if length == 0:
+        return 0
+    leading = 1 << length - 1
+    return leading | code_wide(coder, length - 1, value & leading - 1)
 
 
 def code_wide(coder: SymbolCoder, count: int, value: int) -> int:
@@ -174,9 +175,9 @@ class Tables:
     """Everything the entropy coder knows about how heads move. N = 6 + E coefficients, P presets.
 
     presets: the P quality settings, by their number on the wire.
-    cross: int8 (CLASSES, N, N), lower triangular without diagonal: how much of coefficient j's change (units) to
-    expect in i. pull: int8 (CLASSES, N): how much of the reference's value to expect as change (negative: back to the
-    mean). bias: int16 (CLASSES, N): the change expected of everybody (units).
+    cross: int8 (CLASSES, N, N), lower triangular without diagonal: coefficient j's share in i's change, of 64.
+    pull: int8 (CLASSES, N): the reference value's share in the change, of 256 (negative: back to the mean).
+    bias: int16 (CLASSES, N): the change expected of everybody (units).
     rate: uint16 (P, CLASSES, N): 4096 / usual magnitude of what is left (quanta); makes activity of a magnitude.
     index: uint8 (P, CLASSES, N, ACTIVITY_BUCKETS): which of `family_table`.
     """
@@ -201,7 +202,7 @@ class Tables:
         return names.index(name)
 
     def to_bytes(self) -> bytes:
-        """A compact form (about 11 kB for 20 expression coefficients and 4 presets) for the weight bundle."""
+        """A compact form (about 12 kB for 20 expression coefficients and 4 presets) for the weight bundle."""
         size = self.expression_size + POSE_SIZE
         parts = [_HEAD.pack(_MAGIC, size, len(self.presets))]
         for preset in self.presets:
@@ -298,8 +299,11 @@ class FrameModel:
         result, changes = [0] * self.size, [0] * len(quanta)
         for i, quantum in enumerate(quanta):
             before = reference[i]
-            change = bias[i] + _rounded(pull[i] * before, PULL_BITS)
-            change += _rounded(sum([weight * changes[j] for j, weight in cross[i] if changes[j]]), CROSS_BITS)
+            drift = pull[i] * before + (bias[i] << PULL_BITS)
+            if lag_class < ABSOLUTE:
+                drift = drift * min(activity // (i + 1), USUAL_ACTIVITY) >> ACTIVITY_BITS
+            together = sum([weight * changes[j] for j, weight in cross[i] if changes[j]])
+            change = rounded(drift, PULL_BITS) + rounded(together, CROSS_BITS)
             predicted = (2 * (before + change) + quantum) // (2 * quantum)
             predicted = max(-MAX_UNITS // quantum, min(predicted, MAX_UNITS // quantum))
             table = index[i][bisect_left(ACTIVITY_LIMITS, activity // (i + 1))]
@@ -312,7 +316,11 @@ class FrameModel:
         return result, activity // (len(quanta) + 1)
 
 
-def _rounded(value: int, bits: int) -> int:
+Integers = TypeVar("Integers", int, NDArray[np.int64])
+
+
+def rounded(value: Integers, bits: int) -> Integers:
+    """value / 2^bits to the nearest integer."""
     return value + (1 << bits >> 1) >> bits
 
 
@@ -339,7 +347,7 @@ def default_tables(expression_size: int, presets: tuple[Preset, ...] = PRESETS) 
                 scale = (_POSE_SCALES if pose else _EXPRESSION_SCALES)[c] - _quarter_octaves(quantum)
                 rate[p, c, i] = min((1 << 44) // _scale_mean(scale), 65535)
                 for bucket in range(ACTIVITY_BUCKETS):
-                    wanted = min(max(scale + 2 * (bucket - 4), 0), SCALES - 1)
+                    wanted = min(max(scale + _BUCKET_SCALES[bucket], 0), SCALES - 1)
                     index[p, c, i, bucket] = SHAPES * wanted + (1 if c < ABSOLUTE else 0)
     zeros = np.zeros((CLASSES, size), np.int8)
     cross = np.zeros((CLASSES, size, size), np.int8)
@@ -347,6 +355,7 @@ def default_tables(expression_size: int, presets: tuple[Preset, ...] = PRESETS) 
 
 
 _POSE_SCALES = (23, 26, 29, 31, 33, 34, 40)
+_BUCKET_SCALES = (-14, -11, -9, -6, -4, -3, -1, 0, 1, 3, 4)
 _EXPRESSION_SCALES = (22, 24, 26, 27, 28, 29, 30)
 
 

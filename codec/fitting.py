@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from facewire.codec.entropy import (
     ABSOLUTE,
+    ACTIVITY_BITS,
     ACTIVITY_BUCKETS,
     ACTIVITY_LIMITS,
     CLASSES,
@@ -28,6 +29,7 @@ from facewire.codec.entropy import (
     default_tables,
     family_table,
     lag_class,
+    rounded,
 )
 from facewire.codec.quantiser import PRESETS, Preset, Quantiser
 
@@ -46,6 +48,8 @@ PRIOR_SAMPLES = 6.0
 CROSS_FLOOR = 3
 """Weights smaller than this (of 64) are set to 0: they cost time and say nothing."""
 
+_USUAL_BUCKET = int(np.searchsorted(ACTIVITY_LIMITS, USUAL_ACTIVITY))
+_Prediction = tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.int16]]
 _Samples = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -64,23 +68,23 @@ def fit_tables(sequences: Sequences, quantiser: Quantiser, presets: tuple[Preset
         samples = _samples(coded[middle], age_class)
         if len(samples[0]) < 50:
             continue
-        cross[age_class], pull[age_class], bias[age_class] = _fit_prediction(samples[0], samples[1])
+        prediction = _fit_prediction(samples[0], samples[1], age_class)
+        cross[age_class], pull[age_class], bias[age_class] = prediction
         for number, preset in enumerate(presets):
             quanta = np.array(preset.quanta(quantiser.expression_size))
-            samples = _samples(coded[number], age_class)
-            rest = [
-                _rest(now, reference, quanta, cross[age_class], pull[age_class], bias[age_class])
-                for now, reference in ((samples[0], samples[1]), (samples[1], samples[2]))
-            ]
-            sent = slice(0, len(quanta))
-            means = np.maximum(np.abs(rest[0]).mean(0), 1 / 16)
-            rate[number, age_class, sent] = np.clip((256 << RATE_BITS) / means, 1, 65535)
-            index[number, age_class, sent] = _fit_index(
-                rest[0],
-                _starting_activity(rest[1], rate[number, age_class], age_class),
-                rate[number, age_class],
-                start.index[number, age_class],
-            )
+            now, reference, earlier = _samples(coded[number], age_class)
+            usual = np.full(len(now), USUAL_ACTIVITY, np.int64)
+            rates = start.rate[number, age_class, : len(quanta)]
+            for _ in range(2):  # the rates depend on what is left, which depends a little on the rates
+                rest, _ = _run(now, reference, quanta, prediction, rates, usual, age_class)
+                means = np.maximum(np.abs(rest).mean(0), 1 / 16)
+                rates = np.clip((256 << RATE_BITS) / means, 1, 65535).astype(np.uint16)
+            begin = usual.copy()
+            if age_class == 0:  # half of the references of a frame ago hand on their activity: they are in the same packet
+                begin[::2] = _run(reference, earlier, quanta, prediction, rates, usual, 0)[1][::2, -1]
+            rest, activity = _run(now, reference, quanta, prediction, rates, begin, age_class)
+            rate[number, age_class, : len(quanta)] = rates
+            index[number, age_class, : len(quanta)] = _fit_index(rest, activity, start.index[number, age_class])
     return Tables(presets, cross, pull, bias, rate, index)
 
 
@@ -112,18 +116,20 @@ def _samples(clips: list[tuple[NDArray[np.int64], float]], age_class: int) -> _S
     return joined[0][::stride], joined[1][::stride], joined[2][::stride]
 
 
-def _fit_prediction(
-    now: NDArray[np.int64], reference: NDArray[np.int64]
-) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.int16]]:
+def _fit_prediction(now: NDArray[np.int64], reference: NDArray[np.int64], age_class: int) -> _Prediction:
     """Weights of the other coefficients' changes, of the reference's value and of 1, by weighted least squares."""
     change = (now - reference).astype(np.float64)
     usual = np.maximum(np.abs(change).mean(0), 0.25)
-    weight = 1 / (1 + (np.abs(change) / usual).mean(1, keepdims=True))  # few big moves must not decide for all
+    each = np.minimum(np.abs(change) / usual, MAX_ACTIVITY / USUAL_ACTIVITY)
+    weight = 1 / (1 + each.mean(1, keepdims=True))  # few big moves must not decide for all
     size = now.shape[1]
     cross = np.zeros((size, size), np.int8)
     pull, bias = np.zeros(size, np.int8), np.zeros(size, np.int16)
     for i in range(size):
-        features = np.column_stack([change[:, :i], reference[:, i], np.ones(len(now))]) * weight
+        moving = np.ones(len(now))
+        if age_class < ABSOLUTE:
+            moving = np.minimum((1 + each[:, :i].sum(1)) / (i + 1), 1)
+        features = np.column_stack([change[:, :i], reference[:, i] * moving, moving]) * weight
         gram = features.T @ features
         gram[np.diag_indices_from(gram)] += 1e-3 * np.diag(gram) + 1e-6
         solution = np.linalg.solve(gram, features.T @ (change[:, i : i + 1] * weight))[:, 0]
@@ -134,54 +140,45 @@ def _fit_prediction(
     return cross, pull, bias
 
 
-def _rest(
+def _run(
     now: NDArray[np.int64],
     reference: NDArray[np.int64],
     quanta: NDArray[np.int64],
-    cross: NDArray[np.int8],
-    pull: NDArray[np.int8],
-    bias: NDArray[np.int16],
-) -> NDArray[np.int64]:
-    """What `FrameModel.code_frame` would have to code, int64 (S, sent) quanta."""
-    sent = len(quanta)
-    before = reference[:, :sent]
-    change = now[:, :sent] - before
-    expected = bias[:sent].astype(np.int64) + (
-        (pull[:sent].astype(np.int64) * before + (1 << PULL_BITS >> 1)) >> PULL_BITS
-    )
-    mixed = change @ cross[:sent, :sent].T.astype(np.int64)
-    expected += (mixed + (1 << CROSS_BITS >> 1)) >> CROSS_BITS
-    predicted = (2 * (before + expected) + quanta) // (2 * quanta)
-    rest: NDArray[np.int64] = now[:, :sent] // quanta - predicted
-    return rest
+    prediction: _Prediction,
+    rates: NDArray[np.uint16],
+    begin: NDArray[np.int64],
+    age_class: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`FrameModel.code_frame` for many frames at once, (S, N) units each.
 
-
-def _activities(rest: NDArray[np.int64], start: NDArray[np.int64], rate: NDArray[np.uint16]) -> NDArray[np.int64]:
-    """Activity before each coefficient and after the last, int64 (S, sent + 1)."""
-    sent = rest.shape[1]
-    each = np.minimum(np.abs(rest) * rate[:sent].astype(np.int64) >> RATE_BITS, MAX_ACTIVITY)
-    total = start[:, None] + np.concatenate([np.zeros((len(rest), 1), np.int64), np.cumsum(each, 1)], 1)
-    return np.asarray(total // np.arange(1, sent + 2), np.int64)
-
-
-def _starting_activity(rest_before: NDArray[np.int64], rate: NDArray[np.uint16], age_class: int) -> NDArray[np.int64]:
-    """Half the references of a frame ago are the frame before in the packet and hand on their activity."""
-    start = np.full(len(rest_before), USUAL_ACTIVITY, np.int64)
-    if age_class == 0:
-        start[::2] = _activities(rest_before, start, rate)[::2, -1]
-    return start
+    Returns what is left to code, int64 (S, sent) quanta, and the activity before each coefficient and after the last,
+    int64 (S, sent + 1).
+    """
+    cross, pull, bias = (weights.astype(np.int64) for weights in prediction)
+    change = now - reference
+    rest = np.zeros((len(now), len(quanta)), np.int64)
+    activity = np.zeros((len(now), len(quanta) + 1), np.int64)
+    total = begin.copy()
+    for i, quantum in enumerate(quanta):
+        activity[:, i] = total // (i + 1)
+        drift = pull[i] * reference[:, i] + (bias[i] << PULL_BITS)
+        if age_class < ABSOLUTE:
+            drift = drift * np.minimum(activity[:, i], USUAL_ACTIVITY) >> ACTIVITY_BITS
+        expected = rounded(drift, PULL_BITS) + rounded(change[:, :i] @ cross[i, :i], CROSS_BITS)
+        predicted = (2 * (reference[:, i] + expected) + quantum) // (2 * quantum)
+        rest[:, i] = now[:, i] // quantum - predicted
+        total += np.minimum(np.abs(rest[:, i]) * int(rates[i]) >> RATE_BITS, MAX_ACTIVITY)
+    activity[:, -1] = total // (len(quanta) + 1)
+    return rest, activity
 
 
 def _fit_index(
-    rest: NDArray[np.int64],
-    start: NDArray[np.int64],
-    rate: NDArray[np.uint16],
-    fallback: NDArray[np.uint8],
+    rest: NDArray[np.int64], activity: NDArray[np.int64], fallback: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     """The cheapest table of the family for each coefficient and activity bucket, uint8 (sent, ACTIVITY_BUCKETS)."""
     bits = _family_bits()
     sent = rest.shape[1]
-    buckets = np.searchsorted(ACTIVITY_LIMITS, _activities(rest, start, rate)[:, :sent])
+    buckets = np.searchsorted(ACTIVITY_LIMITS, activity)
     clipped = np.clip(rest, -LARGEST_CODED, LARGEST_CODED) + LARGEST_CODED
     chosen = np.zeros((sent, ACTIVITY_BUCKETS), np.uint8)
     for i in range(sent):
@@ -189,7 +186,7 @@ def _fit_index(
         usual = int(np.argmin(bits @ overall))
         for bucket in range(ACTIVITY_BUCKETS):
             counts = np.bincount(clipped[buckets[:, i] == bucket, i], minlength=2 * LARGEST_CODED + 1)
-            shift = int(fallback[i, bucket]) - int(fallback[i, ACTIVITY_BUCKETS // 2])
+            shift = int(fallback[i, bucket]) - int(fallback[i, _USUAL_BUCKET])
             guess = min(max(usual + shift, 0), FAMILY_SIZE - 1)
             counts = counts + PRIOR_SAMPLES * np.exp2(-bits[guess])
             chosen[i, bucket] = np.argmin(bits @ counts)
@@ -207,7 +204,7 @@ def _family_bits() -> NDArray[np.float64]:
         high = (values + (1 << low_bits >> 1)) >> low_bits
         outside = np.abs(high) > LARGEST_MAGNITUDE
         excess = np.maximum(np.abs(high) - LARGEST_MAGNITUDE, 1)
-        escape = spent[-1] + 2 + 2 * np.floor(np.log2(excess))
+        escape = spent[-1] + 7 + np.floor(np.log2(excess))
         inside = spent[np.clip(high, -LARGEST_MAGNITUDE, LARGEST_MAGNITUDE) + LARGEST_MAGNITUDE]
         bits[index] = low_bits + np.where(outside, escape, inside)
     return bits

@@ -70,8 +70,8 @@ class Quantiser:
 
     def __init__(self, steps: ArrayLike) -> None:
         self.steps = np.array(steps, np.float32)
-        if self.steps.ndim != 1 or not POSE_SIZE <= self.steps.size <= POSE_SIZE + 255:
-            raise ValueError(f"steps must be (6 + E,) with E from 0 to 255, not {self.steps.shape}")
+        if self.steps.ndim != 1 or not POSE_SIZE <= self.steps.size <= 255:
+            raise ValueError(f"steps must be (6 + E,) with E from 0 to 249, not {self.steps.shape}")
         if not (np.isfinite(self.steps).all() and (self.steps > 1e-12).all() and (self.steps < 1e6).all()):
             raise ValueError("every quantiser step must be a number between 1e-12 and 1e6")
         self.units = self.steps / np.float32(UNITS_PER_STEP)

@@ -6,6 +6,14 @@ given, the decoder ignores what it is given and returns what it read.
 
 The lower end of the interval is one growing integer (a packet is a few dozen bytes), so a carry needs no special care
 and the end can be chosen freely: the shortest byte string inside the final interval, read as if zeros followed it.
+
+Measured against the Rust coders of `constriction`, which end on whole 32-bit words, on frames of real motion (bytes a
+packet, trailing zeros stripped from theirs; µs to encode and decode on a busy 2-core machine, pure Python here):
+
+    symbols   ideal    this coder         range coder        ANS
+    14         4.71     5.02   12 / 16     6.80   13 / 13     7.63   14 / 14
+    22        10.75    11.07   22 / 23    12.78   17 / 17    13.55   18 / 24
+    66        27.27    27.60   50 / 88    29.30   55 / 70    30.13   69 / 71
 """
 
 from __future__ import annotations

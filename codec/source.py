@@ -27,7 +27,7 @@ BUNDLE_HASH_BYTES = 8
 MAX_PICTURE_SIDE = 4096
 MAX_PICTURE_BYTES = 1 << 20
 MAX_CANONICAL_SIZE = 4096
-MAX_MOTION_SIZE = POSE_SIZE + 255
+MAX_MOTION_SIZE = 255
 
 PICTURE_FORMATS = ("webp", "avif", "jpeg", "png")
 """Codecs of the source picture, by their number on the wire."""

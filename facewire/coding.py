@@ -1,7 +1,8 @@
 """The coder settings that both ends of a stream must share: the weight bundle's own or, for experiments, coarser ones.
 
-`facewire.sender` and `facewire.receiver` each make one from the bundle (`facewire.models`) and feed it to `facewire.codec`. A
-stream does not carry altered settings, so only `benchmark.loopback`, which owns both ends, alters them.
+`facewire.sender` and `facewire.receiver` each make one from the bundle (`facewire.models`) and feed it to
+`facewire.codec`. A stream does not carry altered settings, so only `benchmark.loopback`, which owns both ends, alters
+them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Coding:
         return cls(Tables.from_bytes(bundle.tables), Quantiser(bundle.steps))
 
     def altered(self, step_scale: float = 1.0, coefficients: int | None = None) -> Coding:
-        """With quantiser steps that many times as large, 0.25 to 32, and only the first coefficients of the expression code."""
+        """With quantiser steps that many times as large, 0.25 to 32, and only the first coefficients of the expression
+        code.
+        """
         if not 0.25 <= step_scale <= 32:
             raise InputError(f"steps {step_scale}: a factor from 0.25 (finer) to 32 (coarser)")
         size = self.tables.expression_size

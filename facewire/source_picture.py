@@ -1,7 +1,7 @@
 """The source frame's picture as bytes and back: WebP, the one thing in a call that is coded as pixels.
 
-`facewire.sender` makes the bytes, `facewire.receiver` reads them, and the sender reads its own too: canonical keypoints and
-source motion are measured on the picture that the receiver will have.
+`facewire.sender` makes the bytes, `facewire.receiver` reads them, and the sender reads its own too: canonical
+keypoints and source motion are measured on the picture that the receiver will have.
 """
 
 from __future__ import annotations

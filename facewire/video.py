@@ -1,11 +1,13 @@
 """Pictures into files: bit-exact FFV1 in Matroska for measurement, H.264 in MP4 for viewing, chosen by the file's name.
 
-Comes in: pictures from `facewire.receiver`, or framed ones from `facewire.sender`. Goes out: a file that is whole or not there: it is written under a temporary
-name and takes its own at the end, so neither a full disk nor Ctrl-C leaves half a video behind.
+Comes in: pictures from `facewire.receiver`, or framed ones from `facewire.sender`. Goes out: a file that is whole or
+not there: it is written under a temporary name and takes its own at the end, so neither a full disk nor Ctrl-C leaves
+half a video behind.
 """
 
 from __future__ import annotations
 
+import contextlib
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
@@ -35,8 +37,8 @@ def check_video_path(path: Path) -> None:
 class VideoWriter(AbstractContextManager["VideoWriter"]):
     """Writes RGB pictures of one size, one video frame each.
 
-    path: ends in .mkv (FFV1 in RGB, bit-exact) or .mp4 (H.264, 4:2:0, CRF 16). fps: frames a second that the file declares;
-    with times, each frame is shown at its own. synthesised: mark the file as such.
+    path: ends in .mkv (FFV1 in RGB, bit-exact) or .mp4 (H.264, 4:2:0, CRF 16). fps: frames a second that the file
+    declares; with times, each frame is shown at its own. synthesised: mark the file as such.
     """
 
     def __init__(self, path: Path, fps: float, *, synthesised: bool = True) -> None:
@@ -106,10 +108,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         if kind is None and self.frames:
             self.close()
             return
-        try:
+        with contextlib.suppress(av.FFmpegError, OSError):  # the error that brought us here says more
             self._container.close()
-        except (av.FFmpegError, OSError):
-            pass  # the error that brought us here says more
         self._temporary.unlink(missing_ok=True)
 
 

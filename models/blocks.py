@@ -70,7 +70,8 @@ class Residual(nn.Module):
         if film is not None:
             scale, shift = film[:, :, None, None].chunk(2, 1)
             y = y * (1 + scale) + shift
-        return x + self.gamma * self.second(act(y))
+        out: Tensor = x + self.gamma * self.second(act(y))
+        return out
 
 
 class ConvNorm(nn.Module):

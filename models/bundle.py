@@ -74,7 +74,9 @@ def load_bundle(folder: Path | None = None) -> Bundle:
         about = json.loads((folder / "bundle.json").read_text())
         blob = (folder / WEIGHTS_FILE).read_bytes()
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{folder} is not a weight bundle: bundle.json and {WEIGHTS_FILE} are needed ({error})") from None
+        raise WeightsError(
+            f"{folder} is not a weight bundle: bundle.json and {WEIGHTS_FILE} are needed ({error})"
+        ) from None
     found = about.get("format") if isinstance(about, dict) else None
     if found != FORMAT:
         raise WeightsError(f"{folder}: weights of bundle format {found}; this facewire reads format {FORMAT}")

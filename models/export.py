@@ -102,7 +102,9 @@ def export_bundle(
         "coding.canonical_step": np.array([canonical_step], np.float32),
         "coding.tables": np.frombuffer(tables, np.uint8),
     }
-    codec.load_state_dict({n: torch.from_numpy(v.astype(np.float32)) for n, v in tensors.items() if n in codec.state_dict()}, strict=False)
+    codec.load_state_dict(
+        {n: torch.from_numpy(v.astype(np.float32)) for n, v in tensors.items() if n in codec.state_dict()}, strict=False
+    )
     blob = safetensors.numpy.save(tensors)
     (folder / WEIGHTS_FILE).write_bytes(blob)
     about = {
@@ -116,18 +118,20 @@ def export_bundle(
     s, c, e = codec.config.picture_size, codec.config.canonical_size, codec.config.expression_size
     picture = torch.zeros(1, s, s, 3, dtype=torch.uint8)
     parts = AppearanceGraph(codec)(picture)
-    motion = torch.zeros(1, 6 + e)
     appearance_names = ["volume", "skip64", "skip128", "source"]
     _export(SenderGraph(codec), (picture,), folder / "sender.onnx", ["picture"], ["motion", "shape"], offsets)
     _export(AppearanceGraph(codec), (picture,), folder / "appearance.onnx", ["picture"], appearance_names, offsets)
     inputs = [*appearance_names, "shape", "source_motion", "driving_motion"]
-    example = (*parts, torch.zeros(1, c), motion, motion)
+    # Two tensors, not one twice: the exporter takes the same tensor for the same input.
+    example = (*parts, torch.zeros(1, c), torch.zeros(1, 6 + e), torch.zeros(1, 6 + e))
     _export(RenderGraph(codec), example, folder / "render.onnx", inputs, ["frame"], offsets)
 
 
 def _stored(name: str, value: Tensor) -> NDArray[Any]:
     """Networks in float16; geometry and norm statistics in float32."""
-    keep = name.startswith("face.") or name.endswith(("template", "running_mean", "running_var", "log_sigma", "log_rest"))
+    keep = name.startswith("face.") or name.endswith(
+        ("template", "running_mean", "running_var", "log_sigma", "log_rest")
+    )
     array = value.detach().cpu().float().numpy()
     return array if keep else array.astype(np.float16)
 

@@ -7,6 +7,9 @@ reads them from the landmark labels.
 
 from __future__ import annotations
 
+MESH_SIZE = 478
+"""Points of the whole face mesh."""
+
 KEYPOINTS = (61, 291, 0, 17, 13, 14, 91, 321, 159, 145, 386, 374, 105, 334, 1, 10, 152, 234, 454, 168)
 """K = 20: eight on the lips, four on the lids, two on the brows, six on nose, outline and jaw."""
 

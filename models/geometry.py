@@ -54,9 +54,11 @@ class FaceModel(nn.Module):
 
     The canonical keypoints x_c are mean + S·shape (network L predicts the shape code), the expression deformation is δ = B e. δ
     is added before the rotation (the paper, arXiv 2011.15126 eq. 1-2, adds it after): so it does not depend on pose.
-    Buffers come from `training.motion_space` and are not trained.
+    Buffers come from `training.motion_space` and are not trained. `template` is the mean frontal mesh: it defines the head frame,
+    and label poses are measured against it.
     """
 
+    template: Tensor
     mean: Tensor
     shape_basis: Tensor
     expression_basis: Tensor
@@ -65,6 +67,7 @@ class FaceModel(nn.Module):
     def __init__(self, canonical_size: int, expression_size: int) -> None:
         super().__init__()
         count = len(fp.POINTS)
+        self.register_buffer("template", torch.zeros(fp.MESH_SIZE, 3))
         self.register_buffer("mean", torch.zeros(count, 3))
         self.register_buffer("shape_basis", torch.zeros(count, 3, canonical_size))
         self.register_buffer("expression_basis", torch.zeros(count, 3, expression_size))

@@ -143,8 +143,8 @@ def compose_flat(masks: Tensor, geo: Geometry, grid: Tensor) -> Tensor:
 class MotionFieldEstimator(nn.Module):
     """M: f_s and both keypoint sets -> flow composition masks (softmax over K+1) in 3-D and 2-D, and an occlusion mask.
 
-        f_s ─pool─► 4x8x16x16 ─ warped by each of K+1 flows ─┐
-        Gaussians at x_d − Gaussians at x_s ─────────────────┴► 3-D hourglass ─► logits + prior around each x_d ─► masks
+    f_s ─pool─► 4x8x16x16 ─ warped by each of K+1 flows ─┐
+    Gaussians at x_d − Gaussians at x_s ─────────────────┴► 3-D hourglass ─► logits + prior around each x_d ─► masks
     """
 
     grid3d_small: Tensor
@@ -329,7 +329,9 @@ class Generator(nn.Module):
             fine128 = fine.permute(0, 2, 3, 1)
             skip128 = warp(appearance.skip128.float(), fine128)
             if self.ratio > 1:
-                fine = functional.interpolate(fine, scale_factor=float(self.ratio), mode="bilinear", align_corners=False)
+                fine = functional.interpolate(
+                    fine, scale_factor=float(self.ratio), mode="bilinear", align_corners=False
+                )
             warped = warp(source, fine.permute(0, 2, 3, 1))
             planes = functional.pixel_unshuffle(warped, self.ratio) if self.ratio > 1 else warped
         x = functional.pixel_shuffle(self.up128(act(x)), 2)

@@ -202,7 +202,9 @@ class SenderNetworks(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.trunk = HeatMapTrunk()
-        self.view = nn.Sequential(linear(96 + 3 * len(fp.HEAT_MAP_POINTS), 256), nn.LeakyReLU(0.1), linear(256, self.WIDTH))
+        self.view = nn.Sequential(
+            linear(96 + 3 * len(fp.HEAT_MAP_POINTS), 256), nn.LeakyReLU(0.1), linear(256, self.WIDTH)
+        )
         self.pose = HeadPoseEstimator(self.WIDTH)
         self.canonical = CanonicalKeypointDetector(self.WIDTH, config.canonical_size)
         self.expression = ExpressionEstimator(self.WIDTH, config.expression_size)

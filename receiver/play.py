@@ -35,7 +35,7 @@ def play(
     view: FreeView | None = None,
     progress: Callable[[str, int], None] | None = None,
 ) -> Playing:
-    """Writes the video of a `.fw` file. Raises DecodeError or WeightsError for a file that is not ours or not for us."""
+    """Writes the video of a `.fw` file. DecodeError or WeightsError for a file that is not ours or not for us."""
     check_video_path(out)
     try:
         data = file.read_bytes()

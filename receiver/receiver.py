@@ -1,7 +1,8 @@
 """Bytes to pictures: decodes packets, fills in for lost ones and asks the networks for every frame the sender took.
 
-Comes in: the source message and motion packets from the channel, in any order. Goes out: pictures at their playout time, to
-`facewire.video` or a window. Behind it stand `facewire.codec` (bytes to motion) and `facewire.models` (motion to picture).
+Comes in: the source message and motion packets from the channel, in any order. Goes out: pictures at their playout
+time, to `facewire.video` or a window. Behind it stand `facewire.codec` (bytes to motion) and `facewire.models` (motion
+to picture).
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class FreeView:
 class Due:
     """A frame whose time has come.
 
-    number: the sender's count. time_ms: on the sender's clock; estimated for a concealed frame.
-    concealed: the frame's own motion did not arrive in time; this one lies between its neighbours, or is the last one held.
+    number: the sender's count. time_ms: on the sender's clock; estimated for a concealed frame. concealed: the frame's
+    own motion did not arrive in time; this one lies between its neighbours, or is the last one held.
     """
 
     number: int
@@ -51,10 +52,10 @@ class Due:
 class Receiver:
     """One sender's video at the receiving end.
 
-    networks: with the sender's weights. source: the source message, decoded. playout_delay_ms: how long after its capture (on
-    this side's clock, which the caller maps onto the sender's) a frame is shown: time for late packets and for the neighbours
-    of lost ones. view: free view. coding: the bundle's unless both ends agreed on another. Raises DecodeError or WeightsError
-    if the source cannot be used.
+    networks: with the sender's weights. source: the source message, decoded. playout_delay_ms: how long after its
+    capture (on this side's clock, which the caller maps onto the sender's) a frame is shown: time for late packets and
+    for the neighbours of lost ones. view: free view. coding: the bundle's unless both ends agreed on another. Raises
+    DecodeError or WeightsError if the source cannot be used.
     """
 
     def __init__(
@@ -68,17 +69,18 @@ class Receiver:
     ) -> None:
         bundle = networks.bundle
         if source.bundle_hash != bundle.hash:
-            raise WeightsError(
-                f"the stream was made with weights {source.bundle_hash.hex()}; these are {bundle.name} {bundle.hash.hex()}"
-            )
+            ours = f"{bundle.name} {bundle.hash.hex()}"
+            raise WeightsError(f"the stream was made with weights {source.bundle_hash.hex()}; these are {ours}")
         coding = coding or Coding.of(bundle)
         sizes = source.canonical.size, source.motion_units.size
         if sizes != (bundle.canonical_size, coding.quantiser.steps.size):
-            raise DecodeError(f"a source frame with {sizes[0]} canonical and {sizes[1]} motion values: not of these weights")
+            raise DecodeError(
+                f"a source frame with {sizes[0]} canonical and {sizes[1]} motion values: not of these weights"
+            )
         self._networks = networks
         self._frame_rate = source.frame_rate
         self._canonical = (source.canonical * np.float32(bundle.canonical_step)).astype(np.float32)
-        self._source_motion = coding.quantiser.motion(source.motion_units)
+        self.source_motion = coding.quantiser.motion(source.motion_units)
         self.source_picture = decompress(source.picture, bundle.picture_size)
         self._appearance = networks.appearance(self.source_picture)
         self._decoder = MotionDecoder(coding.tables, coding.quantiser, frame_rate=source.frame_rate)
@@ -86,7 +88,7 @@ class Receiver:
         self.view = view or FreeView()
         self._waiting: dict[int, DecodedFrame] = {}
         self._next = 0
-        self._last = Due(-1, source.capture_time_ms, self._source_motion, concealed=False)
+        self._last = Due(-1, source.capture_time_ms, self.source_motion, concealed=False)
         self.shown = 0
         self.concealed = 0
         self.late = 0
@@ -111,14 +113,14 @@ class Receiver:
         """Frames to be shown by now, every number once and in order; those that are missing are concealed."""
         while self._waiting:
             own = self._waiting.get(self._next)
-            time_ms = own.time_ms if own is not None else self._estimated_ms()
+            time_ms = own.capture_time_ms if own is not None else self._estimated_ms()
             if time_ms + self._delay_ms > now_ms:
                 return
             yield self._show(time_ms)
         # nothing newer is known: the last picture stays on the screen
 
     def drain(self, frames: int | None = None) -> Iterator[Due]:
-        """All that is left, at the end of a stream; up to that number of frames in all if the sender's count is known."""
+        """All that is left, at the end of a stream; that number of frames in all if the sender's count is known."""
         end = max(self._waiting, default=self._next - 1) + 1 if frames is None else frames
         while self._next < end:
             own = self._waiting.get(self._next)
@@ -126,9 +128,7 @@ class Receiver:
 
     def render(self, motion: Motion) -> NDArray[np.uint8]:
         """The picture of a motion, uint8 RGB (S, S, 3), seen from the receiver's `view`."""
-        return self._networks.render(
-            self._appearance, self._canonical, self._source_motion, self.view.seen(motion)
-        )
+        return self._networks.render(self._appearance, self._canonical, self.source_motion, self.view.seen(motion))
 
     def _show(self, time_ms: int) -> Due:
         own = self._waiting.pop(self._next, None)

@@ -1,8 +1,8 @@
 """Where the faces are in a picture: MediaPipe's BlazeFace, converted to ONNX and shipped beside this module.
 
 Comes in: a picture of any size from `sender.media`. Goes out: boxes in its pixels, largest first, to `sender.framing`.
-It is the detector that framed the training clips, so its boxes need no calibration. Two networks share the work: the full
-range one finds faces from a twelfth of the picture up, the short range one those that nearly fill it.
+It is the detector that framed the training clips, so its boxes need no calibration. Two networks share the work: the
+full range one finds faces from a twelfth of the picture up, the short range one those that nearly fill it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ MIN_FACE_PX = 24
 
 @dataclass(frozen=True)
 class Face:
-    """A face's box in source pixels: left, top, width, height; BlazeFace's box ends at chin and brows, not at the hair."""
+    """A face's box in source pixels: left, top, width, height; BlazeFace's box ends at chin and brows, not at the
+    hair.
+    """
 
     x: float
     y: float
@@ -42,7 +44,9 @@ class Face:
 
 @dataclass(frozen=True)
 class _Range:
-    """One BlazeFace network: its file, its square input in pixels, the strides of its anchors, and when it is believed."""
+    """One BlazeFace network: its file, its square input in pixels, the strides of its anchors, and when it is
+    believed.
+    """
 
     file: str
     size: int
@@ -154,7 +158,8 @@ def _merge(faces: list[Face]) -> list[Face]:
         rest = [face for face in rest if face not in heap]
         rows = np.array([(f.x, f.y, f.width, f.height, f.score) for f in heap])
         mean = np.average(rows, axis=0, weights=rows[:, 4])
-        merged.append(Face(*map(float, mean[:4]), score=float(rows[:, 4].max())))
+        x, y, width, height = map(float, mean[:4])
+        merged.append(Face(x, y, width, height, float(rows[:, 4].max())))
     return sorted(merged, key=lambda face: -face.area)
 
 

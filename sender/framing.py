@@ -1,8 +1,8 @@
 """Which square of a picture the networks get to see: the one that the training clips were cut to.
 
-Comes in: boxes from `face_detector` and pictures from `media`. Goes out: a `Framing`, and through it 256-pixel squares for
-`sender`. The square is fixed for a clip, since every motion of the square would look like a motion of the head; only for a
-live camera it follows, slowly, once the face has left a dead zone (`FollowingFraming`).
+Comes in: boxes from `face_detector` and pictures from `media`. Goes out: a `Framing`, and through it 256-pixel squares
+for `sender`. The square is fixed for a clip, since every motion of the square would look like a motion of the head;
+only for a live camera it follows, slowly, once the face has left a dead zone (`FollowingFraming`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ FRAMED_X, FRAMED_Y = (0.42, 0.60), (0.37, 0.63)
 
 @dataclass(frozen=True)
 class Framing:
-    """A square of the picture in its pixels: left, top, side. It may reach beyond the picture; the edge is repeated there."""
+    """A square of the picture in its pixels: left, top, side. It may reach beyond the picture; the edge is repeated
+    there.
+    """
 
     x: int
     y: int
@@ -84,7 +86,9 @@ class FramingReport:
 
 
 def frame_video(video: VideoSource, detector: FaceDetector) -> FramingReport:
-    """The framing for a video: looks at five pictures a second in its first seconds. Raises NoFaceError if all lack a face."""
+    """The framing for a video: looks at five pictures a second in its first seconds. Raises NoFaceError if all lack a
+    face.
+    """
     return _frame(video.looks(LOOKS_PER_S, LOOK_S), detector, video.name)
 
 
@@ -129,7 +133,9 @@ def already_framed(boxes: Sequence[Face], width: int, height: int) -> bool:
     share = np.median([f.height for f in boxes]) * MESH_PER_BOX / height
     x = np.median([f.x + f.width / 2 for f in boxes]) / width
     y = np.median([f.y + f.height / 2 for f in boxes]) / height
-    inside = [low <= v <= high for v, (low, high) in zip((share, x, y), (FRAMED_SHARE, FRAMED_X, FRAMED_Y), strict=True)]
+    inside = [
+        low <= v <= high for v, (low, high) in zip((share, x, y), (FRAMED_SHARE, FRAMED_X, FRAMED_Y), strict=True)
+    ]
     return all(inside)
 
 

@@ -1,7 +1,8 @@
-"""Where pictures come from: video files through FFmpeg's libraries, cameras through OpenCV, still portraits through Pillow.
+"""Where pictures come from: video files through FFmpeg's libraries, cameras through OpenCV, still portraits through
+Pillow.
 
-Comes in: a path or a camera's number. Goes out: `Frame`s, upright RGB pictures with their capture times, to `framing` and
-`sender`. Whatever cannot be used ends in an InputError of one line that says why.
+Comes in: a path or a camera's number. Goes out: `Frame`s, upright RGB pictures with their capture times, to `framing`
+and `sender`. Whatever cannot be used ends in an InputError of one line that says why.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ MAX_PICTURE_PX = 64_000_000
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture. picture: uint8 RGB (H, W, 3), upright, square pixels. time_ms: since the first frame, ever growing."""
+    """One picture. picture: uint8 RGB (H, W, 3), upright, square pixels. time_ms: since the first frame, growing."""
 
     picture: NDArray[np.uint8]
     time_ms: int
@@ -54,8 +55,10 @@ class VideoSource(AbstractContextManager["VideoSource"], Protocol):
 
 def open_video(clip: str | Path | int) -> VideoSource:
     """A file by its path, or a camera by its number (also as text: "0")."""
-    if isinstance(clip, int) or (str(clip).isdecimal() and not Path(clip).exists()):
-        return Camera(int(clip))
+    if isinstance(clip, int):
+        return Camera(clip)
+    if str(clip).isdecimal() and not Path(clip).exists():
+        return Camera(int(str(clip)))
     return VideoFile(Path(clip))
 
 
@@ -79,7 +82,7 @@ class VideoFile(VideoSource):
             raise InputError(f"{path}: not a video that can be read ({_reason(error)})") from error
         streams = [s for s in self._container.streams.video if s.codec_context is not None]
         if not streams:
-            kinds = sorted({stream.type for stream in self._container.streams}) or ["nothing"]
+            kinds = sorted({str(stream.type) for stream in self._container.streams}) or ["nothing"]
             self._container.close()
             raise InputError(f"{path}: holds no video (only {', '.join(kinds)})")
         self._path = path
@@ -200,7 +203,9 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: a damaged picture ({_reason(error)})") from error
     if min(picture.shape[:2]) < MIN_SIDE_PX:
-        raise InputError(f"{path}: {picture.shape[1]}x{picture.shape[0]} is too small, at least {MIN_SIDE_PX} pixels a side")
+        raise InputError(
+            f"{path}: {picture.shape[1]}x{picture.shape[0]} is too small, at least {MIN_SIDE_PX} pixels a side"
+        )
     return picture
 
 

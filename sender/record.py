@@ -1,7 +1,7 @@
 """A clip into a `.fw` file: the sender half with a file in place of the channel.
 
-Comes in: a path. Goes out: a file whose bytes `facewire.receiver.play` turns into a video without seeing anything else. Nothing
-gets lost on the way, so every packet is predicted from the one before it.
+Comes in: a path. Goes out: a file whose bytes `facewire.receiver.play` turns into a video without seeing anything
+else. Nothing gets lost on the way, so every packet is predicted from the one before it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from pathlib import Path
 
 from facewire.codec import encode_source, write_stream
 from facewire.errors import InputError
+from facewire.files import write_whole
 from facewire.models.runtime import Networks
-from facewire.video import VideoWriter, check_video_path
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import frame_video
 from facewire.sender.media import VideoFile
 from facewire.sender.sender import Sender, SenderOptions
+from facewire.video import VideoWriter, check_video_path
 
 FRAMES_PER_PACKET = 16
 
@@ -92,15 +93,3 @@ def record(
     result.source_bytes = len(encode_source(sender.source))
     result.packet_bytes, result.file_bytes = [len(packet) for packet in packets], len(data)
     return result
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file that is whole or not there."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 """Pictures to bytes: one source message, then a motion packet whenever enough frames are gathered.
 
-Comes in: squares cut by `framing`. Goes out: bytes for the channel. Behind it stand `facewire.models` (picture to motion) and
-`facewire.codec` (motion to bytes). Acknowledgements from the other side come back in through `acknowledge`.
+Comes in: squares cut by `framing`. Goes out: bytes for the channel. Behind it stand `facewire.models` (picture to
+motion) and `facewire.codec` (motion to bytes). Acknowledgements from the other side come back in through
+`acknowledge`.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ class SenderOptions:
 class Sender:
     """One stream's sending end, from its source frame on.
 
-    networks: of the weights that the other side has. square: the source frame, uint8 RGB (S, S, 3). frame_rate: nominal frames
-    a second. portrait: the source frame shows somebody else; the driver's changes of motion since the first square given to
-    `measure` are applied to the portrait's own motion. coding: the bundle's unless both ends agreed on another.
+    networks: of the weights that the other side has. square: the source frame, uint8 RGB (S, S, 3). frame_rate:
+    nominal frames a second. portrait: the source frame shows somebody else; the driver's changes of motion since the
+    first square given to `measure` are applied to the portrait's own motion. coding: the bundle's unless both ends
+    agreed on another.
     """
 
     def __init__(
@@ -107,8 +109,9 @@ def make_source(
     bundle = networks.bundle
     webp = compress(square)
     picture = decompress(webp, bundle.picture_size)
-    canonical = np.clip(np.rint(networks.canonical(picture) / bundle.canonical_step), -32768, 32767).astype(np.int16)
-    units = coding.quantiser.quantise(networks.motion(picture).vector(), coding.tables.presets[0])
+    motion, shape = networks.read(picture)
+    canonical = np.clip(np.rint(shape / bundle.canonical_step), -32768, 32767).astype(np.int16)
+    units = coding.quantiser.quantise(motion.vector(), coding.tables.presets[0])
     source = SourceFrame(
         bundle_hash=bundle.hash,
         side=bundle.picture_size,

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Console
+from rich.progress import track
 
 from facewire.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+CANONICAL_STEP = 0.05
+"""Quantiser step of the canonical shape code (unit: one standard deviation over people)."""
 
 
 def add_arguments_train(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +27,9 @@ def add_arguments_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="run folder: checkpoints, curve, strips")
     parser.add_argument("--minutes", type=float, default=60.0, help="time budget, resumed time included (default 60)")
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's state.pt")
-    parser.add_argument("--start", type=Path, action="append", default=[], help="weights to start from; may be repeated")
+    parser.add_argument(
+        "--start", type=Path, action="append", default=[], help="weights to start from; may be repeated"
+    )
     parser.add_argument("--size", type=int, choices=(128, 256), default=128, help="picture side for receiver and joint")
     parser.add_argument("--batch", type=int, default=8, help="source frames a step (default 8)")
     parser.add_argument("--rate", type=float, help="peak learning rate (default: the stage's own)")
@@ -60,7 +71,7 @@ def run_train(args: argparse.Namespace) -> None:
     train(stage, options, args.out, args.resume, Console(stderr=True).print)
 
 
-def load_weights(model: "torch.nn.Module", path: Path) -> None:  # type: ignore[name-defined]  # noqa: F821
+def load_weights(model: torch.nn.Module, path: Path) -> None:
     """Copy every tensor of a safetensors file that the model has by that name; grows 128-pixel weights to 256."""
     import safetensors.torch
 
@@ -73,3 +84,68 @@ def load_weights(model: "torch.nn.Module", path: Path) -> None:  # type: ignore[
     if not loaded:
         raise InputError(f"{path} holds no weights of this model")
     model.load_state_dict({n: grown(v.float(), mine[n].shape) for n, v in loaded.items()}, strict=False)
+
+
+def add_arguments_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Options of `facewire evaluate`."""
+    parser.add_argument("--data", type=Path, required=True, help="folder of labelled clips (manifest.csv, labels/)")
+    parser.add_argument("--weights", type=Path, help="bundle folder (default: the packaged laptop weights)")
+    parser.add_argument("--split", default="val", help="which people (default val)")
+    parser.add_argument("--preset", default="default", help="high, default, low, lowest, or none: uncoded motion")
+    parser.add_argument("--every", type=int, default=1, help="score every n-th frame; all are coded (default 1)")
+    parser.add_argument("--clips", type=int, help="only the first clips")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    parser.add_argument("--out", type=Path, help="folder for scores.json and a strip of the worst clips")
+
+
+def run_evaluate(args: argparse.Namespace) -> None:
+    """Judge a bundle on people it never saw."""
+    from facewire.training.evaluate import EvaluateOptions, evaluate
+
+    options = EvaluateOptions(args.data, args.weights, args.split, args.preset, args.every, args.clips, args.workers)
+    evaluate(options, args.out, Console())
+
+
+def add_arguments_export(parser: argparse.ArgumentParser) -> None:
+    """Options of `facewire export`."""
+    parser.add_argument("trained", type=Path, help="run folder of `facewire train joint`, or a weights.safetensors")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="labelled clips: probability tables are fitted on them"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="bundle folder to write")
+    parser.add_argument("--clips", type=int, default=120, help="training clips read for the tables (default 120)")
+    parser.add_argument("--note", default="", help="a line for bundle.json: how these weights were trained")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
+
+
+def run_export(args: argparse.Namespace) -> None:
+    """Write a weight bundle."""
+    import torch
+
+    from facewire.codec import Quantiser, default_tables, fit_tables
+    from facewire.codec.quantiser import ANGLE_STEP_RAD, EXPRESSION_STEP, TRANSLATION_STEP
+    from facewire.models.config import ModelConfig
+    from facewire.models.export import export_bundle
+    from facewire.models.face_codec import FaceCodec, motion_vector
+    from facewire.training.data import read_clip, read_manifest
+
+    torch.set_num_threads(args.threads)
+    config = ModelConfig()
+    codec = FaceCodec(config).eval()
+    load_weights(codec, args.trained / "weights.safetensors" if args.trained.is_dir() else args.trained)
+    steps = np.array(
+        [ANGLE_STEP_RAD] * 3 + [TRANSLATION_STEP] * 3 + [EXPRESSION_STEP] * config.expression_size, np.float32
+    )
+    rows = read_manifest(args.data, "train")
+    rows = rows[:: max(1, len(rows) // args.clips)]
+    sequences = []
+    for row in track(rows, description="reading motion", console=Console(stderr=True)):
+        with torch.no_grad():
+            frames = torch.from_numpy(read_clip(row.path)).permute(0, 3, 1, 2)
+            motion = torch.cat([motion_vector(codec.read(part.float() / 255)) for part in torch.split(frames, 32)])
+        sequences.append((motion.numpy(), row.fps))
+    quantiser = Quantiser(steps)
+    tables = fit_tables(sequences, quantiser) if sequences else default_tables(config.expression_size)
+    training = {"note": args.note, "table_clips": len(rows)}
+    export_bundle(codec, args.out, steps, CANONICAL_STEP, tables.to_bytes(), training)
+    Console().print(f"wrote {args.out}")

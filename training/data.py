@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -152,7 +153,9 @@ def open_store(data: Path, cache: Path, split: str, space: MotionSpace | None = 
 def _build(data: Path, cache: Path, split: str, space: MotionSpace | None) -> None:
     rows = read_manifest(data, split)
     labels = [load_labels(data, row.labels) for row in rows]
-    portraits, portrait_landmarks = read_portraits(data) if split == "train" else ([], np.zeros((0, 478, 3), np.float32))
+    portraits, portrait_landmarks = (
+        read_portraits(data) if split == "train" else ([], np.zeros((0, 478, 3), np.float32))
+    )
     if space is None:
         space = fit_motion_space([label["landmarks"] for label in labels], portrait_landmarks)
     steps = [2 if split == "train" and row.fps > FRAMES_ABOVE_FPS else 1 for row in rows]
@@ -175,6 +178,7 @@ def _build(data: Path, cache: Path, split: str, space: MotionSpace | None) -> No
         pictures[starts[len(rows) + index]] = picture
         openings.append(np.zeros((1, 3), np.float32))
     pictures.flush()
+    spaces: dict[str, Any] = {f"space_{name}": value for name, value in space.arrays().items()}
     names = {name: i for i, name in enumerate(sorted({row.identity for row in rows}))}
     people = [names[row.identity] for row in rows] + [len(names) + i for i in range(len(portraits))]
     np.savez(
@@ -186,7 +190,7 @@ def _build(data: Path, cache: Path, split: str, space: MotionSpace | None) -> No
         starts=starts,
         people=np.array(people),
         portraits=len(portraits),
-        **{f"space_{name}": value for name, value in space.arrays().items()},
+        **spaces,
     )
     partial.replace(cache / f"{split}_pictures.npy")
 
@@ -221,7 +225,9 @@ class PairSampler:
                 self.clips_of.setdefault(int(store.people[clip]), []).append(clip)
         self.persons = sorted(self.clips_of)
         motion, openings = store.motion, store.openings
-        self.features = np.concatenate([motion[:, :2] / 0.15, openings[:, :1] / 0.04, openings[:, 1:].mean(1, keepdims=True) / 0.08], 1)
+        self.features = np.concatenate(
+            [motion[:, :2] / 0.15, openings[:, :1] / 0.04, openings[:, 1:].mean(1, keepdims=True) / 0.08], 1
+        )
 
     def draw(self, sources: int, drivings: int) -> NDArray[np.int64]:
         """Frame indices (sources, 1 + drivings): a source frame and its driving frames from the same clip."""

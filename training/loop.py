@@ -144,7 +144,7 @@ class _Run:
         with Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn()
         ) as bar:
-            task = bar.add_task("training", total=budget, completed=self.elapsed, text="")
+            task = bar.add_task("training", total=budget, text="")
             while self.elapsed < budget and not self.stopping:
                 start = time.monotonic()
                 losses = self.one_step()
@@ -197,7 +197,9 @@ class _Run:
             figures = self.stage.validate(self.ema)
             self.stage.strip(self.ema, self.out / "strip.png")
         self.write("val", figures)
-        self.say(f"{self.elapsed / 60:6.1f} min, step {self.step}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
+        self.say(
+            f"{self.elapsed / 60:6.1f} min, step {self.step}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items())
+        )
         self.save()
         draw_curve(self.out)
 

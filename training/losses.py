@@ -40,7 +40,9 @@ def pyramid_loss(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         norm = weight / weight.mean()
         error = ((output - target).abs() * norm).mean()
         dx = (output[..., 1:] - output[..., :-1] - target[..., 1:] + target[..., :-1]).abs() * norm[..., 1:]
-        dy = (output[..., 1:, :] - output[..., :-1, :] - target[..., 1:, :] + target[..., :-1, :]).abs() * norm[..., 1:, :]
+        dy = (output[..., 1:, :] - output[..., :-1, :] - target[..., 1:, :] + target[..., :-1, :]).abs() * norm[
+            ..., 1:, :
+        ]
         total = total + error + 0.5 * (dx.mean() + dy.mean()) + 0.15 * _ssim_loss(output, target, norm)
     return total / LEVELS
 

@@ -114,7 +114,7 @@ def fit_template(frames: Array, rounds: int = 4) -> Array:
         template = template - template[rigid].mean(0)
         pose, _ = head_frame(frames, template)
         template = template * np.exp(pose[:, 5].mean())
-    return template.astype(np.float32)
+    return np.asarray(template, np.float32)
 
 
 def _rotation(yaw_pitch_roll: Array) -> Array:
@@ -123,7 +123,7 @@ def _rotation(yaw_pitch_roll: Array) -> Array:
     rz = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
     ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     rx = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    return (rz @ ry @ rx).astype(np.float32)
+    return np.asarray(rz @ ry @ rx, np.float32)
 
 
 def _principal(rows: Array, count: int) -> Array:

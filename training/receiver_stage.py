@@ -23,6 +23,7 @@ from facewire.models.receiver_networks import Synthesis
 from facewire.training.augment import Augmenter
 from facewire.training.data import Batch, BatchLoader, FrameStore, PairSampler, clip_ranges
 from facewire.training.losses import box_weights, pyramid_loss
+from facewire.training.perceptual import PerceptualLoss, trunk_file
 from facewire.training.sender_stage import WEIGHTS, heat_losses, new_codec, reading_losses
 
 DRIVINGS = 2
@@ -106,7 +107,9 @@ class ReceiverStage:
             frame = self.run(model, batch).frame.clamp(0, 1)
             target, source = batch.pictures[1:], batch.pictures[:1]
             boxes = (box_weights(batch.points[1:], self.size) > 4).float()
-            rows.append([psnr(frame, target), psnr(source, target), psnr(frame, target, boxes), psnr(source, target, boxes)])
+            rows.append(
+                [psnr(frame, target), psnr(source, target), psnr(frame, target, boxes), psnr(source, target, boxes)]
+            )
         ours, repeat, ours_boxes, repeat_boxes = np.mean(rows, 0)
         return {
             "psnr": float(ours), "gain": float(ours - repeat),
@@ -144,18 +147,25 @@ def psnr(a: Tensor, b: Tensor, mask: Tensor | None = None) -> float:
 
 
 class JointStage(ReceiverStage):
-    """All networks end to end: the sender reads motion from the pictures, the receiver synthesises, both learn."""
+    """All networks end to end: the sender reads motion from the pictures, the receiver synthesises, both learn.
 
+    Norms of the sender are in evaluation mode: pairs of one person are no fair sample for batch statistics.
+    """
+
+    PERCEPTUAL_WEIGHT = 0.03
     SENDER_WEIGHT = 0.02
     EQUIVARIANCE_WEIGHT = 0.4
     PRIOR_WEIGHT = 0.1
 
     def freeze(self) -> None:
-        """Everything learns; the norms of the sender keep their warm statistics."""
+        """Everything learns. The perceptual loss joins where its trunk is installed."""
+        path = trunk_file()
+        self.perceptual = PerceptualLoss(path).to(self.device) if path else None
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """One step from pixels: reconstruction, label losses, equivariance, keypoint prior and deformation prior."""
         self.model.train()
+        self.model.sender.eval()
         batch = self.draw()
         b = self.batch
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -167,6 +177,10 @@ class JointStage(ReceiverStage):
         first = replace(reading, **{name: value[: 2 * b] for name, value in vars(reading).items()})
         labels = reading_losses(first, pairs, self.model.face, b) | heat_losses(first, pairs.points)
         losses["labels"] = torch.stack([WEIGHTS[name] * value for name, value in labels.items()]).sum()
+        if self.perceptual is not None:
+            with torch.autocast(self.device.type, torch.bfloat16):
+                losses["perceptual"] = self.perceptual(synthesis.frame, batch.pictures[b:], batch.points[b:])
+            losses["total"] = losses["total"] + self.PERCEPTUAL_WEIGHT * losses["perceptual"]
         placed = self.model.place(reading)
         losses["equivariance"] = self.equivariance(batch, placed)
         keypoints = placed[:, : len(fp.KEYPOINTS)]

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -34,6 +35,7 @@ WEIGHTS = {
 def new_codec(space: MotionSpace, config: ModelConfig) -> FaceCodec:
     """Untrained networks on the face model of a motion space."""
     codec = FaceCodec(config)
+    codec.face.template.copy_(torch.from_numpy(space.template))
     codec.face.mean.copy_(torch.from_numpy(space.mean))
     codec.face.shape_basis.copy_(torch.from_numpy(space.shape_basis))
     codec.face.expression_basis.copy_(torch.from_numpy(space.expression_basis))
@@ -71,7 +73,9 @@ def reading_losses(reading: Reading, batch: Batch, face: FaceModel, pairs: int) 
         "keypoints": error[:, :K].abs().mean(),
         "canonical": (canonical - canonical_label).abs().mean(),
         "details": detail.abs().mean() + 2 * error[:, lid_rows].abs().mean(),
-        "difference": moved[:, K:, :2].abs().mean() + 2 * moved[:, lid_rows, 1].abs().mean() + 0.3 * turned.abs().mean(),
+        "difference": moved[:, K:, :2].abs().mean()
+        + 2 * moved[:, lid_rows, 1].abs().mean()
+        + 0.3 * turned.abs().mean(),
         "openings": 40 * (opened - opened_label).square().mean(),
         "code": functional.smooth_l1_loss(reading.expression, code, beta=0.2),
     }
@@ -170,7 +174,7 @@ def heat_losses(reading: Reading, points: Tensor) -> dict[str, Tensor]:
     }
 
 
-def within(a: np.ndarray, b: np.ndarray) -> float:  # type: ignore[type-arg]
+def within(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     """Correlation of two series, 0 where one does not move."""
     a, b = a - a.mean(), b - b.mean()
     return float((a * b).sum() / (np.sqrt((a * a).sum() * (b * b).sum()) + 1e-9))

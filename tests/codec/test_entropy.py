@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 
 import numpy as np
@@ -11,10 +12,9 @@ from facewire.codec.range_coder import RangeDecoder, RangeEncoder
 from facewire.errors import DecodeError
 
 
-def coded(model, preset, age_class, reference, frames):
+def coded(model, preset, age_class, reference, units):
     encoder = RangeEncoder()
-    for units in frames:
-        model.code_frame(encoder, preset, age_class, reference, units, USUAL_ACTIVITY)
+    model.code_frame(encoder, preset, age_class, reference, units, USUAL_ACTIVITY)
     return encoder.finish()
 
 
@@ -27,30 +27,26 @@ def test_10000_random_frames_come_back_bit_for_bit(tables, quantiser):
         units = quantiser.quantise(values.astype(np.float32), PRESETS[preset])
         frames = units.tolist()
         age_class = int(rng.integers(0, CLASSES))
-        data = coded(model, preset, age_class, frames[0], frames[1:])
-        decoder = RangeDecoder(data)
         for frame in frames[1:]:
+            decoder = RangeDecoder(coded(model, preset, age_class, frames[0], frame))
             decoded, _ = model.code_frame(decoder, preset, age_class, frames[0], [0] * 26, USUAL_ACTIVITY)
+            decoder.finish()
             assert decoded == frame
-        decoder.finish()
 
 
 def test_the_largest_values_come_back(tables):
     model = FrameModel(tables)
     limit = [MAX_UNITS // 24 * 24] * 14 + [0] * 12
     for reference in (limit, [-v for v in limit]):
-        data = coded(model, 3, 4, reference, [limit])
+        data = coded(model, 3, 4, reference, limit)
         assert model.code_frame(RangeDecoder(data), 3, 4, reference, [0] * 26, USUAL_ACTIVITY)[0] == limit
 
 
 def test_a_still_head_costs_less_than_a_byte(quantiser):
-    units = [40] * 6 + [8] * 20
-    model = FrameModel(default_tables(20))
-    assert len(coded(model, 1, 0, units, [[*units[:22], 0, 0, 0, 0]] * 10)) < 80
-    reference = [*units[:22], 0, 0, 0, 0]
+    units, model = [40] * 6 + [8] * 16 + [0] * 4, FrameModel(default_tables(20))
     encoder, activity = RangeEncoder(), USUAL_ACTIVITY
     for _ in range(16):
-        _, activity = model.code_frame(encoder, 1, 0, reference, reference, activity)
+        _, activity = model.code_frame(encoder, 1, 0, units, units, activity)
     assert len(encoder.finish()) < 16
 
 
@@ -74,10 +70,8 @@ def test_damaged_tables_are_refused_or_harmless(tables):
     for _ in range(500):
         damaged = bytearray(data)
         damaged[rng.integers(0, 60)] = rng.integers(0, 256)
-        try:
+        with contextlib.suppress(DecodeError):
             Tables.from_bytes(bytes(damaged))
-        except DecodeError:
-            pass
 
 
 @pytest.mark.parametrize("size", [0, 1, 20, 64, 249])
@@ -99,7 +93,7 @@ def test_a_preset_unknown_to_the_tables_is_named(tables):
 
 def test_tables_are_the_same_on_every_machine():
     whole = repr([family_table(index) for index in range(168)]).encode() + default_tables(20).to_bytes()
-    assert hashlib.sha256(whole).hexdigest() == "SHA"
+    assert hashlib.sha256(whole).hexdigest() == "80569088cafece8dc61ae2f7d2c51aac317ec77d2be0dc868fdb712e57737fe1"
 
 
 @pytest.mark.parametrize(("age_ms", "expected"), [(-5, 0), (45, 0), (46, 1), (120, 2), (181, 3), (800, 4), (801, 5)])

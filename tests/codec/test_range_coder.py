@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facewire.codec.entropy import FAMILY_SIZE, TABLE_TOTAL, code_integer, code_unsigned, code_wide, family_table
+from facewire.codec.entropy import FAMILY_SIZE, TABLE_TOTAL, code_integer, code_sized, code_wide, family_table
 from facewire.codec.range_coder import RangeDecoder, RangeEncoder
 from facewire.errors import DecodeError
 
@@ -23,27 +23,27 @@ def test_integers_come_back_with_every_table(pairs):
     decoder.finish()
 
 
-@given(st.lists(st.integers(0, 2**49), max_size=10), st.integers(0, 2**60 - 1))
+@given(st.lists(st.integers(0, 2**63 - 1), max_size=10), st.integers(0, 2**60 - 1))
 def test_numbers_of_any_size_come_back(numbers, wide):
     encoder = RangeEncoder()
     for number in numbers:
-        code_unsigned(encoder, number)
+        code_sized(encoder, number)
     code_wide(encoder, 60, wide)
     decoder = RangeDecoder(encoder.finish())
-    assert [code_unsigned(decoder, 0) for _ in numbers] == numbers
+    assert [code_sized(decoder, 0) for _ in numbers] == numbers
     assert code_wide(decoder, 60, 0) == wide
     decoder.finish()
 
 
 @given(st.lists(st.integers(0, 7), min_size=1, max_size=40), st.binary(min_size=1, max_size=4))
-def test_trailing_bytes_are_noticed(symbols, garbage):
+def test_bytes_too_many_never_read_as_the_same_packet(symbols, garbage):
     encoder = RangeEncoder()
     for symbol in symbols:
         encoder.bits(3, symbol)
     decoder = RangeDecoder(encoder.finish() + garbage)
-    assert [decoder.bits(3, 0) for _ in symbols] == symbols
-    with pytest.raises(DecodeError, match="do not end where"):
-        decoder.finish()
+    if [decoder.bits(3, 0) for _ in symbols] == symbols:
+        with pytest.raises(DecodeError, match="do not end where"):
+            decoder.finish()
 
 
 def test_a_packet_costs_less_than_half_a_byte_over_the_ideal():

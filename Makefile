@@ -1,0 +1,39 @@
+# Two commands set everything up: `make demo` (see it work) and `make test` (see that it works). Python 3.11 or newer.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-all check bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/facewire demo --out demo_out
+
+test: $(VENV)/.test check
+	$(BIN)/pytest -m "not slow"
+
+test-all: $(VENV)/.test check
+	$(BIN)/pytest
+
+check: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	./.ci/types $(BIN)/mypy
+
+# The loopback on what packages ship, with every figure as JSON.
+bench: $(VENV)/.demo
+	$(BIN)/facewire demo --out demo_out
+
+$(VENV)/.venv:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.venv pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[cpu,demo]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.demo pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[cpu,demo,train,test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .cache demo_out

@@ -1,0 +1,512 @@
+"""The command `facewire`: options in, one of the packages called, its outcome printed.
+
+Errors of ours (`facewire.errors`) become one line on standard error and exit code 2; Ctrl-C exits with 130 and leaves
+no half files. Every command imports what it needs when it runs, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facewire import __version__
+from facewire.errors import FacewireError, InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from facewire.models.runtime import Networks
+    from facewire.receiver.receiver import FreeView
+
+PRESETS = ("high", "default", "low", "lowest")
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+EXAMPLES = """\
+examples:
+  facewire loopback talk.mp4 -o talk_out.mp4       see and measure the codec on a clip
+  facewire loopback 0 --max-frames 300 -o me.mp4   the same on the first camera
+  facewire encode talk.mp4 -o talk.fw              a clip into a few kilobytes
+  facewire decode talk.fw -o talk_out.mkv          and back, seeing only that file
+  facewire demo --out demo_out                     the codec on bundled pictures, no network needed
+  facewire info                                    version, backends, weights
+"""
+
+LOOPBACK_EXAMPLES = """\
+examples:
+  facewire loopback talk.mp4 -o out.mp4                    camera and synthesis side by side
+  facewire loopback talk.mp4 --loss 0.2 --rtt-ms 300       a bad link: a fifth of the packets lost
+  facewire loopback talk.mp4 --loss 1101 --redundancy 0    every third packet lost, nothing repeated
+  facewire loopback talk.mp4 --portrait her.png -o her.mp4 her portrait moves as the clip does
+  facewire loopback talk.mp4 --yaw 15 -o turned.mp4        seen 15 degrees from the side
+  facewire loopback talk.mp4 -o out.mkv --json out.json    lossless pictures and figures for other programs
+
+The picture is best when the source frame (--source-frame) shows the face from the front, eyes open, nothing before it.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        if error := getattr(options, "unavailable", None):
+            raise InputError(error)
+        options.run(options)
+    except FacewireError as error:
+        print(f"facewire: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output, such as `head`, has left; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    parser = argparse.ArgumentParser(
+        prog="facewire",
+        description="A neural video-call codec: one source frame, then only head motion, at a few kilobits a second.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"facewire {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_loopback(commands)
+    _add_encode(commands)
+    _add_decode(commands)
+    _add_demo(commands)
+    _add_info(commands)
+    for name, line in (
+        ("train", "train the networks"),
+        ("evaluate", "score trained networks on clips never trained on"),
+        ("export", "write trained networks as a weight bundle"),
+    ):
+        _add_training(commands, name, line)
+    return parser
+
+
+# --- loopback
+
+
+def _add_loopback(commands: Any) -> None:
+    parser = _command(commands, "loopback", "send a clip to yourself and measure what comes out", LOOPBACK_EXAMPLES)
+    parser.add_argument("clip", help="a video file, or a camera's number (0 is the first)")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="video to write: .mkv (lossless) or .mp4")
+    parser.add_argument(
+        "--view",
+        choices=("side-by-side", "reconstruction"),
+        help="what the video shows (default: camera and synthesis side by side in .mp4, the synthesis alone in .mkv)",
+    )
+    _add_json(parser)
+    parser.add_argument("--max-frames", type=_count, metavar="N", help="stop after N frames")
+    parser.add_argument("--no-x264", action="store_true", help="do not compare with x264 at the same bytes")
+    _add_weights(parser)
+
+    sending = parser.add_argument_group("sending")
+    sending.add_argument(
+        "--source-frame",
+        type=_number,
+        default=0,
+        metavar="N",
+        help="the frame sent as a picture (default 0, the first)",
+    )
+    _add_preset(sending)
+    sending.add_argument(
+        "--steps",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="quantiser steps FACTOR times as large: fewer bytes, jerkier (default 1)",
+    )
+    sending.add_argument(
+        "--coefficients", type=_number, metavar="N", help="send only the N most important numbers of the expression"
+    )
+    sending.add_argument(
+        "--frames-per-packet",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="frames gathered in a packet: less overhead, more delay (default 1)",
+    )
+    sending.add_argument(
+        "--redundancy",
+        type=_number,
+        default=1,
+        metavar="N",
+        help="earlier packets repeated in each, 0 to 2: repairs losses (default 1)",
+    )
+
+    link = parser.add_argument_group("the simulated link")
+    link.add_argument(
+        "--loss",
+        type=_loss,
+        default=0.0,
+        metavar="SHARE|PATTERN",
+        help="share of packets lost, such as 0.2, or a pattern such as 1101 (1 arrives, 0 is lost)",
+    )
+    link.add_argument("--rtt-ms", type=float, default=100.0, metavar="MS", help="round trip time (default 100)")
+    link.add_argument(
+        "--playout-delay-ms",
+        type=float,
+        default=100.0,
+        metavar="MS",
+        help="from a frame's capture to its display (default 100)",
+    )
+    link.add_argument("--seed", type=int, default=0, metavar="N", help="of the random losses (default 0)")
+
+    seeing = parser.add_argument_group("seeing")
+    _add_view(seeing)
+    seeing.add_argument(
+        "--portrait",
+        type=Path,
+        metavar="PICTURE",
+        help="move the face of this picture instead; use pictures of people who agreed to it",
+    )
+    parser.set_defaults(run=_run_loopback)
+
+
+def _run_loopback(options: argparse.Namespace) -> None:
+    from facewire.benchmark.loopback import LoopbackOptions, run
+    from facewire.benchmark.report import print_report, to_json
+    from facewire.sender.sender import SenderOptions
+
+    lossless = options.out is not None and options.out.suffix.lower() == ".mkv"
+    view = options.view or ("reconstruction" if lossless else "side-by-side")
+    _check_json(options.json)
+    with _progress() as progress:
+        report = run(
+            LoopbackOptions(
+                clip=options.clip,
+                sender=SenderOptions(options.preset, options.frames_per_packet, options.redundancy),
+                source_frame=options.source_frame,
+                step_scale=options.steps,
+                coefficients=options.coefficients,
+                loss=options.loss,
+                rtt_ms=options.rtt_ms,
+                playout_delay_ms=options.playout_delay_ms,
+                seed=options.seed,
+                view=_free_view(options),
+                portrait=options.portrait,
+                out=options.out,
+                side_by_side=view == "side-by-side",
+                max_frames=options.max_frames,
+                weights=options.weights,
+                rivals=not options.no_x264,
+            ),
+            progress,
+        )
+    if not _write_json(options.json, to_json(report)):
+        print_report(report, _console())
+
+
+# --- encode and decode
+
+
+def _add_encode(commands: Any) -> None:
+    examples = "example:\n  facewire encode talk.mp4 -o talk.fw --crop-video framed.mkv\n"
+    parser = _command(commands, "encode", "a clip into a .fw file of source frame and motion", examples)
+    parser.add_argument("clip", type=Path, help="a video file")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="the .fw file to write")
+    parser.add_argument(
+        "--crop-video", type=Path, metavar="FILE", help="also write the framed camera pictures: .mkv (lossless) or .mp4"
+    )
+    parser.add_argument(
+        "--source-frame",
+        type=_number,
+        default=0,
+        metavar="N",
+        help="the frame sent as a picture (default 0, the first)",
+    )
+    _add_preset(parser)
+    parser.add_argument("--max-frames", type=_count, metavar="N", help="stop after N frames")
+    _add_json(parser)
+    _add_weights(parser)
+    parser.set_defaults(run=_run_encode)
+
+
+def _run_encode(options: argparse.Namespace) -> None:
+    from facewire.sender.record import record
+
+    _check_json(options.json)
+    networks = _networks(options.weights)
+    with _progress() as progress:
+        done = record(
+            options.clip,
+            options.out,
+            networks,
+            preset=options.preset,
+            source_frame=options.source_frame,
+            max_frames=options.max_frames,
+            crop_video=options.crop_video,
+            progress=progress,
+        )
+    payload = sum(done.packet_bytes)
+    kbps = 8 * payload / (1000 * done.seconds)
+    values = {
+        "frames": done.frames,
+        "seconds": round(done.seconds, 3),
+        "fps": round(done.fps, 3),
+        "size": done.size,
+        "source_bytes": done.source_bytes,
+        "packet_bytes": done.packet_bytes,
+        "payload_kbps": round(kbps, 3),
+        "file_bytes": done.file_bytes,
+        "remarks": done.remarks,
+    }
+    if not _write_json(options.json, values):
+        console = _console()
+        console.print(
+            f"{options.out}: {done.frames} frames in {done.file_bytes} bytes: source frame {done.source_bytes}, "
+            f"motion {payload} ({kbps:.2f} kbps)",
+            markup=False,
+            soft_wrap=True,
+        )
+        for remark in done.remarks:
+            console.print(f"note: {remark}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _add_decode(commands: Any) -> None:
+    examples = "example:\n  facewire decode talk.fw -o talk.mkv\n"
+    parser = _command(commands, "decode", "a .fw file into a video", examples)
+    parser.add_argument("file", type=Path, help="a .fw file; nothing else is read but the weights")
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="FILE", help="video to write: .mkv (lossless) or .mp4"
+    )
+    _add_view(parser)
+    _add_json(parser)
+    _add_weights(parser)
+    parser.set_defaults(run=_run_decode)
+
+
+def _run_decode(options: argparse.Namespace) -> None:
+    from facewire.receiver.play import play
+
+    _check_json(options.json)
+    networks = _networks(options.weights)
+    with _progress() as progress:
+        done = play(options.file, options.out, networks, view=_free_view(options), progress=progress)
+    values = {"frames": done.frames, "fps": round(done.fps, 3), "size": done.size, "file_bytes": done.file_bytes}
+    if not _write_json(options.json, values):
+        line = f"{options.out}: {done.frames} frames of {done.size} x {done.size} from {done.file_bytes} bytes"
+        _console().print(line, markup=False, soft_wrap=True)
+
+
+# --- demo, info, training
+
+
+def _add_demo(commands: Any) -> None:
+    examples = "example:\n  facewire demo --out demo_out\n"
+    parser = _command(commands, "demo", "the codec on a bundled clip and a bundled portrait", examples)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("demo_out"),
+        metavar="FOLDER",
+        help="where videos, the picture strip and figures go (default demo_out)",
+    )
+    parser.add_argument("--max-frames", type=_count, metavar="N", help="only the first N frames of the clip")
+    _add_weights(parser)
+    parser.set_defaults(run=_run_demo)
+
+
+def _run_demo(options: argparse.Namespace) -> None:
+    from facewire.benchmark.demo import run_demo
+
+    with _progress() as progress:
+        demo = run_demo(options.out, options.weights, options.max_frames, progress)
+    demo.print(_console())
+
+
+def _add_info(commands: Any) -> None:
+    parser = _command(commands, "info", "version, backends and weights", "")
+    _add_json(parser)
+    _add_weights(parser)
+    parser.set_defaults(run=_run_info)
+
+
+def _run_info(options: argparse.Namespace) -> None:
+    from importlib.metadata import version
+
+    import av
+    import cv2
+
+    networks = _networks(options.weights)
+    bundle = networks.bundle
+    values: dict[str, Any] = {
+        "facewire": __version__,
+        "python": sys.version.split()[0],
+        "onnxruntime": importlib.import_module("onnxruntime").__version__,
+        "backends": networks.providers,
+        "av": av.__version__,
+        "opencv": cv2.__version__,
+        "rich": version("rich"),
+        "weights": bundle.name,
+        "weights_hash": bundle.hash.hex(),
+        "picture_size": bundle.picture_size,
+        "expression_size": bundle.expression_size,
+        "training": importlib.util.find_spec("torch") is not None,
+    }
+    if not _write_json(options.json, values):
+        for name, value in values.items():
+            print(f"{name:16} {', '.join(value) if isinstance(value, list) else value}")
+
+
+def _add_training(commands: Any, name: str, line: str) -> None:
+    parser = _command(commands, name, f"{line} (needs facewire[train])", "")
+    # Their options live beside the trainer, which only they load.
+    wanted = name in sys.argv[1:2]
+    if not wanted:
+        return
+    missing = [package for package in ("torch", "safetensors") if importlib.util.find_spec(package) is None]
+    if missing:
+        parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+        parser.set_defaults(unavailable=f"{name} needs facewire[train] ({', '.join(missing)} is missing)")
+        return
+    training = importlib.import_module("facewire.training.cli")
+    getattr(training, f"add_arguments_{name}")(parser)
+    parser.set_defaults(run=getattr(training, f"run_{name}"))
+
+
+# --- what the commands share
+
+
+def _command(commands: Any, name: str, line: str, epilog: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=line,
+        description=line[0].upper() + line[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        nargs="?",
+        const="-",
+        help="write the figures as JSON to FILE, or in place of the table for - or no name",
+    )
+
+
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--weights", type=Path, metavar="FOLDER", help="another weight bundle than the one that ships")
+
+
+def _add_preset(parser: Any) -> None:
+    parser.add_argument("--preset", choices=PRESETS, default="default", help="quality of the motion (default: default)")
+
+
+def _add_view(parser: Any) -> None:
+    for axis, line in (
+        ("yaw", "seen from further to the side"),
+        ("pitch", "from above or below"),
+        ("roll", "tilted"),
+    ):
+        parser.add_argument(f"--{axis}", type=float, default=0.0, metavar="DEGREES", help=f"free view: the head {line}")
+
+
+def _free_view(options: argparse.Namespace) -> FreeView:
+    from math import isfinite, radians
+
+    from facewire.receiver.receiver import FreeView
+
+    for axis in ("yaw", "pitch", "roll"):
+        degrees = getattr(options, axis)
+        if not isfinite(degrees) or abs(degrees) > 180:
+            raise InputError(f"--{axis} {degrees}: an angle from -180 to 180 degrees")
+    return FreeView(radians(options.yaw), radians(options.pitch), radians(options.roll))
+
+
+def _networks(weights: Path | None) -> Networks:
+    from facewire.models.bundle import load_bundle
+    from facewire.models.runtime import Networks
+
+    return Networks(load_bundle(weights))
+
+
+def _number(text: str) -> int:
+    value = int(text) if text.isdecimal() else -1
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return value
+
+
+def _count(text: str) -> int:
+    value = _number(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return value
+
+
+def _loss(text: str) -> float | str:
+    """A share such as 0.2, or a pattern: two or more of 0 and 1 and nothing else."""
+    if len(text) >= 2 and set(text) <= {"0", "1"}:
+        return text
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a share from 0 to 1 nor a pattern such as 1101")
+    return share
+
+
+def _check_json(target: str | None) -> None:
+    if target not in (None, "-") and not Path(target).parent.is_dir():
+        raise InputError(f"{target}: no such folder {Path(target).parent}")
+
+
+def _write_json(target: str | None, values: dict[str, Any]) -> bool:
+    """Writes the figures where they are wanted; returns whether that was standard output."""
+    if target is None:
+        return False
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return True
+    from facewire.files import write_whole
+
+    write_whole(Path(target), text.encode())
+    return False
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int], None]]:
+    """A line on standard error that tells what is being done, if a person is watching."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def tell(what: str, frames: int) -> None:
+            bar.update(task, description=f"{what}, frame {frames}" if frames else what)
+
+        yield tell
+
+
+if __name__ == "__main__":
+    sys.exit(main())
