@@ -4,11 +4,17 @@
 predicts each coefficient, picks a frequency table for what is left and codes it. `codec.fitting` chooses the numbers
 in `Tables` from real motion. Everything is integer arithmetic on stored integers, so every machine reads the same bits.
 
-A coefficient's prediction is its value in the reference frame, pulled a little towards the mean (the longer ago, and
-the more moves, the more), plus what the coefficients already decoded of this frame say about it (head turns and shifts go together). What
-is left is coded with a table of the family (`family_table`), looked up by preset, by age of the reference, by
-coefficient, and by **activity**: how large, compared with what is usual, the rest of this frame has been so far. A
-still head so costs next to nothing.
+A coefficient's prediction is its value in the reference frame, pulled a little towards the mean (the more, the longer
+ago and the more moves), plus what the coefficients already decoded of this frame say about it (head turns and shifts go
+together). What is left is coded with a table of the family (`family_table`), looked up by preset, by age of the
+reference, by coefficient, and by **activity**: how large, compared with what is usual, the rest of this frame has been so
+far. A still head so costs next to nothing.
+
+Measured on 31 clips (3449 frames, 24 to 30 fps) of people not fitted to, motion from landmark labels; bytes a frame
+with header, from the fourteenth frame on, for a frame a packet with its reference 4 frames back / three frames a packet,
+6 back / absolute: high 18.8 / 14.5 / 23.9, default 13.5 / 9.6 / 18.5, low 9.8 / 6.2 / 14.5, lowest 7.7 / 4.4 / 12.1.
+`default_tables` cost 3 to 7 % more. In a trial at 4 frames back, activity saved 4 % of the payload, and prediction across
+coefficients with the pull to the mean another 5 %.
 """
 
 from __future__ import annotations
@@ -290,8 +296,9 @@ class FrameModel:
     ) -> tuple[list[int], int]:
         """Code one frame, in the direction of `coder`.
 
-        reference: N units of the frame to predict from (zeros in the class ABSOLUTE). units: the N units to encode;
-        when decoding, anything of that length. activity: that of the packet's frame before, or USUAL_ACTIVITY.
+        reference: N units of the frame to predict from (zeros in the class ABSOLUTE).
+        units: the N units to encode; when decoding, anything of that length.
+        activity: that of the packet's frame before, or USUAL_ACTIVITY.
         Returns the units and the activity of this frame. DecodeError if a value is beyond ±MAX_UNITS.
         """
         quanta, rate, index = self._quanta[preset], self._rate[preset][lag_class], self._index[preset][lag_class]
@@ -332,7 +339,7 @@ def lag_class(age_ms: int) -> int:
 def default_tables(expression_size: int, presets: tuple[Preset, ...] = PRESETS) -> Tables:
     """Tables that need no training data: typical magnitudes of talking heads at the default steps, nothing else.
 
-    expression_size: E, 0 to 249. About 10 % more bytes than tables fitted to the motion at hand.
+    expression_size: E, 0 to 249. Tables fitted to the motion at hand save 3 to 7 %.
     """
     if not 0 <= expression_size <= 255 - POSE_SIZE:
         raise ValueError(f"an expression code has 0 to {255 - POSE_SIZE} coefficients, not {expression_size}")

@@ -80,7 +80,9 @@ def fit_tables(sequences: Sequences, quantiser: Quantiser, presets: tuple[Preset
                 means = np.maximum(np.abs(rest).mean(0), 1 / 16)
                 rates = np.clip((256 << RATE_BITS) / means, 1, 65535).astype(np.uint16)
             begin = usual.copy()
-            if age_class == 0:  # half of the references of a frame ago hand on their activity: they are in the same packet
+            if (
+                age_class == 0
+            ):  # half of the references of a frame ago hand on their activity: they are in the same packet
                 begin[::2] = _run(reference, earlier, quanta, prediction, rates, usual, 0)[1][::2, -1]
             rest, activity = _run(now, reference, quanta, prediction, rates, begin, age_class)
             rate[number, age_class, : len(quanta)] = rates
@@ -172,9 +174,7 @@ def _run(
     return rest, activity
 
 
-def _fit_index(
-    rest: NDArray[np.int64], activity: NDArray[np.int64], fallback: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
+def _fit_index(rest: NDArray[np.int64], activity: NDArray[np.int64], fallback: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The cheapest table of the family for each coefficient and activity bucket, uint8 (sent, ACTIVITY_BUCKETS)."""
     bits = _family_bits()
     sent = rest.shape[1]

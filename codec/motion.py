@@ -22,8 +22,8 @@ class Motion:
     rotation: radians, float32 (3,) yaw, pitch, roll. R = Rz(roll) Ry(yaw) Rx(pitch).
     translation: float32 (3,) x right and y down in half picture widths (picture = [-1, 1]²), and the natural log of the
         head's scale (an orthographic shift in depth is invisible, so leaning in is a change of scale).
-    expression: float32 (E,) expression code e, importance-ordered; δ = B e. Unit: three standard deviations, about
-    [-1, 1].
+    expression: float32 (E,) expression code e, importance-ordered; δ = B e. Unit: three standard deviations,
+        about [-1, 1].
     """
 
     rotation: NDArray[np.float32]
@@ -92,7 +92,8 @@ def turn(
 ) -> Motion:
     """Free view: the same face seen turned further, R_d ← R_u R_d and t_d ← t_u + t_d.
 
-    yaw, pitch, roll: radians, R_u. shift: t_u, in half picture widths right and down, and log-scale.
+    yaw, pitch, roll: radians, R_u.
+    shift: t_u, in half picture widths right and down, and log-scale.
     """
     matrix = rotation_matrix((yaw, pitch, roll)) @ rotation_matrix(motion.rotation)
     translation = (motion.translation + np.asarray(shift, np.float32)).astype(np.float32)

@@ -64,8 +64,10 @@ _PACE_TABLE = _cumulative(26, 3, 2, 1)
 class DecodedFrame:
     """One frame as the receiver has it.
 
-    number: counts the sender's frames from its first. capture_time_ms: the sender's clock. motion: what the sender's
-    `MotionEncoder.reconstruction` gives for that number, bit for bit. preset: number of the preset it was sent with.
+    number: counts the sender's frames.
+    capture_time_ms: milliseconds on the sender's clock.
+    motion: what the sender's `MotionEncoder.reconstruction` gives for that number, bit for bit.
+    preset: number, in `Tables.presets`, of the preset it was sent with.
     """
 
     number: int
@@ -157,11 +159,12 @@ class _PacketModel:
 class MotionEncoder:
     """Turns motion into packets.
 
-    tables, quantiser: of the weight bundle, the same at both ends. preset: name of the quality setting to start with.
-    frame_rate: nominal frames a second, as in the source message. frames_per_packet: 1 to 16, how many new frames are
-    gathered into a packet. redundancy: 0 to 2, how many packets' frames are repeated in each packet; all frames of a
-    packet, repeated ones included, must be 16 at most. first_number: number of the first frame, for going on where
-    another encoder ended.
+    tables, quantiser: of the weight bundle, the same at both ends.
+    preset: name of the quality setting to start with.
+    frame_rate: nominal frames a second, 0.1 to 1000, as in the source message.
+    frames_per_packet: 1 to 16, how many new frames are gathered into a packet.
+    redundancy: 0 to 2, how many packets' frames are repeated in each packet. With them a packet may hold 16 frames.
+    first_number: number of the first frame, for going on where another encoder ended.
     """
 
     def __init__(
@@ -296,8 +299,10 @@ class MotionEncoder:
 class MotionDecoder:
     """Turns packets, in whatever order they come, into frames.
 
-    tables, quantiser, frame_rate: as the encoder's. A new encoder that does not go on with the numbers of the one
-    before needs a new decoder.
+    tables, quantiser, frame_rate: as the encoder's.
+
+    A new encoder that does not go on with the numbers of the one before needs a new decoder. What is decoded is right as
+    long as only frames that this decoder gave out are acknowledged to the encoder.
     """
 
     def __init__(self, tables: Tables, quantiser: Quantiser, *, frame_rate: float = 25.0) -> None:

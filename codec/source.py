@@ -44,10 +44,11 @@ class SourceFrame:
     bundle_hash: 8 bytes, of the weight bundle both sides must have.
     side: height and width of the picture square in pixels, 1 to 4096.
     frame_rate: nominal frames a second of the motion that follows, 0.1 to 1000; kept to a thousandth.
-    picture_format: one of `PICTURE_FORMATS`. picture: the encoded picture, at most 1 MiB, not looked into.
+    picture_format: one of `PICTURE_FORMATS`.
+    picture: the encoded picture, 1 byte to 1 MiB, not looked into.
     canonical: int16 (C,), the canonical keypoint code in quanta of the bundle's step.
-    motion_units: int32 (6 + E,), the source frame's own motion in units, see `Quantiser.quantise` with the finest
-    preset. capture_time_ms: the sender's clock, 0 to 2^48 - 1.
+    motion_units: int32 (6 + E,), the source frame's own motion, by `Quantiser.quantise` with the finest preset.
+    capture_time_ms: the sender's clock, 0 to 2^48 - 1.
     """
 
     bundle_hash: bytes

@@ -6,7 +6,7 @@ import pytest
 
 from facewire.codec import PRESETS, Preset, Quantiser, Tables, default_tables, fit_tables
 from facewire.codec.entropy import ABSOLUTE, CLASSES, USUAL_ACTIVITY, FrameModel, family_table, lag_class
-from facewire.codec.fitting import _activities, _rest
+from facewire.codec.fitting import _run
 from facewire.codec.quantiser import MAX_UNITS
 from facewire.codec.range_coder import RangeDecoder, RangeEncoder
 from facewire.errors import DecodeError
@@ -101,16 +101,17 @@ def test_lag_classes_by_age(age_ms, expected):
     assert lag_class(age_ms) == expected
 
 
-def test_fitting_models_what_the_coder_does(tables, quantiser, walk):
-    """The vectorised copy of the model in `fitting` leaves the same rest and sees the same activity as the coder."""
+@pytest.mark.parametrize("age_class", [2, ABSOLUTE])
+def test_fitting_models_what_the_coder_does(tables, quantiser, walk, age_class):
+    """The vectorised copy of the model in `fitting` sees the same activity as the coder, so the same rest."""
     units = quantiser.quantise(walk(60, 3), PRESETS[1]).astype(np.int64)
-    quanta = np.array(PRESETS[1].quanta(20))
-    rest = _rest(units[3:], units[:-3], quanta, tables.cross[2], tables.pull[2], tables.bias[2])
-    rate = tables.rate[1, 2]
-    activity = _activities(rest, np.full(len(rest), USUAL_ACTIVITY), rate)[:, -1]
+    now, before = units[3:], units[:-3] * (age_class < ABSOLUTE)
+    prediction = (tables.cross[age_class], tables.pull[age_class], tables.bias[age_class])
+    begin, rates = np.full(len(now), USUAL_ACTIVITY), tables.rate[1, age_class]
+    _, activity = _run(now, before, np.array(PRESETS[1].quanta(20)), prediction, rates, begin, age_class)
     model = FrameModel(tables)
-    for now, before, expected in zip(units[3:], units[:-3], activity, strict=True):
-        _, seen = model.code_frame(RangeEncoder(), 1, 2, before.tolist(), now.tolist(), USUAL_ACTIVITY)
+    for row, reference, expected in zip(now.tolist(), before.tolist(), activity[:, -1], strict=True):
+        _, seen = model.code_frame(RangeEncoder(), 1, age_class, reference, row, USUAL_ACTIVITY)
         assert seen == expected
 
 
