@@ -175,13 +175,13 @@ def _correlation(pairs: NDArray[np.float64]) -> float | None:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keeps native libraries, which write past sys.stderr, quiet while they load."""
+    """Keeps MediaPipe, whose native half writes past sys.stderr, quiet while it loads."""
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
-        with warnings.catch_warnings():
+        with open(nowhere, "w", closefd=False) as sink, contextlib.redirect_stderr(sink), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -111,6 +111,7 @@ def _add_loopback(commands: Any) -> None:
     _add_json(parser)
     parser.add_argument("--max-frames", type=_count, metavar="N", help="stop after N frames")
     parser.add_argument("--no-x264", action="store_true", help="do not compare with x264 at the same bytes")
+    parser.add_argument("--no-landmarks", action="store_true", help="do not compare face landmarks (needs MediaPipe)")
     _add_weights(parser)
 
     sending = parser.add_argument_group("sending")
@@ -203,6 +204,7 @@ def _run_loopback(options: argparse.Namespace) -> None:
                 max_frames=options.max_frames,
                 weights=options.weights,
                 rivals=not options.no_x264,
+                landmarks=not options.no_landmarks,
             ),
             progress,
         )
@@ -251,7 +253,7 @@ def _run_encode(options: argparse.Namespace) -> None:
             crop_video=options.crop_video,
             progress=progress,
         )
-    payload = sum(done.packet_bytes)
+    payload = round(sum(done.payload_bytes))
     kbps = 8 * payload / (1000 * done.seconds)
     values = {
         "frames": done.frames,
@@ -259,7 +261,7 @@ def _run_encode(options: argparse.Namespace) -> None:
         "fps": round(done.fps, 3),
         "size": done.size,
         "source_bytes": done.source_bytes,
-        "packet_bytes": done.packet_bytes,
+        "payload_bytes": done.payload_bytes,
         "payload_kbps": round(kbps, 3),
         "file_bytes": done.file_bytes,
         "remarks": done.remarks,

@@ -1,6 +1,6 @@
 """Sizes of the networks; stored in every weight bundle so that weights describe themselves.
 
-Comes in: a bundle's metadata or the trainer's choice. Goes out: a `ModelConfig` from which `models.networks` builds L, H, Δ, F, M, G.
+Comes in: a bundle's metadata or the trainer's choice. Goes out: a `ModelConfig` from which `face_codec` builds L, H, Δ, F, M, G.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which face-mesh points the codec is built on, by their MediaPipe face-mesh index (478 points, 468.. are the irises).
 
 Four groups, always in this order: the K = 20 keypoints that drive the motion field M, the 92 detail points of lips, lids and
-brows that drive the fine flow, the 10 iris points, and 13 points of nose, temples and jaw. The networks see them through `models.geometry.FaceModel`; the trainer
-reads them from the landmark labels.
+brows that drive the fine flow, the 10 iris points, and 13 points of nose, temples and jaw.
+The networks see them through `models.geometry.FaceModel`; the trainer reads them from the landmark labels.
 """
 
 from __future__ import annotations
@@ -51,5 +51,5 @@ RIGID = (
 )  # fmt: skip
 """33 points that hardly move with expression; head pose is their similarity to the template."""
 
-HEAT_MAP_POINTS = KEYPOINTS + (33, 133, 263, 362, 468, 473, 70, 107, 300, 336, 78, 308) + OUTLINE
+HEAT_MAP_POINTS = (*KEYPOINTS, 33, 133, 263, 362, 468, 473, 70, 107, 300, 336, 78, 308, *OUTLINE)
 """The 45 points that the sender's trunk locates by soft-argmax heat maps."""

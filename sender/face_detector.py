@@ -19,6 +19,8 @@ from facewire.errors import FacewireError
 
 MIN_OVERLAP = 0.3
 """Boxes whose intersection over union exceeds this are the same face."""
+SUSPECT_SCORE, FACE_SCORE = 0.5, 0.7
+"""Scores from which a box is looked at close up, and from which it is a face then."""
 CLOSE_UP = 2.2
 """Side of the second look, in faces."""
 MIN_FACE_PX = 24
@@ -51,7 +53,6 @@ class _Range:
     file: str
     size: int
     anchors: tuple[tuple[int, int], ...]
-    min_score: float
 
     def anchor_centres(self) -> NDArray[np.float32]:
         """float32 (N, 2) x, y in input pixels, in the order of the network's outputs."""
@@ -63,8 +64,8 @@ class _Range:
         return np.concatenate(parts).astype(np.float32)
 
 
-_FULL = _Range("blazeface_full_range.onnx", 192, ((4, 1),), 0.6)
-_SHORT = _Range("blazeface_short_range.onnx", 128, ((8, 2), (16, 6)), 0.6)
+_FULL = _Range("blazeface_full_range.onnx", 192, ((4, 1),))
+_SHORT = _Range("blazeface_short_range.onnx", 128, ((8, 2), (16, 6)))
 
 
 class FaceDetector:
@@ -106,7 +107,7 @@ class FaceDetector:
         left, top = max(0, int(x0)), max(0, int(y0))
         close = picture[top : min(height, int(y0 + side)), left : min(width, int(x0 + side))]
         for network in self._networks:
-            for seen in self._look(close, *network):
+            for seen in self._look(close, FACE_SCORE, *network):
                 again = replace(seen, x=seen.x + left, y=seen.y + top, score=max(seen.score, face.score))
                 if _overlap(again, face) > MIN_OVERLAP:
                     return again
@@ -116,7 +117,7 @@ class FaceDetector:
         """Faces seen in the whole picture or, when there are none and it is oblong, in squares cut from it."""
         height, width = picture.shape[:2]
         for kind, session, anchors in self._networks:
-            if faces := self._look(picture, kind, session, anchors):
+            if faces := self._look(picture, SUSPECT_SCORE, kind, session, anchors):
                 return faces
         side = min(height, width)
         if max(height, width) < 1.2 * side:
@@ -126,12 +127,15 @@ class FaceDetector:
         for x, y in {(0, 0), ((width - side) // 2, (height - side) // 2), (width - side, height - side)}:
             tile = np.ascontiguousarray(picture[y : y + side, x : x + side])
             found += [
-                Face(f.x + x, f.y + y, f.width, f.height, f.score) for f in self._look(tile, kind, session, anchors)
+                Face(f.x + x, f.y + y, f.width, f.height, f.score)
+                for f in self._look(tile, SUSPECT_SCORE, kind, session, anchors)
             ]
         return _merge(found)
 
     @staticmethod
-    def _look(picture: NDArray[np.uint8], kind: _Range, session: Any, anchors: NDArray[np.float32]) -> list[Face]:
+    def _look(
+        picture: NDArray[np.uint8], min_score: float, kind: _Range, session: Any, anchors: NDArray[np.float32]
+    ) -> list[Face]:
         height, width = picture.shape[:2]
         scale = kind.size / max(height, width)
         w, h = max(1, round(width * scale)), max(1, round(height * scale))
@@ -142,7 +146,7 @@ class FaceDetector:
         boxes, scores = session.run(["boxes", "scores"], {"image": canvas})
         score = 1.0 / (1.0 + np.exp(-np.clip(scores[0, :, 0], -80, 80)))
         faces = []
-        for i in np.flatnonzero(score > kind.min_score):
+        for i in np.flatnonzero(score > min_score):
             cx, cy = boxes[0, i, :2] + anchors[i]
             bw, bh = boxes[0, i, 2:4]
             x, y = (cx - bw / 2 - left) * width / w, (cy - bh / 2 - top) * height / h

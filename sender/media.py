@@ -82,9 +82,9 @@ class VideoFile(VideoSource):
             raise InputError(f"{path}: not a video that can be read ({_reason(error)})") from error
         streams = [s for s in self._container.streams.video if s.codec_context is not None]
         if not streams:
-            kinds = sorted({str(stream.type) for stream in self._container.streams}) or ["nothing"]
+            sound = any(stream.type == "audio" for stream in self._container.streams)
             self._container.close()
-            raise InputError(f"{path}: holds no video (only {', '.join(kinds)})")
+            raise InputError(f"{path}: holds only sound, no video" if sound else f"{path}: not a video")
         self._path = path
         self._stream = streams[0]
         self._stream.thread_type = "AUTO"

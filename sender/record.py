@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from facewire.codec import encode_source, write_stream
+from facewire.codec import encode_source, frames_in, write_stream
 from facewire.errors import InputError
 from facewire.files import write_whole
 from facewire.models.runtime import Networks
@@ -35,8 +35,8 @@ class Recording:
     size: int = 0
     """Side of the picture in pixels."""
     source_bytes: int = 0
-    packet_bytes: list[int] = field(default_factory=list)
-    """Payload of each packet of up to 16 frames."""
+    payload_bytes: list[float] = field(default_factory=list)
+    """Motion payload of each frame: an equal part of its packet."""
     file_bytes: int = 0
     remarks: list[str] = field(default_factory=list)
 
@@ -91,5 +91,6 @@ def record(
     data = write_stream(sender.source, packets)
     write_whole(out, data)
     result.source_bytes = len(encode_source(sender.source))
-    result.packet_bytes, result.file_bytes = [len(packet) for packet in packets], len(data)
+    result.payload_bytes = [len(packet) / frames_in(packet) for packet in packets for _ in range(frames_in(packet))]
+    result.file_bytes = len(data)
     return result

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from facewire.models import face_points as fp
 from facewire.models.geometry import base_grid
 from facewire.training.data import Batch
-from facewire.training.motion_space import MotionSpace, mirror_indices, mirror_of
+from facewire.training.motion_space import MotionSpace, mirror_order
 
 MAX_TURN = math.radians(17)
 MAX_LOG_SCALE = 0.2
@@ -28,10 +27,7 @@ class Augmenter:
     def __init__(self, space: MotionSpace, device: torch.device, seed: int) -> None:
         self.device = device
         self.generator = torch.Generator().manual_seed(seed)
-        partner = mirror_indices(space.template)
-        points = list(fp.POINTS)
-        order = [mirror_of(points, int(partner[p]), i) for i, p in enumerate(points)]
-        self.point_order = torch.tensor(order, device=device)
+        self.point_order = torch.from_numpy(mirror_order(space.template)).to(device)
         self.flip_expression = torch.from_numpy(space.flip_expression).to(device)
         self.flip_shape = torch.from_numpy(space.flip_shape).to(device)
 

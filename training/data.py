@@ -217,7 +217,8 @@ class PairSampler:
     ) -> None:
         self.store = store
         self.random = np.random.default_rng(seed)
-        self.far, self.candidates, self.portrait_share = far, candidates, portrait_share
+        self.far, self.candidates = far, candidates
+        self.portrait_share = portrait_share if store.portraits else 0.0
         clips = len(store.people) - store.portraits
         self.clips_of: dict[int, list[int]] = {}
         for clip in range(clips):
@@ -266,10 +267,8 @@ class BatchLoader:
     def load(self, indices: NDArray[np.int64], size: int) -> Batch:
         """Batch of frames at `size` pixels (area-averaged from 256)."""
         where = torch.from_numpy(indices).to(self.device)
-        if self.pictures is not None:
-            raw = self.pictures[where]
-        else:
-            raw = torch.from_numpy(self.store.pictures[indices]).to(self.device)
+        held = self.pictures
+        raw = held[where] if held is not None else torch.from_numpy(self.store.pictures[indices]).to(self.device)
         pictures = raw.permute(0, 3, 1, 2).float() / 255
         if size < pictures.shape[-1]:
             pictures = torch.nn.functional.avg_pool2d(pictures, pictures.shape[-1] // size)

@@ -19,6 +19,7 @@ CANONICAL_SIZE = 40
 MOUTH_CODES = 12
 EYE_CODES = 8
 CODE_UNIT_SIGMAS = 3.0
+TINY = 1e-6
 LID_WEIGHT = 3.0
 """Vertical lid displacements count this much more in the principal components: blinks are small but seen."""
 
@@ -127,8 +128,11 @@ def _rotation(yaw_pitch_roll: Array) -> Array:
 
 
 def _principal(rows: Array, count: int) -> Array:
+    """First principal directions (count, N) of rows (M, N); zero where the rows have fewer."""
     _, _, vt = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
-    return np.asarray(vt[:count], np.float32)
+    found = np.zeros((count, rows.shape[1]), np.float32)
+    found[: len(vt)] = vt[:count]
+    return found
 
 
 def fit_motion_space(clips: list[Array], portraits: Array, frontal_pitch: float = 0.0) -> MotionSpace:
@@ -165,14 +169,14 @@ def fit_motion_space(clips: list[Array], portraits: Array, frontal_pitch: float 
     # Importance order across both blocks: interleave by variance, eyes already carrying their weight.
     code = np.concatenate(codes, 1)
     code = code[:, np.argsort(-code.var(0), kind="stable")]
-    code = np.clip(code / (CODE_UNIT_SIGMAS * code.std(0)), -1, 1).astype(np.float32)
+    code = np.clip(code / (CODE_UNIT_SIGMAS * code.std(0) + TINY), -1, 1).astype(np.float32)
 
     points = list(fp.POINTS)
     half = len(move) // 2
     target = move[:, points].reshape(len(move), -1)
     gram = code.T @ code + 1e-3 * len(code) * np.eye(code.shape[1]) * code.var()
     expression_basis = np.linalg.solve(gram, code.T @ target).T.reshape(len(points), 3, -1).astype(np.float32)
-    plain_gram = code.T @ code
+    plain_gram = code.T @ code + TINY * np.eye(code.shape[1])
     flip_expression = np.linalg.solve(plain_gram, code.T @ np.concatenate([code[half:], code[:half]])).T
 
     basis = expression_basis.reshape(-1, expression_basis.shape[-1])
@@ -180,15 +184,14 @@ def fit_motion_space(clips: list[Array], portraits: Array, frontal_pitch: float 
     person = np.stack(canonical)
     mean_person = np.median(np.concatenate([person, local]), 0)
     mean_person = (mean_person + mean_person[partner] * mirror) / 2
-    residual = (local - mean_person)[:, points].reshape(len(local), -1)
+    residual = (local - mean_person)[:, points].reshape(len(local), 3 * len(points))
     ridge = basis.T @ basis + 0.02 * np.trace(basis.T @ basis) / basis.shape[1] * np.eye(basis.shape[1])
     neutral_still = residual - np.linalg.solve(ridge, basis.T @ residual.T).T @ basis.T
     shape_rows = np.concatenate([(person - mean_person)[:, points].reshape(len(person), -1), neutral_still])
-    point_partner = [mirror_of(points, int(partner[p]), i) for i, p in enumerate(points)]
-    flipped = (shape_rows.reshape(-1, len(points), 3)[:, point_partner] * mirror).reshape(len(shape_rows), -1)
+    flipped = (shape_rows.reshape(-1, len(points), 3)[:, mirror_order(template)] * mirror).reshape(len(shape_rows), -1)
     both = np.concatenate([shape_rows, flipped])
     components = _principal(both, CANONICAL_SIZE)
-    sigma = (both @ components.T).std(0)
+    sigma = (both @ components.T).std(0) + TINY
     shape_basis = (components.T * sigma).reshape(len(points), 3, -1).astype(np.float32)
     shape_code, shape_flip = both @ components.T / sigma, np.concatenate([flipped, shape_rows]) @ components.T / sigma
     flip_shape = np.linalg.lstsq(shape_code, shape_flip, rcond=None)[0].T
@@ -202,11 +205,11 @@ def fit_motion_space(clips: list[Array], portraits: Array, frontal_pitch: float 
     )
 
 
-def mirror_of(points: list[int], partner: int, index: int) -> int:
-    """Position in `points` of the mirror of point number `index`, among keypoints or among the rest."""
+def mirror_order(template: Array) -> NDArray[np.int64]:
+    """For each of `face_points.POINTS` the position of its mirror image, (P,), among keypoints or among the rest."""
     k = len(fp.KEYPOINTS)
-    start, stop = (0, k) if index < k else (k, len(points))
-    return start + points[start:stop].index(partner)
+    points = template[list(fp.POINTS)]
+    return np.concatenate([mirror_indices(points[:k]), k + mirror_indices(points[k:])])
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Warm start of the sender: L, H and Δ learn shape, pose and expression from the landmark labels.
 
-Comes in: labelled pairs of frames of one person. Goes out: a trained sender half of `FaceCodec`. Losses follow shared experience: points
-through the closed geometry count most, and the *difference* of two frames of one person, because only that moves the picture.
+Comes in: labelled pairs of frames of one person. Goes out: a trained sender half of `FaceCodec`. Points through the closed geometry
+count most, and the *difference* of two frames of one person, because only that moves the picture.
 """
 
 from __future__ import annotations

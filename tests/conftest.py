@@ -1,0 +1,84 @@
+"""What the tests outside tests/codec, tests/models and tests/training share: inputs, made here or carried by packages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from facewire.benchmark.demo import bundled_clip, bundled_portrait
+from facewire.models.bundle import load_bundle
+from facewire.models.runtime import Networks
+from facewire.sender.face_detector import FaceDetector
+from facewire.sender.media import read_picture
+
+Picture = NDArray[np.uint8]
+
+
+def write_clip(
+    path: Path, pictures: Sequence[Picture], fps: int = 25, codec: str = "libx264", **stream: object
+) -> Path:
+    """A video file by a plain encoder, none of ours."""
+    with av.open(str(path), "w") as container:
+        out = container.add_stream(codec, rate=fps)
+        out.height, out.width = pictures[0].shape[:2]
+        out.pix_fmt = "yuv420p"
+        out.options = {"preset": "ultrafast"} if codec == "libx264" else {}
+        for name, value in stream.items():
+            setattr(out, name, value)
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            container.mux(out.encode(frame))
+        container.mux(out.encode(None))
+    return path
+
+
+@pytest.fixture(scope="session")
+def carphone() -> Path:
+    return bundled_clip()
+
+
+@pytest.fixture(scope="session")
+def portrait_file() -> Path:
+    return bundled_portrait()
+
+
+@pytest.fixture(scope="session")
+def astronaut(portrait_file: Path) -> Picture:
+    """uint8 RGB (512, 512, 3)."""
+    return read_picture(portrait_file)
+
+
+@pytest.fixture(scope="session")
+def nodding(astronaut: Picture) -> list[Picture]:
+    """A portrait that sways: 256 x 256, 12 frames."""
+    pictures = []
+    for number in range(12):
+        angle, shift = 4 * np.sin(number / 3), 6 * np.cos(number / 4)
+        move = cv2.getRotationMatrix2D((225, 130), angle, 1.0)
+        move[:, 2] += shift, 0
+        moved = cv2.warpAffine(astronaut, move, (512, 512), borderMode=cv2.BORDER_REPLICATE)
+        pictures.append(np.asarray(cv2.resize(moved, (256, 256), interpolation=cv2.INTER_AREA), np.uint8))
+    return pictures
+
+
+@pytest.fixture(scope="session")
+def clip(nodding: list[Picture], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "nodding.mp4", nodding)
+
+
+@pytest.fixture(scope="session")
+def detector() -> FaceDetector:
+    return FaceDetector()
+
+
+@pytest.fixture(scope="session")
+def networks() -> Networks:
+    return Networks(load_bundle(), threads=1)

@@ -1,0 +1,95 @@
+"""The face model and the flows of M: torch against numpy, and the linear shortcuts against the formulas they shorten."""
+
+import numpy as np
+import pytest
+import torch
+
+from facewire.codec import Motion, transform
+from facewire.models import face_points as fp
+from facewire.models.geometry import FaceModel, base_grid, detail_push
+from facewire.models.receiver_networks import FineFlow, compose, compose_flat, geometry
+
+K = len(fp.KEYPOINTS)
+
+
+@pytest.fixture
+def face() -> FaceModel:
+    generator = torch.Generator().manual_seed(0)
+    face = FaceModel(canonical_size=6, expression_size=5)
+    face.mean.copy_(torch.randn(face.mean.shape, generator=generator) * 0.3)
+    face.shape_basis.copy_(torch.randn(face.shape_basis.shape, generator=generator) * 0.02)
+    face.expression_basis.copy_(torch.randn(face.expression_basis.shape, generator=generator) * 0.05)
+    return face
+
+
+def motions(count: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, 6 + 5, generator=generator) * 0.3
+
+
+def test_placed_points_equal_the_codecs_keypoint_transform(face: FaceModel) -> None:
+    shape, motion = torch.randn(4, 6), motions(4, 1)
+    placed = face(shape, motion[:, :6], motion[:, 6:])
+    for index in range(4):
+        canonical = (face.mean + face.shape_basis @ shape[index]).numpy()
+        delta = (face.expression_basis @ motion[index, 6:]).numpy()
+        wanted = transform(canonical, Motion.from_vector(motion[index].numpy()), delta)
+        np.testing.assert_allclose(placed[index].numpy(), wanted, atol=1e-5)
+
+
+def test_composed_flow_equals_the_weighted_sum_of_all_flows(face: FaceModel) -> None:
+    geo = geometry(face, torch.randn(2, 6), motions(2, 2), motions(2, 3))
+    grid = base_grid(6, 5, 3).view(-1, 3)
+    masks = torch.rand(2, K + 1, len(grid)).softmax(1)
+    wanted = masks[:, 0, :, None] * grid
+    for k in range(K):
+        flow = geo.source[:, k, None] + (grid - geo.driving[:, k, None]) @ geo.turn.transpose(1, 2)
+        wanted = wanted + masks[:, k + 1, :, None] * flow
+    torch.testing.assert_close(compose(masks, geo, grid), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_each_keypoints_plane_flow_leads_from_driving_to_source(face: FaceModel) -> None:
+    geo = geometry(face, torch.randn(1, 6), motions(1, 2), motions(1, 3))
+    for k in range(K):
+        masks = torch.zeros(1, K + 1, 1)
+        masks[:, k + 1] = 1
+        reached = compose_flat(masks, geo, geo.driving[0, k : k + 1, :2])
+        torch.testing.assert_close(reached[0, 0], geo.source[0, k, :2], atol=1e-5, rtol=1e-5)
+
+
+def test_without_motion_the_fine_flow_keeps_every_pixel(face: FaceModel) -> None:
+    motion = motions(1, 4)
+    geo = geometry(face, torch.randn(1, 6), motion, motion)
+    grid = base_grid(128, 128)[None]
+    torch.testing.assert_close(FineFlow()(grid, geo), grid, atol=1e-4, rtol=0)
+
+
+def test_fine_flow_equals_its_formula_at_a_few_pixels(face: FaceModel) -> None:
+    geo = geometry(face, torch.randn(1, 6), motions(1, 5), motions(1, 6))
+    fine = FineFlow()
+    base = base_grid(128, 128)[None] + 0.01
+    out = fine(base, geo)
+    flat = geo.turn[0, :2, :2]
+    for row, column in ((10, 20), (64, 64), (100, 3)):
+        pixel = base_grid(128, 128)[row, column]
+        offset = pixel - geo.driving_details[0]
+        weight = (-0.5 * (offset.square().sum(-1) / fine.log_sigma.exp().square())).exp()
+        flows = geo.source_details[0] + offset @ flat.T
+        rest = fine.log_rest.exp()
+        wanted = ((weight[:, None] * flows).sum(0) + rest * base[0, row, column]) / (weight.sum() + rest)
+        torch.testing.assert_close(out[0, row, column], wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_lids_are_pushed_apart_and_corners_stay() -> None:
+    push = detail_push()
+    assert (push[[fp.DETAILS.index(p) for p in fp.UPPER_LIDS], 1] < 0).all()
+    assert (push[[fp.DETAILS.index(p) for p in fp.LOWER_LIDS], 1] > 0).all()
+    assert (push[[fp.DETAILS.index(p) for p in fp.EYE_CORNERS]] == 0).all()
+
+
+def test_point_groups_are_what_they_say() -> None:
+    assert len(fp.KEYPOINTS) == 20
+    assert len(fp.DETAILS) == len(set(fp.DETAILS)) == 92
+    assert len(fp.HEAT_MAP_POINTS) == len(set(fp.HEAT_MAP_POINTS)) == 45
+    assert set(fp.HEAT_MAP_POINTS) <= set(fp.POINTS)
+    assert len(fp.RIGID) == 33

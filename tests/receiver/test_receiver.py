@@ -1,0 +1,110 @@
+"""Every frame is shown, whatever was lost, and a stream that is not ours is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facewire.benchmark.channel import Channel
+from facewire.codec import decode_source, encode_source
+from facewire.errors import DecodeError, InputError, WeightsError
+from facewire.models.runtime import Networks
+from facewire.receiver.receiver import Receiver
+from facewire.sender.sender import Sender, SenderOptions
+from facewire.source_picture import compress, decompress
+
+FPS = 25.0
+FRAME_MS = 40
+
+
+def play(
+    networks: Networks, nodding: list[np.ndarray], channel: Channel, frames: int, options: SenderOptions, rtt_ms: float
+) -> tuple[Receiver, list[bool]]:
+    """Sends frames, keeps the receiver's clock, returns which of them were concealed. Draws no pictures."""
+    sender = Sender(networks, nodding[0], FPS, options)
+    receiver = Receiver(networks, decode_source(encode_source(sender.source)), playout_delay_ms=rtt_ms)
+    motions = [sender.measure(square) for square in nodding]
+    shown = []
+    for number in range(frames):
+        now = number * FRAME_MS
+        for acknowledged in channel.acknowledgements(now):
+            sender.acknowledge(acknowledged)
+        packet = sender.pack(motions[number % len(motions)], now)
+        if packet is not None:
+            channel.send(packet, now)
+        for arrival, data in channel.packets(now):
+            receiver.receive(data)
+            if receiver.newest is not None:
+                channel.acknowledge(receiver.newest, arrival)
+        shown += list(receiver.due(now))
+    for _, data in channel.packets(1e9):
+        receiver.receive(data)
+    shown += list(receiver.drain(frames))
+    assert [due.number for due in shown] == list(range(frames))
+    assert np.diff([due.time_ms for due in shown]).min() >= 0
+    return receiver, [due.concealed for due in shown]
+
+
+def test_nothing_is_concealed_on_a_good_link(networks: Networks, nodding: list[np.ndarray]) -> None:
+    receiver, concealed = play(networks, nodding, Channel(0.0, 100), 60, SenderOptions(), 100)
+    assert not any(concealed)
+    assert receiver.late == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_fifth_lost_shows_every_frame_and_recovers_within_a_round_trip(
+    networks: Networks, nodding: list[np.ndarray], seed: int
+) -> None:
+    rtt_ms, frames = 200.0, 150
+    channel = Channel(0.2, rtt_ms, seed)
+    lost: list[bool] = []
+    send = channel.send
+    channel.send = lambda packet, now: lost.append(not (arrives := send(packet, now))) or arrives  # type: ignore[method-assign]
+    _, concealed = play(networks, nodding, channel, frames, SenderOptions(redundancy=0), rtt_ms)
+    # A frame is missing only if its own packet was lost: what came later never needed it.
+    assert [number for number in range(frames) if concealed[number]] == [n for n in range(frames) if lost[n]]
+    assert 0.1 < np.mean(concealed) < 0.3
+
+
+def test_redundancy_repairs_single_losses(networks: Networks, nodding: list[np.ndarray]) -> None:
+    _, concealed = play(networks, nodding, Channel("1101", 100), 58, SenderOptions(redundancy=1), 100)
+    assert not any(concealed)
+
+
+def test_bundled_frames_all_arrive(networks: Networks, nodding: list[np.ndarray]) -> None:
+    channel = Channel(0.0, 100)
+    _, concealed = play(networks, nodding, channel, 60, SenderOptions(frames_per_packet=3), 200)
+    assert not any(concealed)
+    assert channel.sent == 20
+
+
+def test_stream_of_other_weights_is_refused(networks: Networks, nodding: list[np.ndarray]) -> None:
+    source = replace(Sender(networks, nodding[0], FPS).source, bundle_hash=b"\0" * 8)
+    with pytest.raises(WeightsError, match="0000000000000000"):
+        Receiver(networks, source)
+
+
+def test_source_measured_on_the_picture_that_the_receiver_has(networks: Networks, nodding: list[np.ndarray]) -> None:
+    sender = Sender(networks, nodding[0], FPS)
+    receiver = Receiver(networks, sender.source)
+    again = networks.motion(receiver.source_picture).vector()
+    coarse = networks.bundle.steps
+    assert np.abs(receiver.source_motion.vector() - again).max() <= coarse.max()
+
+
+def test_damaged_picture_is_a_decode_error(nodding: list[np.ndarray]) -> None:
+    webp = compress(nodding[0])
+    assert 3_000 < len(webp) < 20_000
+    for bad in (b"", webp[:100], b"RIFF" + webp[:500]):
+        with pytest.raises(DecodeError):
+            decompress(bad, 256)
+    with pytest.raises(DecodeError, match="256x256"):
+        decompress(webp, 512)
+
+
+@pytest.mark.parametrize("loss", ["", "1021", -0.1, 1.5])
+def test_senseless_loss_is_refused(loss: float | str) -> None:
+    with pytest.raises(InputError):
+        Channel(loss)

@@ -1,0 +1,129 @@
+"""Reading video and pictures as they come."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from facewire.errors import InputError
+from facewire.sender.media import VideoFile, open_video, read_picture
+from facewire.video import SYNTHESISED, VideoWriter
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("size", [(256, 256), (65, 97)])
+def test_lossless_video_gives_back_the_very_pictures(tmp_path: Path, size: tuple[int, int]) -> None:
+    pictures = [noise(*size, seed) for seed in range(4)]
+    times = [0, 40, 41, 200]
+    with VideoWriter(tmp_path / "a.mkv", 25) as writer:
+        for picture, time_ms in zip(pictures, times, strict=True):
+            writer.write(picture, time_ms)
+    with open_video(tmp_path / "a.mkv") as video:
+        frames = list(video)
+    assert [frame.time_ms for frame in frames] == times
+    assert all(np.array_equal(frame.picture, picture) for frame, picture in zip(frames, pictures, strict=True))
+
+
+def test_synthesised_video_says_so(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.mp4", 25) as writer:
+        writer.write(noise(64, 64))
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert container.metadata["comment"] == SYNTHESISED
+
+
+def test_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "a.mkv").write_bytes(b"old")
+    with pytest.raises(RuntimeError, match="boom"), VideoWriter(tmp_path / "a.mkv", 25) as writer:  # noqa: PT012
+        writer.write(noise(64, 64))
+        raise RuntimeError("boom")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.mkv", b"old")]
+
+
+def test_ten_bit_video_is_read(tmp_path: Path) -> None:
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p10le"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24").reformat(format="yuv420p10le")))
+        container.mux(stream.encode(None))
+    with open_video(tmp_path / "a.mkv") as video:
+        (frame,) = video
+    assert frame.picture.dtype == np.uint8
+    assert abs(frame.picture.astype(int) - 128).max() <= 2
+
+
+def test_wide_pixels_become_square(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 176, 144, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(12, 11)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(noise(144, 176), format="rgb24")))
+        container.mux(stream.encode(None))
+    with open_video(tmp_path / "a.mp4") as video:
+        (frame,) = video
+    assert frame.picture.shape == (144, 192, 3)
+
+
+def test_cut_off_file_gives_what_decodes_and_says_so(clip: Path, tmp_path: Path) -> None:
+    whole = clip.with_suffix(".mkv")
+    with VideoWriter(whole, 25) as writer:
+        for seed in range(8):
+            writer.write(noise(64, 64, seed))
+    (tmp_path / "cut.mkv").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with VideoFile(tmp_path / "cut.mkv") as video:
+        frames = list(video)
+        assert 0 < len(frames) < 8
+        assert len(video.remarks) == 1 or len(frames) >= 3
+
+
+def test_looks_are_few_and_spread(carphone: Path) -> None:
+    with VideoFile(carphone) as video:
+        times = [frame.time_ms for frame in video.looks(per_second=5, seconds=2)]
+    assert len(times) == 10
+    assert times[-1] <= 2000
+
+
+def test_picture_with_transparency_lies_on_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (64, 64), (255, 0, 0, 0)).save(tmp_path / "a.png")
+    assert (read_picture(tmp_path / "a.png") == 255).all()
+
+
+def test_picture_is_turned_upright_by_its_exif(tmp_path: Path) -> None:
+    image = Image.fromarray(noise(64, 96))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "a.jpg", exif=exif)
+    assert read_picture(tmp_path / "a.jpg").shape == (96, 64, 3)
+
+
+def test_small_picture_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="too small"):
+        read_picture(tmp_path / "a.png")
+
+
+def test_phone_video_is_turned_upright(tmp_path: Path) -> None:
+    picture = np.zeros((64, 96, 3), np.uint8)
+    picture[:, :48] = 255  # left half white
+    with VideoWriter(tmp_path / "a.mp4", 25) as writer:
+        writer.write(picture)
+    # The track header's matrix of a phone held upright: a quarter turn clockwise.
+    unit, one, minus = b"\0\0\0\0", b"\0\1\0\0", b"\xff\xff\0\0"
+    plain = one + unit + unit + unit + one + unit
+    turned = unit + one + unit + minus + unit + unit
+    data = (tmp_path / "a.mp4").read_bytes()
+    track = data.index(b"tkhd")
+    (tmp_path / "b.mp4").write_bytes(data[:track] + data[track:].replace(plain, turned, 1))
+    with open_video(tmp_path / "b.mp4") as video:
+        (frame,) = video
+    assert frame.picture.shape == (96, 64, 3)
+    assert frame.picture[:40].mean() > 230  # what was left is now on top
+    assert frame.picture[-40:].mean() < 25

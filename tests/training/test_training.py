@@ -1,0 +1,150 @@
+"""The trainer as a user runs it: few steps on a drawn head, stopped, resumed, and led back from a loss that is not finite."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from facewire.errors import InputError
+from facewire.training.cli import load_weights
+from facewire.training.data import BatchLoader, PairSampler, open_store
+from facewire.training.loop import LoopOptions, train
+from facewire.training.receiver_stage import JointStage, ReceiverStage
+from facewire.training.sender_stage import SenderStage
+
+CPU = torch.device("cpu")
+
+
+def stage_of(kind: type, clips: Path, cache: Path) -> SenderStage | ReceiverStage:
+    torch.set_num_threads(1)
+    store = open_store(clips, cache, "train")
+    val = open_store(clips, cache, "val", store.space)
+    if kind is SenderStage:
+        return SenderStage(store, val, CPU, pairs=1, seed=3)
+    stage: ReceiverStage = kind(store, val, CPU, 1, 128, 3)
+    return stage
+
+
+@pytest.mark.parametrize("kind", [SenderStage, ReceiverStage, JointStage])
+def test_each_stage_trains_and_leaves_everything_behind(kind: type, clips: Path, cache: Path, tmp_path: Path) -> None:
+    stage = stage_of(kind, clips, cache)
+    train(stage, LoopOptions(minutes=0.02), tmp_path, resume=False, say=lambda _: None)
+    for name in ("state.pt", "weights.safetensors", "metrics.csv", "curve.png", "strip.png"):
+        assert (tmp_path / name).stat().st_size > 0, name
+    with (tmp_path / "metrics.csv").open() as file:
+        assert any(row[2] == "val" for row in csv.reader(file))
+    assert all(torch.isfinite(p).all() for p in stage.model.parameters())
+
+
+def test_same_seed_gives_the_same_first_losses(clips: Path, cache: Path) -> None:
+    runs = []
+    for _ in range(2):
+        stage = stage_of(ReceiverStage, clips, cache)
+        torch.manual_seed(5)
+        runs.append([float(stage.losses(step)["total"].detach()) for step in range(3)])
+    assert runs[0] == runs[1]
+
+
+def test_a_few_steps_lower_the_loss(clips: Path, cache: Path) -> None:
+    stage = stage_of(ReceiverStage, clips, cache)
+    optimiser = torch.optim.AdamW([p for p in stage.model.parameters() if p.requires_grad], 1e-3)
+    indices = stage.sampler.draw(1, 2)
+    stage.sampler.draw = lambda *_: indices  # type: ignore[method-assign]
+    losses = []
+    for step in range(12):
+        loss = stage.losses(step)["total"]
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert sum(losses[-3:]) < sum(losses[:3])
+
+
+def test_resume_goes_on_where_it_stopped(clips: Path, cache: Path, tmp_path: Path) -> None:
+    train(stage_of(ReceiverStage, clips, cache), LoopOptions(minutes=0.01), tmp_path, resume=False, say=lambda _: None)
+    first = torch.load(tmp_path / "state.pt", weights_only=False)
+    said: list[str] = []
+    train(stage_of(ReceiverStage, clips, cache), LoopOptions(minutes=0.02), tmp_path, resume=True, say=said.append)
+    second = torch.load(tmp_path / "state.pt", weights_only=False)
+    assert f"resumed at step {first['step']}" in said[0]
+    assert second["step"] > first["step"]
+
+
+def test_resume_without_a_run_is_refused(clips: Path, cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to resume"):
+        train(stage_of(ReceiverStage, clips, cache), LoopOptions(minutes=0.01), tmp_path, resume=True)
+
+
+def test_a_loss_that_is_not_finite_leads_back_to_the_last_good_state(
+    clips: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = stage_of(ReceiverStage, clips, cache)
+    real, calls = stage.losses, []
+
+    def sometimes_broken(step: int) -> dict[str, torch.Tensor]:
+        losses = real(step)
+        calls.append(step)
+        if len(calls) == 2:
+            losses["total"] = losses["total"] * float("nan")
+        return losses
+
+    monkeypatch.setattr(stage, "losses", sometimes_broken)
+    said: list[str] = []
+    train(stage, LoopOptions(minutes=0.03), tmp_path, resume=False, say=said.append)
+    assert any("not finite" in line for line in said)
+    assert all(torch.isfinite(p).all() for p in stage.model.parameters())
+
+
+def test_sigterm_saves_a_state_to_resume_from(clips: Path, cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "facewire.cli", "train", "receiver", "--minutes", "30", "--batch", "1"]
+    command += ["--data", str(clips), "--cache", str(cache), "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"CI": "1"})
+    deadline = time.monotonic() + 60
+    while not out.is_dir() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(3)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors.decode()
+    assert (out / "state.pt").is_file()
+
+
+def test_weights_of_something_else_are_refused(clips: Path, cache: Path, tmp_path: Path) -> None:
+    stage = stage_of(ReceiverStage, clips, cache)
+    safetensors.torch.save_file({"other": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match="no weights of this model"):
+        load_weights(stage.model, tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match="no such weights"):
+        load_weights(stage.model, tmp_path / "nothing.safetensors")
+
+
+def test_a_folder_without_clips_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"manifest\.csv"):
+        open_store(tmp_path, tmp_path / "cache", "train")
+
+
+def test_pairs_come_from_one_clip_and_lie_apart(clips: Path, cache: Path) -> None:
+    store = open_store(clips, cache, "train")
+    sampler = PairSampler(store, seed=0, far=1.0)
+    drawn = sampler.draw(50, 2)
+    clip = [int((store.starts <= i).sum()) for i in drawn.reshape(-1)]
+    assert all(a == b == c for a, b, c in zip(clip[::3], clip[1::3], clip[2::3], strict=True))
+    apart = abs(store.motion[drawn[:, 1], 0] - store.motion[drawn[:, 0], 0]).mean()
+    near = PairSampler(store, seed=0, far=0.0).draw(50, 2)
+    assert apart > abs(store.motion[near[:, 1], 0] - store.motion[near[:, 0], 0]).mean()
+
+
+def test_loader_averages_pictures_and_keeps_labels(clips: Path, cache: Path) -> None:
+    store = open_store(clips, cache, "train")
+    batch = BatchLoader(store, CPU).load(PairSampler(store, 0).draw(1, 1).reshape(-1), 128)
+    assert batch.pictures.shape == (2, 3, 128, 128)
+    assert float(batch.pictures.max()) <= 1
+    assert batch.motion.shape == (2, 26)
