@@ -42,6 +42,8 @@ class Networks:
         self.bundle = bundle
         self._options = onnxruntime.SessionOptions()
         self._options.log_severity_level = 3
+        # Spinning threads take the cores that sound, capture and the other direction need; on busy cores they cost double.
+        self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if threads is not None:
             self._options.intra_op_num_threads = threads
         available = onnxruntime.get_available_providers()

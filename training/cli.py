@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ def run_train(args: argparse.Namespace) -> None:
     options = LoopOptions(**(vars(options) | {"validate_every_s": args.validate_every}))
     for path in args.start:
         load_weights(stage.model, path)
-    train(stage, options, args.out, args.resume, Console(stderr=True).print)
+    train(stage, options, args.out, args.resume, partial(Console(stderr=True).print, soft_wrap=True))
 
 
 def load_weights(model: torch.nn.Module, path: Path) -> None:

@@ -6,6 +6,7 @@ sender is out of the loop and the label motion is shaken by about the sender's o
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +21,12 @@ from facewire.models import face_points as fp
 from facewire.models.config import ModelConfig
 from facewire.models.face_codec import FaceCodec, motion_vector
 from facewire.models.receiver_networks import Synthesis
+from facewire.models.sender_networks import SenderNetworks
 from facewire.training.augment import Augmenter
 from facewire.training.data import Batch, BatchLoader, FrameStore, PairSampler, clip_ranges
 from facewire.training.losses import box_weights, pyramid_loss
 from facewire.training.perceptual import PerceptualLoss, trunk_file
-from facewire.training.sender_stage import WEIGHTS, heat_losses, new_codec, reading_losses
+from facewire.training.sender_stage import LIDS, WEIGHTS, K, heat_losses, new_codec, reading_losses
 
 DRIVINGS = 2
 """Driving frames per source frame: F runs once for both."""
@@ -153,6 +155,7 @@ class JointStage(ReceiverStage):
     """
 
     PERCEPTUAL_WEIGHT = 0.03
+    REREAD_WEIGHT = 1.0
     SENDER_WEIGHT = 0.02
     EQUIVARIANCE_WEIGHT = 0.4
     PRIOR_WEIGHT = 0.1
@@ -161,6 +164,7 @@ class JointStage(ReceiverStage):
         """Everything learns. The perceptual loss joins where its trunk is installed."""
         path = trunk_file()
         self.perceptual = PerceptualLoss(path).to(self.device) if path else None
+        self.reader: SenderNetworks | None = None
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """One step from pixels: reconstruction, label losses, equivariance, keypoint prior and deformation prior."""
@@ -181,6 +185,8 @@ class JointStage(ReceiverStage):
             with torch.autocast(self.device.type, torch.bfloat16):
                 losses["perceptual"] = self.perceptual(synthesis.frame, batch.pictures[b:], batch.points[b:])
             losses["total"] = losses["total"] + self.PERCEPTUAL_WEIGHT * losses["perceptual"]
+        losses["reread"] = self.reread(synthesis.frame, batch.pictures[b:])
+        losses["total"] = losses["total"] + self.REREAD_WEIGHT * losses["reread"]
         placed = self.model.place(reading)
         losses["equivariance"] = self.equivariance(batch, placed)
         keypoints = placed[:, : len(fp.KEYPOINTS)]
@@ -193,6 +199,22 @@ class JointStage(ReceiverStage):
             + self.PRIOR_WEIGHT * (losses["prior"] + losses["deformation"])
         )
         return losses
+
+    def reread(self, frame: Tensor, true: Tensor) -> Tensor:
+        """What a frozen copy of the sender reads from the synthesised frame must be what it reads from the true one, L1.
+
+        It asks for the full amplitude of mouths and lids, where picture losses are content with half of it.
+        """
+        if self.reader is None:  # as the stage starts, after the weights are in
+            self.reader = copy.deepcopy(self.model.sender).eval().requires_grad_(False)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            ours = self.reader(frame)
+            with torch.no_grad():
+                theirs = self.reader(true)
+        basis = self.model.face.expression_basis.flatten(0, 1)
+        moved = ((ours.expression - theirs.expression) @ basis.T).view(len(frame), -1, 3)[..., :2]
+        details = moved[:, K:].abs().mean() + 2 * moved[:, LIDS].abs().mean()
+        return details + 0.3 * (ours.points - theirs.points).abs().mean() + 0.1 * (ours.pose - theirs.pose).abs().mean()
 
     def equivariance(self, batch: Batch, placed: Tensor) -> Tensor:
         """Keypoints must follow a known plane similarity of the driving frames (paper, section 3.3), L1."""

@@ -26,6 +26,7 @@ from facewire.training.motion_space import MotionSpace
 
 HEAT_SIGMA = 0.07
 K, D = len(fp.KEYPOINTS), len(fp.DETAILS)
+LIDS = [K + i for i, point in enumerate(fp.DETAILS) if point in fp.UPPER_LIDS + fp.LOWER_LIDS]
 WEIGHTS = {
     "angles": 20.0, "shift": 20.0, "keypoints": 20.0, "canonical": 10.0, "details": 40.0,
     "difference": 40.0, "openings": 40.0, "code": 1.0, "heat": 1.0, "located": 5.0,
@@ -59,7 +60,6 @@ def reading_losses(reading: Reading, batch: Batch, face: FaceModel, pairs: int) 
     error = placed - batch.points
     error = torch.cat([error[..., :2], 0.3 * error[..., 2:]], -1)
     detail = error[:, K:]
-    lid_rows = [K + i for i, point in enumerate(fp.DETAILS) if point in fp.UPPER_LIDS + fp.LOWER_LIDS]
     canonical = face.head_frame(reading.shape, torch.zeros_like(reading.expression))
     canonical_label = face.head_frame(batch.shape, torch.zeros_like(code))
     opened, opened_label = openings(placed), openings(batch.points)
@@ -72,9 +72,9 @@ def reading_losses(reading: Reading, batch: Batch, face: FaceModel, pairs: int) 
         "shift": (reading.pose[:, 3:] - pose[:, 3:]).abs().mean(),
         "keypoints": error[:, :K].abs().mean(),
         "canonical": (canonical - canonical_label).abs().mean(),
-        "details": detail.abs().mean() + 2 * error[:, lid_rows].abs().mean(),
+        "details": detail.abs().mean() + 2 * error[:, LIDS].abs().mean(),
         "difference": moved[:, K:, :2].abs().mean()
-        + 2 * moved[:, lid_rows, 1].abs().mean()
+        + 2 * moved[:, LIDS, 1].abs().mean()
         + 0.3 * turned.abs().mean(),
         "openings": 40 * (opened - opened_label).square().mean(),
         "code": functional.smooth_l1_loss(reading.expression, code, beta=0.2),
