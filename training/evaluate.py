@@ -168,7 +168,7 @@ def evaluate(options: EvaluateOptions, out: Path | None, console: Console) -> di
     rows = read_manifest(options.data, options.split)[: options.clips]
     if not rows:
         raise InputError(f"{options.data} has no clips of split {options.split!r}")
-    space = _space(options.weights)
+    space = motion_space_of(options.weights)
     scores: dict[str, dict[str, float]] = {}
     strips: dict[str, NDArray[np.uint8]] = {}
     context = multiprocessing.get_context("spawn")
@@ -193,7 +193,7 @@ def evaluate(options: EvaluateOptions, out: Path | None, console: Console) -> di
     return summary
 
 
-def _space(weights: Path | None) -> MotionSpace:
+def motion_space_of(weights: Path | None) -> MotionSpace:
     """The motion space that a bundle was trained in, from its own tensors."""
     tensors = safetensors.numpy.load_file(load_bundle(weights).folder / WEIGHTS_FILE)
     names = ("template", "mean", "shape_basis", "expression_basis")

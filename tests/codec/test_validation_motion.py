@@ -1,0 +1,46 @@
+"""The motion of every validation clip of the data set, where it is there, through the codec: bit for bit the encoder's own."""
+
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facewire.codec import Motion, MotionDecoder, MotionEncoder, Quantiser, Tables
+from facewire.models.bundle import load_bundle
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the data set is not here")
+LATE_FRAMES = 3
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("preset", [pytest.param("high", marks=SLOW), "default", pytest.param("lowest", marks=SLOW)])
+def test_all_validation_motions_decode_to_the_encoders_reconstruction(preset: str) -> None:
+    pytest.importorskip("torch")
+    from facewire.training.data import load_labels, read_manifest
+    from facewire.training.evaluate import motion_space_of
+    from facewire.training.motion_space import project
+
+    bundle = load_bundle()
+    space = motion_space_of(None)
+    tables, quantiser = Tables.from_bytes(bundle.tables), Quantiser(bundle.steps)
+    frames, size = 0, 0
+    for row in read_manifest(DATA, "val"):
+        vectors = project(space, load_labels(DATA, row.labels)["landmarks"]).vectors()
+        encoder = MotionEncoder(tables, quantiser, preset, frame_rate=row.fps)
+        decoder = MotionDecoder(tables, quantiser, frame_rate=row.fps)
+        unacknowledged: deque[int] = deque()
+        for number, vector in enumerate(vectors):
+            packet = encoder.encode(Motion.from_vector(vector), round(1000 * number / row.fps))
+            assert packet is not None
+            (decoded,) = decoder.decode(packet)
+            wanted = encoder.reconstruction(number)
+            assert wanted is not None
+            np.testing.assert_array_equal(decoded.motion.vector(), wanted.vector())
+            frames, size = frames + 1, size + len(packet)
+            unacknowledged.append(number)
+            if len(unacknowledged) > LATE_FRAMES:
+                encoder.acknowledge(unacknowledged.popleft())
+    assert frames > 8000
+    assert size / frames <= {"high": 25, "default": 20, "lowest": 10}[preset]
