@@ -1,6 +1,6 @@
 """Weight bundles: a folder that describes itself and that sender and receiver must share.
 
-    bundle.json          format, name, configuration, how it was trained
+    bundle.json          format, configuration, SHA-256 of the other files, how it was trained
     weights.safetensors  every tensor once: networks in float16, geometry in float32, quantiser steps, probability tables
     sender.onnx  appearance.onnx  render.onnx      graphs whose weights are offsets into weights.safetensors
 
@@ -81,8 +81,13 @@ def load_bundle(folder: Path | None = None) -> Bundle:
     if found != FORMAT:
         raise WeightsError(f"{folder}: weights of bundle format {found}; this facewire reads format {FORMAT}")
     digest = hashlib.sha256(blob)
-    if digest.hexdigest() != about.get("sha256"):
-        raise WeightsError(f"{folder}: {WEIGHTS_FILE} is damaged: its SHA-256 is not the one bundle.json names")
+    try:
+        for name, wanted in about["sha256"].items():
+            found = digest if name == WEIGHTS_FILE else hashlib.sha256((folder / name).read_bytes())
+            if found.hexdigest() != wanted:
+                raise WeightsError(f"{folder}: {name} is damaged: its SHA-256 is not the one bundle.json names")
+    except (OSError, KeyError, AttributeError, TypeError) as error:
+        raise WeightsError(f"{folder}: incomplete weight bundle ({error})") from None
     try:
         tensors = safetensors.numpy.load(blob)
         return Bundle(

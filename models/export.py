@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facewire.models.bundle import FORMAT, WEIGHTS_FILE
+from facewire.models.bundle import FORMAT, GRAPHS, WEIGHTS_FILE
 from facewire.models.face_codec import FaceCodec, motion_vector
 from facewire.models.receiver_networks import Appearance, geometry
 
@@ -107,13 +107,6 @@ def export_bundle(
     )
     blob = safetensors.numpy.save(tensors)
     (folder / WEIGHTS_FILE).write_bytes(blob)
-    about = {
-        "format": FORMAT,
-        "sha256": hashlib.sha256(blob).hexdigest(),
-        "config": codec.config.to_dict(),
-        "training": training,
-    }
-    (folder / "bundle.json").write_text(json.dumps(about, indent=1) + "\n")
     offsets = _offsets(blob)
     s, c, e = codec.config.picture_size, codec.config.canonical_size, codec.config.expression_size
     picture = torch.zeros(1, s, s, 3, dtype=torch.uint8)
@@ -125,6 +118,14 @@ def export_bundle(
     # Two tensors, not one twice: the exporter takes the same tensor for the same input.
     example = (*parts, torch.zeros(1, c), torch.zeros(1, 6 + e), torch.zeros(1, 6 + e))
     _export(RenderGraph(codec), example, folder / "render.onnx", inputs, ["frame"], offsets)
+    files = [WEIGHTS_FILE, *(f"{graph}.onnx" for graph in GRAPHS)]
+    about = {
+        "format": FORMAT,
+        "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
+        "config": codec.config.to_dict(),
+        "training": training,
+    }
+    (folder / "bundle.json").write_text(json.dumps(about, indent=1) + "\n")
 
 
 def _stored(name: str, value: Tensor) -> NDArray[Any]:

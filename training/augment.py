@@ -31,6 +31,10 @@ class Augmenter:
         self.flip_expression = torch.from_numpy(space.flip_expression).to(device)
         self.flip_shape = torch.from_numpy(space.flip_shape).to(device)
 
+    def reseed(self, seed: int) -> None:
+        """Start another random sequence."""
+        self.generator.manual_seed(seed)
+
     def uniform(self, count: int, limit: float) -> Tensor:
         """(count,) uniform in [-limit, limit]."""
         return ((torch.rand(count, generator=self.generator) * 2 - 1) * limit).to(self.device)

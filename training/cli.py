@@ -72,8 +72,11 @@ def run_train(args: argparse.Namespace) -> None:
     train(stage, options, args.out, args.resume, partial(Console(stderr=True).print, soft_wrap=True))
 
 
-def load_weights(model: torch.nn.Module, path: Path) -> None:
-    """Copy every tensor of a safetensors file that the model has by that name; grows 128-pixel weights to 256."""
+def load_weights(model: torch.nn.Module, path: Path) -> set[str]:
+    """Copy every tensor of a safetensors file that the model has by that name; grows 128-pixel weights to 256.
+
+    Returns the parts of the model that the file holds: face, sender, receiver.
+    """
     import safetensors.torch
 
     from facewire.models.receiver_networks import grown
@@ -84,7 +87,13 @@ def load_weights(model: torch.nn.Module, path: Path) -> None:
     loaded = {n: v for n, v in safetensors.torch.load_file(path).items() if n in mine}
     if not loaded:
         raise InputError(f"{path} holds no weights of this model")
+    smaller = [n for n, v in loaded.items() if v.numel() > mine[n].numel()]
+    if smaller:
+        raise InputError(
+            f"{path} is of a larger picture size than this model ({smaller[0]}): weights grow, they do not shrink"
+        )
     model.load_state_dict({n: grown(v.float(), mine[n].shape) for n, v in loaded.items()}, strict=False)
+    return {name.split(".")[0] for name in loaded}
 
 
 def add_arguments_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -133,7 +142,11 @@ def run_export(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     config = ModelConfig()
     codec = FaceCodec(config).eval()
-    load_weights(codec, args.trained / "weights.safetensors" if args.trained.is_dir() else args.trained)
+    path = args.trained / "weights.safetensors" if args.trained.is_dir() else args.trained
+    if missing := {"face", "sender", "receiver"} - load_weights(codec, path):
+        raise InputError(
+            f"{path} lacks the {' and '.join(sorted(missing))} weights: export the run of `facewire train joint`"
+        )
     steps = np.array(
         [ANGLE_STEP_RAD] * 3 + [TRANSLATION_STEP] * 3 + [EXPRESSION_STEP] * config.expression_size, np.float32
     )

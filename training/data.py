@@ -2,7 +2,7 @@
 
 Comes in: a folder laid out as `manifest.csv` + `labels/` + clips (+ portraits). Goes out: `FrameStore`, and batches that
 `training.augment` and the stages work on. Decoded pictures live in one memory-mapped file in the cache folder, so that several
-trainings share them; on a GPU they are uploaded whole when they fit.
+trainings share them; on a GPU they are uploaded whole: its memory must hold about 200 kB a frame.
 """
 
 from __future__ import annotations
@@ -138,11 +138,18 @@ def open_store(data: Path, cache: Path, split: str, space: MotionSpace | None = 
 
     space: the motion space to project labels to; fitted to this split when None.
     """
+    rows = read_manifest(data, split)
+    if not rows:
+        raise InputError(
+            f"{data} has no clips of split {split!r}: the manifest's column split must name train and val clips"
+        )
     cache.mkdir(parents=True, exist_ok=True)
     meta = cache / f"{split}.npz"
     if not meta.is_file():
         _build(data, cache, split, space)
     with np.load(meta) as z:
+        if list(z["names"]) != [row.name for row in rows]:
+            raise InputError(f"{meta} was made from other clips than {data} holds: delete {cache} to build it anew")
         fields = {name: z[name] for name in ("motion", "shape", "points", "openings", "starts", "people")}
         stored = MotionSpace(**{name[6:]: z[name] for name in z.files if name.startswith("space_")})
         portraits = int(z["portraits"])
@@ -168,7 +175,10 @@ def _build(data: Path, cache: Path, split: str, space: MotionSpace | None) -> No
     for row, label, step, start in track(
         list(zip(rows, labels, steps, starts, strict=False)), description=f"decoding {split} clips"
     ):
-        frames = read_clip(row.path)[: len(label["landmarks"])][::step]
+        frames = read_clip(row.path)[: len(label["landmarks"])]
+        if len(frames) < len(label["landmarks"]):
+            raise InputError(f"{row.path}: {len(frames)} frames, but labels for {len(label['landmarks'])}")
+        frames = frames[::step]
         motion = project(space, label["landmarks"])
         motions.append(ClipMotion(motion.pose[::step], motion.expression[::step], motion.shape, motion.points[::step]))
         pictures[start : start + len(frames)] = frames
@@ -181,7 +191,8 @@ def _build(data: Path, cache: Path, split: str, space: MotionSpace | None) -> No
     spaces: dict[str, Any] = {f"space_{name}": value for name, value in space.arrays().items()}
     names = {name: i for i, name in enumerate(sorted({row.identity for row in rows}))}
     people = [names[row.identity] for row in rows] + [len(names) + i for i in range(len(portraits))]
-    np.savez(
+    partial.replace(cache / f"{split}_pictures.npy")
+    np.savez(  # last: its presence says that the cache is whole
         cache / f"{split}.npz",
         motion=np.concatenate([m.vectors() for m in motions]),
         shape=np.concatenate([np.repeat(m.shape[None], len(m.pose), 0) for m in motions]),
@@ -190,9 +201,9 @@ def _build(data: Path, cache: Path, split: str, space: MotionSpace | None) -> No
         starts=starts,
         people=np.array(people),
         portraits=len(portraits),
+        names=np.array([row.name for row in rows]),
         **spaces,
     )
-    partial.replace(cache / f"{split}_pictures.npy")
 
 
 @dataclass(frozen=True)
@@ -229,6 +240,10 @@ class PairSampler:
         self.features = np.concatenate(
             [motion[:, :2] / 0.15, openings[:, :1] / 0.04, openings[:, 1:].mean(1, keepdims=True) / 0.08], 1
         )
+
+    def reseed(self, seed: int) -> None:
+        """Start another random sequence."""
+        self.random = np.random.default_rng(seed)
 
     def draw(self, sources: int, drivings: int) -> NDArray[np.int64]:
         """Frame indices (sources, 1 + drivings): a source frame and its driving frames from the same clip."""

@@ -41,6 +41,9 @@ class Stage(Protocol):
     def strip(self, model: FaceCodec, path: Path) -> None:
         """Write a picture that shows where training stands."""
 
+    def reseed(self, step: int) -> None:
+        """Draw other samples than the run's beginning did; called when a run is resumed at a step."""
+
 
 @dataclass(frozen=True)
 class LoopOptions:
@@ -63,6 +66,8 @@ class LoopOptions:
 def train(stage: Stage, options: LoopOptions, out: Path, resume: bool, say: Callable[[str], None] = print) -> None:
     """Run a stage until its time budget is spent or SIGTERM/Ctrl-C; always leaves a checkpoint to resume from."""
     out.mkdir(parents=True, exist_ok=True)
+    if not resume and (out / "state.pt").is_file():
+        raise InputError(f"{out} already holds a run: go on with --resume, or give another folder with --out")
     run = _Run(stage, options, out, say)
     if resume:
         run.load()
@@ -112,6 +117,7 @@ class _Run:
             raise InputError(f"nothing to resume in {self.out}: no state.pt; leave out --resume to start")
         self.restore(torch.load(path, map_location="cpu", weights_only=False))
         self.snapshot = self.state()
+        self.stage.reseed(self.step)
         self.say(f"resumed at step {self.step}, {self.elapsed / 60:.1f} min")
 
     def save(self) -> None:
@@ -164,6 +170,7 @@ class _Run:
                 if self.elapsed - validated > self.options.validate_every_s:
                     validated = self.elapsed
                     self.judge()
+        self.save()  # before the last validation: whoever stopped us may not wait for it
         self.judge()
 
     def one_step(self) -> dict[str, float] | None:

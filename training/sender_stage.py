@@ -73,9 +73,7 @@ def reading_losses(reading: Reading, batch: Batch, face: FaceModel, pairs: int) 
         "keypoints": error[:, :K].abs().mean(),
         "canonical": (canonical - canonical_label).abs().mean(),
         "details": detail.abs().mean() + 2 * error[:, LIDS].abs().mean(),
-        "difference": moved[:, K:, :2].abs().mean()
-        + 2 * moved[:, LIDS, 1].abs().mean()
-        + 0.3 * turned.abs().mean(),
+        "difference": moved[:, K:, :2].abs().mean() + 2 * moved[:, LIDS, 1].abs().mean() + 0.3 * turned.abs().mean(),
         "openings": 40 * (opened - opened_label).square().mean(),
         "code": functional.smooth_l1_loss(reading.expression, code, beta=0.2),
     }
@@ -87,7 +85,7 @@ class SenderStage:
     def __init__(
         self, train: FrameStore, val: FrameStore, device: torch.device, pairs: int, seed: int, resident: bool = False
     ) -> None:
-        self.pairs, self.device = pairs, device
+        self.pairs, self.device, self.seed = pairs, device, seed
         self.samples_per_step = 2 * pairs
         self.loader = BatchLoader(train, device, resident)
         self.val_loader = BatchLoader(val, device)
@@ -119,6 +117,11 @@ class SenderStage:
         rows = torch.arange(2 * self.pairs, device=self.device)
         order = rows.view(self.pairs, 2).T if back else rows.view(2, self.pairs).T
         return Batch(**{name: value[order.reshape(-1)] for name, value in vars(batch).items()})
+
+    def reseed(self, step: int) -> None:
+        """Draw other pairs and augmentations than before."""
+        self.sampler.reseed(self.seed + step)
+        self.augment.reseed(self.seed + step)
 
     def validate(self, model: FaceCodec) -> dict[str, float]:
         """Pose error, landmark error, and mouth and eye correlation within clips, on validation people."""

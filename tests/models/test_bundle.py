@@ -102,10 +102,16 @@ def test_broken_description_is_refused(copy: Path, text: str) -> None:
         load_bundle(copy)
 
 
-def test_missing_graph_is_refused(copy: Path, portrait: NDArray[np.uint8]) -> None:
+def test_missing_graph_is_refused(copy: Path) -> None:
     (copy / "sender.onnx").unlink()
-    with pytest.raises(WeightsError, match=r"sender\.onnx cannot be loaded"):
-        Networks(load_bundle(copy)).motion(portrait)
+    with pytest.raises(WeightsError, match="incomplete"):
+        load_bundle(copy)
+
+
+def test_exchanged_graph_is_refused(copy: Path) -> None:
+    (copy / "sender.onnx").write_bytes((copy / "render.onnx").read_bytes())
+    with pytest.raises(WeightsError, match=r"sender\.onnx is damaged"):
+        load_bundle(copy)
 
 
 @pytest.mark.slow

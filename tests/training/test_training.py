@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import safetensors.torch
 import torch
 
 from facewire.errors import InputError
+from facewire.models.config import ModelConfig
+from facewire.models.face_codec import FaceCodec
 from facewire.training.cli import load_weights
 from facewire.training.data import BatchLoader, PairSampler, open_store
 from facewire.training.loop import LoopOptions, train
@@ -148,3 +151,44 @@ def test_loader_averages_pictures_and_keeps_labels(clips: Path, cache: Path) -> 
     assert batch.pictures.shape == (2, 3, 128, 128)
     assert float(batch.pictures.max()) <= 1
     assert batch.motion.shape == (2, 26)
+
+
+def test_a_used_run_folder_is_not_overwritten(clips: Path, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "state.pt").write_bytes(b"")
+    with pytest.raises(InputError, match="already holds a run"):
+        train(stage_of(ReceiverStage, clips, cache), LoopOptions(minutes=0.01), tmp_path, resume=False)
+
+
+def test_weights_do_not_shrink(clips: Path, cache: Path, tmp_path: Path) -> None:
+    large = FaceCodec(ModelConfig(picture_size=256))
+    safetensors.torch.save_file(large.state_dict(), tmp_path / "large.safetensors")
+    with pytest.raises(InputError, match="do not shrink"):
+        load_weights(FaceCodec(ModelConfig(picture_size=128)), tmp_path / "large.safetensors")
+
+
+def test_a_cache_of_other_clips_is_noticed(clips: Path, cache: Path, tmp_path: Path) -> None:
+    open_store(clips, cache, "train")
+    other = tmp_path / "other"
+    shutil.copytree(clips, other)
+    rows = (other / "manifest.csv").read_text().splitlines()
+    (other / "manifest.csv").write_text("\n".join([rows[0], *rows[2:]]) + "\n")
+    with pytest.raises(InputError, match="made from other clips"):
+        open_store(other, cache, "train")
+
+
+def test_a_manifest_without_validation_clips_is_refused(clips: Path, tmp_path: Path) -> None:
+    shutil.copytree(clips, tmp_path / "data")
+    manifest = tmp_path / "data" / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",val,", ",train,"))
+    with pytest.raises(InputError, match="no clips of split 'val'"):
+        open_store(tmp_path / "data", tmp_path / "cache", "val")
+
+
+def test_half_a_model_is_not_exported(clips: Path, tmp_path: Path) -> None:
+    half = {n: v for n, v in FaceCodec(ModelConfig()).state_dict().items() if not n.startswith("receiver.")}
+    safetensors.torch.save_file(half, tmp_path / "weights.safetensors")
+    command = [sys.executable, "-m", "facewire.cli", "export", str(tmp_path), "--data", str(clips)]
+    result = subprocess.run([*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "lacks the receiver weights" in result.stderr
+    assert not (tmp_path / "out").exists()
