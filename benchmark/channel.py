@@ -44,7 +44,7 @@ class Channel:
         self.lost = 0
 
     def send(self, packet: bytes, now_ms: float) -> bool:
-        """Sends a packet; returns whether it will arrive."""
+        """Sends a packet at now_ms of the clip's time; returns whether it will arrive."""
         self.sent += 1
         arrives = next(self._pattern) == "1" if self._pattern else self._random.random() >= self._loss
         if arrives:

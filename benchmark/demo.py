@@ -10,29 +10,31 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from math import radians
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from facewire.benchmark.loopback import Loopback, LoopbackOptions, LoopbackReport
+from facewire.benchmark.loopback import Loopback, LoopbackOptions, LoopbackReport, Shown, film
 from facewire.benchmark.report import print_report, to_json
 from facewire.errors import InputError
 from facewire.files import write_whole
 from facewire.receiver.receiver import FreeView
-from facewire.video import VideoWriter
 
 COLUMNS = 6
 PORTRAIT_FRAMES = 60
-TURNS = ((-30, 0), (-15, 0), (0, 0), (15, 0), (30, 0), (0, 15))
+TURNS = ((-30, 0), (-15, 0), (15, 0), (30, 0), (0, -15), (0, 15))
 """Yaw and pitch in degrees of the free views."""
-LABEL_WIDTH_PX = 150
+TILE_PX, GAP_PX, BAR_PX, CAPTION_PX = 160, 12, 28, 20
+"""The strip: side of a picture, white around the source frame's column, heights of a row's heading and of a caption."""
 
+T = TypeVar("T")
 Picture = NDArray[np.uint8]
 
 
@@ -47,7 +49,18 @@ class Demo:
     def print(self, console: Console) -> None:
         """The table and where to look."""
         print_report(self.report, console, "facewire demo: carphone")
-        console.print(f"look at {self.folder / self.files[0]}; also {', '.join(self.files[1:])}", soft_wrap=True)
+        where = f"look at {self.folder / self.files[0]}; also {', '.join(self.files[1:])}"
+        console.print(where, markup=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the strip. source: stands alone in the first column; None for an empty place. captions: of the pictures."""
+
+    heading: str
+    source: Picture | None
+    pictures: list[Picture]
+    captions: list[str] = field(default_factory=list)
 
 
 def bundled_clip() -> Path:
@@ -63,7 +76,10 @@ def bundled_portrait() -> Path:
 def run_demo(
     folder: Path, weights: Path | None, max_frames: int | None, progress: Callable[[str, int], None] | None = None
 ) -> Demo:
-    """Runs everything and fills the folder."""
+    """Runs everything and fills the folder.
+
+    max_frames: of the clip; None for all. progress: told what is being done and how many frames of it are.
+    """
     clip, portrait = str(bundled_clip()), bundled_portrait()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,14 +99,17 @@ def run_demo(
     tell("free view", 0)
     assert talk.receiver is not None
     assert transfer.receiver is not None
+    report = talk.report
+    talk_source, portrait_source = talk.receiver.source_picture, transfer.receiver.source_picture
+    rate = f"{report.kbps(sum(report.payload_bytes)):.1f} kbps"
+    turns = [f"yaw {yaw:+d}" if yaw else f"pitch {pitch:+d}" for yaw, pitch in TURNS]
     rows = [
-        ("carphone: source", [talk.receiver.source_picture]),
-        ("camera", _spread(camera)),
-        ("facewire", _spread(ours)),
-        ("portrait: source", [transfer.receiver.source_picture]),
-        ("driven by", _spread(driver)),
-        ("facewire", _spread(moved)),
-        ("free view", _free_views(transfer)),
+        Row("camera", None, _spread(camera), [f"{second:.1f} s" for second in _spread(_seconds(report))]),
+        Row(f"facewire: source frame of {report.source_bytes} bytes, then {rate}", talk_source, _spread(ours)),
+        *_rival_rows(report),
+        Row("the same motion for a portrait: camera", None, _spread(driver)),
+        Row("facewire", portrait_source, _spread(moved)),
+        Row("facewire: free view, degrees", portrait_source, _free_views(transfer), turns),
     ]
     _write_png(folder / "strip.png", _strip(rows))
     values = {"carphone": to_json(talk.report), "portrait": to_json(transfer.report)}
@@ -103,21 +122,28 @@ def _film(
 ) -> tuple[list[Picture], list[Picture]]:
     """Runs a loopback into a video; returns the camera's pictures and ours."""
     camera, ours = [], []
-    writer = None
-    try:
-        for number, shown in enumerate(loop, start=1):
-            writer = writer or VideoWriter(path, loop.report.fps).__enter__()
-            writer.write(np.hstack([shown.camera, shown.picture]), shown.due.time_ms)
-            camera.append(shown.camera)
-            ours.append(shown.picture)
-            tell(what, number)
-    except BaseException as error:
-        if writer is not None:
-            writer.__exit__(type(error), error, error.__traceback__)
-        raise
-    if writer is not None:
-        writer.close()
+
+    def keep(number: int, shown: Shown) -> None:
+        camera.append(shown.camera)
+        ours.append(shown.picture)
+        tell(what, number)
+
+    film(loop, path, keep)
     return camera, ours
+
+
+def _rival_rows(report: LoopbackReport) -> list[Row]:
+    """x264 at our motion's rate; none for a clip of one frame."""
+    if (rival := report.x264.get("x264")) is None:
+        return []
+    rate = f"{report.kbps(sum(rival.payload_bytes)):.1f} kbps"
+    can = "" if rival.fits else ", the least it can"
+    heading = f"x264: key frame of {rival.first_bytes} bytes, then {rate}{can}"
+    return [Row(heading, None, _spread(rival.pictures))]
+
+
+def _seconds(report: LoopbackReport) -> list[float]:
+    return [report.seconds * number / report.frames for number in range(report.frames)]
 
 
 def _free_views(loop: Loopback) -> list[Picture]:
@@ -131,22 +157,38 @@ def _free_views(loop: Loopback) -> list[Picture]:
     return pictures
 
 
-def _spread(pictures: list[Picture]) -> list[Picture]:
-    return [pictures[round(i)] for i in np.linspace(0, len(pictures) - 1, COLUMNS)] if pictures else []
+def _spread(values: list[T]) -> list[T]:
+    return [values[round(i)] for i in np.linspace(0, len(values) - 1, COLUMNS)]
 
 
-def _strip(rows: list[tuple[str, list[Picture]]]) -> Picture:
-    """Rows of pictures at half size, each with its label on the left."""
-    size = rows[0][1][0].shape[0] // 2
-    lines = []
-    for label, pictures in rows:
-        line = np.full((size, LABEL_WIDTH_PX + COLUMNS * size, 3), 255, np.uint8)
-        cv2.putText(line, label, (6, size // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
-        for column, picture in enumerate(pictures):
-            x = LABEL_WIDTH_PX + column * size
-            line[:, x : x + size] = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
-        lines.append(line)
-    return np.vstack(lines)
+def _strip(rows: list[Row]) -> Picture:
+    """The rows under their headings, uint8 RGB."""
+    lines = [_line(row) for row in rows]
+    return np.vstack([*lines, np.full_like(lines[0][:GAP_PX], 255)])
+
+
+def _line(row: Row) -> Picture:
+    first = GAP_PX + TILE_PX + GAP_PX
+    line = np.full((BAR_PX + TILE_PX, first + COLUMNS * TILE_PX + GAP_PX, 3), 255, np.uint8)
+    _put_text(line, row.heading, first, BAR_PX - 9, 0)
+    if row.source is not None:
+        _put_text(line, "source frame", GAP_PX, BAR_PX - 9, 0)
+        _put_tile(line, row.source, GAP_PX)
+    for column, picture in enumerate(row.pictures):
+        _put_tile(line, picture, first + column * TILE_PX)
+    for column, caption in enumerate(row.captions):
+        x = first + column * TILE_PX
+        line[-CAPTION_PX:, x : x + TILE_PX] //= 4
+        _put_text(line, caption, x + 6, BAR_PX + TILE_PX - 6, 255)
+    return line
+
+
+def _put_tile(line: Picture, picture: Picture, x: int) -> None:
+    line[BAR_PX:, x : x + TILE_PX] = cv2.resize(picture, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
+
+
+def _put_text(line: Picture, text: str, x: int, y: int, grey: int) -> None:
+    cv2.putText(line, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (grey, grey, grey), 1, cv2.LINE_AA)
 
 
 def _write_png(path: Path, picture: Picture) -> None:

@@ -33,6 +33,9 @@ from facewire.sender.sender import Sender, SenderOptions
 from facewire.video import VideoWriter, check_video_path
 
 STAGES = ("framing", "motion", "encode", "decode", "render")
+MAX_RIVAL_FRAMES = 2000
+"""x264 is not compared on longer clips: their pictures, 0.2 MB each, would have to be kept."""
+MAX_PLAYOUT_DELAY_MS = 60_000
 CAMERA_LOOK_EVERY = 5
 """A live camera's face is looked for in every fifth frame."""
 
@@ -92,21 +95,24 @@ class LoopbackReport:
     source_bytes: int = 0
     """The source message, sent once."""
     payload_bytes: list[float] = field(default_factory=list)
-    """Motion payload of each frame; a packet of several frames counts in equal parts."""
+    """Motion payload of each frame: an equal part of its packet."""
     packets: int = 0
     packets_lost: int = 0
     wire_forward_bytes: int = 0
+    """Motion packets with all headers of a WebRTC data channel; the source message is not in it."""
     wire_back_bytes: int = 0
+    """The acknowledgements that a data channel sends back."""
     concealed: int = 0
     """Frames shown that did not arrive in time."""
     longest_concealed_run: int = 0
     ms: dict[str, float] = field(default_factory=dict)
-    """Mean milliseconds a frame of each stage."""
+    """Mean milliseconds a frame of each of `STAGES`."""
     quality: dict[str, Score | None] = field(default_factory=dict)
-    """ours, repeat (the source frame all the time), x264 (same rate), x264_total (same bytes, source and key frame
-    included).
+    """ours, repeat (the source frame all the time), x264 (same bytes after the first frame), x264_total (same bytes, source
+    and key frame included).
     """
     x264: dict[str, Rival] = field(default_factory=dict)
+    """The same two of x264."""
     remarks: list[str] = field(default_factory=list)
 
     def kbps(self, size: float) -> float:
@@ -148,6 +154,12 @@ class Loopback:
     """
 
     def __init__(self, options: LoopbackOptions) -> None:
+        if not 0 <= options.playout_delay_ms <= MAX_PLAYOUT_DELAY_MS:
+            raise InputError(f"playout delay {options.playout_delay_ms} ms: from 0 to {MAX_PLAYOUT_DELAY_MS}")
+        if options.portrait is not None and options.source_frame:
+            raise InputError(
+                "--source-frame picks a frame of the clip; with --portrait that picture is the source frame"
+            )
         self._options = options
         self.report = LoopbackReport()
         self._watch = Stopwatch()
@@ -158,7 +170,9 @@ class Loopback:
         self._detector = FaceDetector()
         self._channel = Channel(options.loss, options.rtt_ms, options.seed)
         self._compare = options.portrait is None and options.view == FreeView()
+        self._keep = options.rivals and self._compare
         self._squares: dict[int, NDArray[np.uint8]] = {}
+        """The camera's pictures, uint8 RGB (S, S, 3), by frame number, until they are shown or, with `_keep`, coded by x264."""
         self._mesh: FaceMesh | None = None
         self._truth: list[Face | None] = []
         self.receiver: Receiver | None = None
@@ -168,32 +182,36 @@ class Loopback:
         framed = self._frame_clip()
         source_square = self._source_square(framed)
         if options.landmarks and self._compare and FaceMesh.installed():
-            self._mesh = FaceMesh()
+            try:
+                self._mesh = FaceMesh()
+            except InputError as error:
+                report.remarks.append(f"landmarks are left out: {error}")
         ours, repeat = Scorer(self._mesh), Scorer(self._mesh)
         run = 0
         with open_video(options.clip) as video:
             report.fps = video.fps
+            self._keep = self._keep and not video.live
             for shown in self._loop(video, framed, source_square):
                 run = run + 1 if shown.due.concealed else 0
                 report.longest_concealed_run = max(report.longest_concealed_run, run)
                 if self._compare and self.receiver is not None:
                     truth = self._mesh.look(shown.camera) if self._mesh is not None else None
-                    self._truth.append(truth)
+                    if self._keep:
+                        self._truth.append(truth)
                     ours.add(shown.picture, shown.camera, truth)
                     repeat.add(self.receiver.source_picture, shown.camera, truth)
                 yield shown
             report.remarks += video.remarks
-            keep = options.rivals and self._compare and not video.live
         report.quality = {"ours": ours.score(), "repeat": repeat.score()}
         report.ms = self._watch.means_ms(report.frames)
         report.packets, report.packets_lost = self._channel.sent, self._channel.lost
-        if not keep:
-            self._squares.clear()
 
     def score_rivals(self) -> None:
         """Lets x264 code the same pictures, twice: at our motion's rate, and in all our bytes including the source
-        frame.
+        frame. Does nothing where pictures were not kept: without `rivals`, with a portrait or a free view, or on a camera.
         """
+        if not self._keep:
+            return
         pictures = [self._squares[number] for number in sorted(self._squares)]
         if len(pictures) < 2:
             return
@@ -235,6 +253,8 @@ class Loopback:
         for number, (square, frame) in enumerate(squares, start=1):
             now_ms = float(frame.time_ms)
             self._squares[number - 1] = square
+            if number > MAX_RIVAL_FRAMES and self._keep:
+                self._forget_pictures(receiver.shown)
             for acknowledged in channel.acknowledgements(now_ms):
                 sender.acknowledge(acknowledged)
             with watch("motion"):
@@ -259,8 +279,7 @@ class Loopback:
         forward, back = wire_bytes(len(packet))
         self.report.wire_forward_bytes += forward
         self.report.wire_back_bytes += back
-        share = len(packet) / new_frames
-        self.report.payload_bytes += [int(share) if share.is_integer() else round(share, 2)] * new_frames
+        self.report.payload_bytes += [len(packet) / new_frames] * new_frames
 
     def _deliver(self, receiver: Receiver, now_ms: float) -> None:
         for arrival_ms, packet in self._channel.packets(now_ms):
@@ -271,12 +290,22 @@ class Loopback:
 
     def _show(self, frames: Iterator[Due]) -> Iterator[Shown]:
         assert self.receiver is not None
-        keep = self._options.rivals and self._compare
         for due in frames:
             with self._watch("render"):
                 picture = self.receiver.render(due.motion)
-            camera = self._squares[due.number] if keep else self._squares.pop(due.number)
+            camera = self._squares[due.number] if self._keep else self._squares.pop(due.number)
             yield Shown(camera, picture, due)
+
+    def _forget_pictures(self, shown: int) -> None:
+        """Gives up the comparison with x264, and with it the pictures of all frames already shown."""
+        self._keep = False
+        self._truth.clear()
+        for number in range(shown):
+            del self._squares[number]
+        self.report.remarks.append(
+            f"no comparison with x264: the clip has more than {MAX_RIVAL_FRAMES} frames; "
+            f"--max-frames {MAX_RIVAL_FRAMES} compares its beginning"
+        )
 
     def _cut(self, video: VideoSource, framed: FramingReport) -> Iterator[tuple[NDArray[np.uint8], Frame]]:
         size, following = self.report.size, None
@@ -293,6 +322,8 @@ class Loopback:
 
     def _frame_clip(self) -> FramingReport:
         with open_video(self._options.clip) as video:
+            if video.live and self._options.max_frames is None:
+                raise InputError(f"{video.name}: a camera has no end; say how many frames to take with --max-frames")
             framed = frame_video(video, self._detector)
             self.report.remarks += framed.remarks()
         return framed
@@ -312,22 +343,29 @@ class Loopback:
         raise InputError(f"{options.clip}: has no frame {options.source_frame}")
 
 
+def film(loop: Loopback, out: Path | None, each: Callable[[int, Shown], None], *, side_by_side: bool = True) -> None:
+    """Runs a loopback and writes its video, if one is wanted.
+
+    each: told of every frame shown and its number, from 1. side_by_side: put the camera's picture to the left of ours.
+    """
+    with contextlib.ExitStack() as stack:
+        writer: VideoWriter | None = None
+        for number, shown in enumerate(loop, start=1):
+            if out is not None:
+                writer = writer or stack.enter_context(VideoWriter(out, loop.report.fps))
+                picture = np.hstack([shown.camera, shown.picture]) if side_by_side else shown.picture
+                writer.write(picture, shown.due.time_ms)
+            each(number, shown)
+
+
 def run(options: LoopbackOptions, progress: Callable[[str, int], None] | None = None) -> LoopbackReport:
     """A whole run, its video written. progress: told what is being done and how many frames of it are."""
     tell = progress or (lambda _what, _frames: None)
     if options.out is not None:
-        check_video_path(options.out)
+        check_video_path(options.out, Path(options.clip), *([options.portrait] if options.portrait else []))
     tell("looking for the face", 0)
     loop = Loopback(options)
-    with contextlib.ExitStack() as stack:
-        writer: VideoWriter | None = None
-        for number, shown in enumerate(loop, start=1):
-            if options.out is not None:
-                if writer is None:
-                    writer = stack.enter_context(VideoWriter(options.out, loop.report.fps))
-                picture = np.hstack([shown.camera, shown.picture]) if options.side_by_side else shown.picture
-                writer.write(picture, shown.due.time_ms)
-            tell("loopback", number)
+    film(loop, options.out, lambda number, _: tell("loopback", number), side_by_side=options.side_by_side)
     if options.rivals:
         tell("x264 at the same bytes", loop.report.frames)
         loop.score_rivals()

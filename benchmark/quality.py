@@ -20,6 +20,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facewire.errors import InputError, reason
+
 MAX_PSNR_DB = 100.0
 """What two identical pictures score."""
 
@@ -66,16 +68,21 @@ class Face:
 
 
 class FaceMesh:
-    """MediaPipe's face mesh, each picture on its own. `FaceMesh.installed()` tells whether it can be had."""
+    """MediaPipe's face mesh, each picture on its own. `FaceMesh.installed()` tells whether the package is there; InputError
+    if it is one without a face mesh or does not load.
+    """
 
     def __init__(self) -> None:
-        with _silence():
-            import mediapipe
+        try:
+            with _silence():
+                import mediapipe
 
-            self._net = mediapipe.solutions.face_mesh.FaceMesh(
-                static_image_mode=True, max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.3
-            )
-            self._net.process(np.zeros((256, 256, 3), np.uint8))
+                self._net = mediapipe.solutions.face_mesh.FaceMesh(
+                    static_image_mode=True, max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.3
+                )
+                self._net.process(np.zeros((256, 256, 3), np.uint8))
+        except (ImportError, AttributeError, RuntimeError) as error:
+            raise InputError(f"the installed MediaPipe has no face mesh that works here ({reason(error)})") from error
         self._warned = False  # its native part warns once more at its first face
 
     @staticmethod
@@ -127,41 +134,44 @@ class Score:
 
 
 class Scorer:
-    """Collects pairs of a true picture and another, gives their `Score`. truth: the mesh of the true picture, if
-    known.
-    """
+    """Collects pairs of a picture and the true one, gives their `Score`. mesh: for landmarks; None to leave them out."""
 
     def __init__(self, mesh: FaceMesh | None = None) -> None:
         self._mesh = mesh
         self._psnr: list[float] = []
         self._ssim: list[float] = []
-        self._faces: list[tuple[Face, Face | None]] = []
+        self._truths = 0
+        self._landmarks: list[tuple[float, float, float, float, float]] = []
+        """For each pair with both faces: distance, mouth here and there, eyes here and there."""
 
     def add(self, picture: NDArray[np.uint8], true_picture: NDArray[np.uint8], truth: Face | None = None) -> None:
-        """Scores a picture, uint8 RGB (S, S, 3), against the camera's of the same size."""
+        """Scores a picture, uint8 RGB (S, S, 3), against the camera's of the same size. truth: the mesh of the camera's,
+        if it holds a face.
+        """
         self._psnr.append(psnr(picture, true_picture))
         self._ssim.append(ssim(picture, true_picture))
         if self._mesh is not None and truth is not None:
-            self._faces.append((truth, self._mesh.look(picture)))
+            self._truths += 1
+            if (ours := self._mesh.look(picture)) is not None:
+                distance = float(np.linalg.norm(truth.points - ours.points, axis=1).mean())
+                self._landmarks.append((distance, truth.mouth, ours.mouth, truth.eyes, ours.eyes))
 
     def score(self) -> Score | None:
         """The score of all pairs so far; None before the first."""
         if not self._psnr:
             return None
-        both = [(truth, ours) for truth, ours in self._faces if ours is not None]
-        distances = [float(np.linalg.norm(t.points - o.points, axis=1).mean()) for t, o in both]
-        mouths = np.array([(t.mouth, o.mouth) for t, o in both]).reshape(-1, 2)
-        eyes = np.array([(t.eyes, o.eyes) for t, o in both]).reshape(-1, 2)
+        both = np.array(self._landmarks).reshape(-1, 5)
+        distances, mouths, eyes = both[:, 0], both[:, 1:3], both[:, 3:5]
         return Score(
             frames=len(self._psnr),
             psnr_db=float(np.mean(self._psnr)),
             ssim=float(np.mean(self._ssim)),
-            landmark_px=float(np.mean(distances)) if both else None,
-            landmark_missing=1 - len(both) / len(self._faces) if self._faces else None,
+            landmark_px=float(distances.mean()) if len(both) else None,
+            landmark_missing=1 - len(both) / self._truths if self._truths else None,
             mouth_r=_correlation(mouths),
-            mouth_error=float(np.abs(mouths[:, 0] - mouths[:, 1]).mean()) if both else None,
+            mouth_error=float(np.abs(mouths[:, 0] - mouths[:, 1]).mean()) if len(both) else None,
             eyes_r=_correlation(eyes),
-            eyes_error=float(np.abs(eyes[:, 0] - eyes[:, 1]).mean()) if both else None,
+            eyes_error=float(np.abs(eyes[:, 0] - eyes[:, 1]).mean()) if len(both) else None,
         )
 
 

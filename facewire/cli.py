@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from facewire import __version__
 from facewire.errors import FacewireError, InputError
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from facewire.receiver.receiver import FreeView
 
 PRESETS = ("high", "default", "low", "lowest")
+TRAINING_NEEDS = {"train": ("torch",), "evaluate": ("torch",), "export": ("torch", "onnx", "onnxscript")}
+MAX_NUMBER = 1_000_000_000
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 
@@ -55,26 +57,42 @@ The picture is best when the source frame (--source-frame) shows the face from t
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    parser = build_parser()
-    options = parser.parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        if error := getattr(options, "unavailable", None):
-            raise InputError(error)
+        options = build_parser(arguments[0] if arguments else None).parse_args(arguments)
         options.run(options)
+        sys.stdout.flush()
     except FacewireError as error:
         print(f"facewire: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output, such as `head`, has left; keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read it, such as `head`, has left
+    except OSError as error:
+        # Files are handled where they are opened; what gets here is the machine, such as a full disk behind `> FILE`.
+        _drop_output()
+        print(f"facewire: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_ERROR
     return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """All commands and their options."""
-    parser = argparse.ArgumentParser(
+def _drop_output() -> None:
+    """Standard output goes nowhere from here on; keeps Python from complaining about what it cannot write at exit."""
+    with contextlib.suppress(OSError):  # one without a file behind it, as in tests
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the options in one line, as all our errors are said."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_ERROR, f"{self.prog}: {message}; {self.prog} --help tells more\n")
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """All commands and their options; those of a training command only if it is the one to run."""
+    parser = _Parser(
         prog="facewire",
         description="A neural video-call codec: one source frame, then only head motion, at a few kilobits a second.",
         epilog=EXAMPLES,
@@ -92,7 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("evaluate", "score trained networks on clips never trained on"),
         ("export", "write trained networks as a weight bundle"),
     ):
-        _add_training(commands, name, line)
+        _add_training(commands, name, line, wanted=name == command)
     return parser
 
 
@@ -115,14 +133,7 @@ def _add_loopback(commands: Any) -> None:
     _add_weights(parser)
 
     sending = parser.add_argument_group("sending")
-    sending.add_argument(
-        "--source-frame",
-        type=_number,
-        default=0,
-        metavar="N",
-        help="the frame sent as a picture (default 0, the first)",
-    )
-    _add_preset(sending)
+    _add_picture_and_preset(sending)
     sending.add_argument(
         "--steps",
         type=float,
@@ -164,7 +175,7 @@ def _add_loopback(commands: Any) -> None:
         metavar="MS",
         help="from a frame's capture to its display (default 100)",
     )
-    link.add_argument("--seed", type=int, default=0, metavar="N", help="of the random losses (default 0)")
+    link.add_argument("--seed", type=_number, default=0, metavar="N", help="of the random losses (default 0)")
 
     seeing = parser.add_argument_group("seeing")
     _add_view(seeing)
@@ -184,7 +195,7 @@ def _run_loopback(options: argparse.Namespace) -> None:
 
     lossless = options.out is not None and options.out.suffix.lower() == ".mkv"
     view = options.view or ("reconstruction" if lossless else "side-by-side")
-    _check_json(options.json)
+    _check_json(options.json, Path(options.clip), options.out, options.portrait)
     with _progress() as progress:
         report = run(
             LoopbackOptions(
@@ -223,14 +234,7 @@ def _add_encode(commands: Any) -> None:
     parser.add_argument(
         "--crop-video", type=Path, metavar="FILE", help="also write the framed camera pictures: .mkv (lossless) or .mp4"
     )
-    parser.add_argument(
-        "--source-frame",
-        type=_number,
-        default=0,
-        metavar="N",
-        help="the frame sent as a picture (default 0, the first)",
-    )
-    _add_preset(parser)
+    _add_picture_and_preset(parser)
     parser.add_argument("--max-frames", type=_count, metavar="N", help="stop after N frames")
     _add_json(parser)
     _add_weights(parser)
@@ -240,7 +244,7 @@ def _add_encode(commands: Any) -> None:
 def _run_encode(options: argparse.Namespace) -> None:
     from facewire.sender.record import record
 
-    _check_json(options.json)
+    _check_json(options.json, options.clip, options.out, options.crop_video)
     networks = _networks(options.weights)
     with _progress() as progress:
         done = record(
@@ -261,7 +265,7 @@ def _run_encode(options: argparse.Namespace) -> None:
         "fps": round(done.fps, 3),
         "size": done.size,
         "source_bytes": done.source_bytes,
-        "payload_bytes": done.payload_bytes,
+        "payload_bytes": [round(size, 2) for size in done.payload_bytes],
         "payload_kbps": round(kbps, 3),
         "file_bytes": done.file_bytes,
         "remarks": done.remarks,
@@ -294,10 +298,11 @@ def _add_decode(commands: Any) -> None:
 def _run_decode(options: argparse.Namespace) -> None:
     from facewire.receiver.play import play
 
-    _check_json(options.json)
+    _check_json(options.json, options.file, options.out)
+    view = _free_view(options)
     networks = _networks(options.weights)
     with _progress() as progress:
-        done = play(options.file, options.out, networks, view=_free_view(options), progress=progress)
+        done = play(options.file, options.out, networks, view=view, progress=progress)
     values = {"frames": done.frames, "fps": round(done.fps, 3), "size": done.size, "file_bytes": done.file_bytes}
     if not _write_json(options.json, values):
         line = f"{options.out}: {done.frames} frames of {done.size} x {done.size} from {done.file_bytes} bytes"
@@ -364,17 +369,13 @@ def _run_info(options: argparse.Namespace) -> None:
             print(f"{name:16} {', '.join(value) if isinstance(value, list) else value}")
 
 
-def _add_training(commands: Any, name: str, line: str) -> None:
+def _add_training(commands: Any, name: str, line: str, *, wanted: bool) -> None:
     parser = _command(commands, name, f"{line} (needs facewire[train])", "")
-    # Their options live beside the trainer, which only they load.
-    wanted = name in sys.argv[1:2]
     if not wanted:
-        return
-    missing = [package for package in ("torch", "safetensors") if importlib.util.find_spec(package) is None]
+        return  # their options live beside the trainer, which only they load
+    missing = [package for package in TRAINING_NEEDS[name] if importlib.util.find_spec(package) is None]
     if missing:
-        parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-        parser.set_defaults(unavailable=f"{name} needs facewire[train] ({', '.join(missing)} is missing)")
-        return
+        raise InputError(f"{name} needs {', '.join(missing)}: pip install 'facewire[train]'")
     training = importlib.import_module("facewire.training.cli")
     getattr(training, f"add_arguments_{name}")(parser)
     parser.set_defaults(run=getattr(training, f"run_{name}"))
@@ -408,7 +409,14 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FOLDER", help="another weight bundle than the one that ships")
 
 
-def _add_preset(parser: Any) -> None:
+def _add_picture_and_preset(parser: Any) -> None:
+    parser.add_argument(
+        "--source-frame",
+        type=_number,
+        default=0,
+        metavar="N",
+        help="the frame sent as a picture (default 0, the first)",
+    )
     parser.add_argument("--preset", choices=PRESETS, default="default", help="quality of the motion (default: default)")
 
 
@@ -441,9 +449,9 @@ def _networks(weights: Path | None) -> Networks:
 
 
 def _number(text: str) -> int:
-    value = int(text) if text.isdecimal() else -1
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    value = int(text) if text.isdecimal() and len(text) < 20 else -1
+    if not 0 <= value <= MAX_NUMBER:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MAX_NUMBER}")
     return value
 
 
@@ -467,9 +475,12 @@ def _loss(text: str) -> float | str:
     return share
 
 
-def _check_json(target: str | None) -> None:
-    if target not in (None, "-") and not Path(target).parent.is_dir():
-        raise InputError(f"{target}: no such folder {Path(target).parent}")
+def _check_json(target: str | None, *others: Path | None) -> None:
+    """others: files that the same run reads or writes."""
+    from facewire.files import check_output
+
+    if target not in (None, "-"):
+        check_output(Path(target), *(other for other in others if other is not None))
 
 
 def _write_json(target: str | None, values: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Every error that facewire raises on purpose.
+"""Every error that facewire raises on purpose, and how somebody else's error is quoted in one.
 
 FacewireError                 all of ours; the command prints it as one line and exits with 2
 ├── InputError                a file, camera, picture or option of the user's cannot be used
@@ -26,3 +26,9 @@ class DecodeError(FacewireError):
 
 class WeightsError(FacewireError):
     """A weight bundle is missing, damaged or of another version."""
+
+
+def reason(error: BaseException) -> str:
+    """What an error of the operating system's or a library's says, in one line."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from facewire.errors import InputError
+from facewire.errors import InputError, reason
+
+
+def check_output(path: Path, *others: Path) -> None:
+    """Raises InputError if no file could be written there, before any work is spent on it.
+
+    others: files of the same run, read or written, which the new one would replace if it had their name.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"{path}: no such folder {folder}")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; the name of a file is needed")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{path}: not allowed to write in {folder}")
+    for other in others:
+        if path.resolve() == other.resolve():
+            raise InputError(f"{path}: would replace {other}, which this run needs; choose another name")
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -14,6 +32,6 @@ def write_whole(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+        raise InputError(f"{path}: cannot be written ({reason(error)})") from error
     finally:
         temporary.unlink(missing_ok=True)

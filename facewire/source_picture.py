@@ -7,6 +7,7 @@ keypoints and source motion are measured on the picture that the receiver will h
 from __future__ import annotations
 
 import io
+import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,12 @@ def decompress(data: bytes, size: int) -> NDArray[np.uint8]:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked here, before decoding
+            image = Image.open(io.BytesIO(data), formats=["WEBP"])
+        with image:
             if image.size != (size, size):
                 raise DecodeError(f"a source frame of {image.width}x{image.height}; these weights need {size}x{size}")
             return np.array(image.convert("RGB"), np.uint8)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DecodeError("the source frame's picture is damaged") from error

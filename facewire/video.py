@@ -17,21 +17,19 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.errors import InputError
+from facewire.errors import InputError, reason
+from facewire.files import check_output
 
 SUFFIXES = (".mkv", ".mp4")
 SYNTHESISED = "Pictures synthesised by facewire from head motion; not camera footage"
 """Goes into the file's metadata, as the EU AI Act's article 50 asks."""
 
 
-def check_video_path(path: Path) -> None:
-    """Raises InputError if no video could be written there, before any work is spent on it."""
+def check_video_path(path: Path, *others: Path) -> None:
+    """`check_output` for a video, whose name also says its kind."""
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: a video's name ends in .mkv (lossless) or .mp4 (for viewing)")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: no such folder {path.parent}")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder")
+    check_output(path, *others)
 
 
 class VideoWriter(AbstractContextManager["VideoWriter"]):
@@ -53,7 +51,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         try:
             self._container = av.open(str(self._temporary), "w")
         except (av.FFmpegError, OSError) as error:
-            raise InputError(f"{path}: cannot be written ({_reason(error)})") from error
+            raise InputError(f"{path}: cannot be written ({reason(error)})") from error
         if synthesised:
             self._container.metadata["comment"] = SYNTHESISED
 
@@ -69,7 +67,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             frame.pts, frame.time_base = self._last_pts, clock
             self._container.mux(self._stream.encode(frame))
         except (av.FFmpegError, OSError) as error:
-            raise InputError(f"{self._path}: cannot be written ({_reason(error)})") from error
+            raise InputError(f"{self._path}: cannot be written ({reason(error)})") from error
         self.frames += 1
 
     def _start(self, picture: NDArray[np.uint8]) -> av.VideoStream:
@@ -99,8 +97,9 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             self._container.close()
             self._temporary.replace(self._path)
         except (av.FFmpegError, OSError) as error:
+            raise InputError(f"{self._path}: cannot be written ({reason(error)})") from error
+        finally:
             self._temporary.unlink(missing_ok=True)
-            raise InputError(f"{self._path}: cannot be written ({_reason(error)})") from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -111,8 +110,3 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         with contextlib.suppress(av.FFmpegError, OSError):  # the error that brought us here says more
             self._container.close()
         self._temporary.unlink(missing_ok=True)
-
-
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())

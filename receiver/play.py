@@ -11,7 +11,7 @@ from math import inf
 from pathlib import Path
 
 from facewire.codec import Stream, read_stream
-from facewire.errors import DecodeError, InputError
+from facewire.errors import DecodeError, InputError, reason
 from facewire.models.runtime import Networks
 from facewire.receiver.receiver import Due, FreeView, Receiver
 from facewire.video import VideoWriter, check_video_path
@@ -35,30 +35,36 @@ def play(
     view: FreeView | None = None,
     progress: Callable[[str, int], None] | None = None,
 ) -> Playing:
-    """Writes the video of a `.fw` file. DecodeError or WeightsError for a file that is not ours or not for us."""
-    check_video_path(out)
+    """Writes the video of a `.fw` file. DecodeError or WeightsError for a file that is not ours or not for us.
+
+    progress: told what is being done and how many frames of it are.
+    """
+    check_video_path(out, file)
     try:
         data = file.read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file") from error
     except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+        raise InputError(f"{file}: cannot be read ({reason(error)})") from error
     try:
         stream = read_stream(data)
+        receiver = Receiver(networks, stream.source, playout_delay_ms=0.0, view=view)
+        with VideoWriter(out, stream.source.frame_rate) as writer:
+            for due in _frames(receiver, stream):
+                writer.write(receiver.render(due.motion), due.time_ms)
+                if progress is not None:
+                    progress("decoding", receiver.shown)
+        if not receiver.shown:
+            raise DecodeError("holds a source frame and no motion that could be decoded")
     except DecodeError as error:
         raise DecodeError(f"{file}: {error}") from error
-    receiver = Receiver(networks, stream.source, playout_delay_ms=0.0, view=view)
-    with VideoWriter(out, stream.source.frame_rate) as writer:
-        for due in _frames(receiver, stream):
-            writer.write(receiver.render(due.motion), due.time_ms)
-            if progress is not None:
-                progress("decoding", receiver.shown)
-    if not receiver.shown:
-        raise DecodeError(f"{file}: holds a source frame and no motion")
     return Playing(receiver.shown, stream.source.frame_rate, networks.bundle.picture_size, len(data))
 
 
 def _frames(receiver: Receiver, stream: Stream) -> Iterator[Due]:
     for packet in stream.packets:
         receiver.receive(packet)
-        yield from receiver.due(inf)
+        for due in receiver.due(inf):
+            if due.concealed:  # nothing gets lost in a file; without this a false frame number conceals for ever
+                raise DecodeError(f"damaged stream: frame {due.number} is missing")
+            yield due

@@ -110,7 +110,10 @@ class Receiver:
         return frames
 
     def due(self, now_ms: float) -> Iterator[Due]:
-        """Frames to be shown by now, every number once and in order; those that are missing are concealed."""
+        """Frames to be shown by now, every number once and in order; those that are missing are concealed.
+
+        now_ms: milliseconds on the sender's clock; infinity for all up to the newest.
+        """
         while self._waiting:
             own = self._waiting.get(self._next)
             time_ms = own.capture_time_ms if own is not None else self._estimated_ms()

@@ -116,7 +116,7 @@ def _frame(frames: Iterable[Frame], detector: FaceDetector, name: str) -> Framin
 def choose_square(boxes: Sequence[Face], width: int, height: int) -> Framing:
     """The square for boxes seen over time in pictures of that size, by the rule that cut the training clips.
 
-    It is never larger than the picture and lies inside it, unless the face is closer to the border than to fit.
+    boxes: in the picture's pixels. The square lies inside the picture: next to its border if the face is near it.
     """
     x0, x1, y0, y1, face = _extent(boxes)
     wanted = max(face / FACE_SHARE, (x1 - x0) * ROOM_X, (y1 - y0) * ROOM_Y)
@@ -142,7 +142,8 @@ def already_framed(boxes: Sequence[Face], width: int, height: int) -> bool:
 class FollowingFraming:
     """The square for a live camera: stands still until the face leaves a dead zone, then follows slowly.
 
-    `update` takes the faces of a picture whenever they were looked for, `framing` is the square to cut now.
+    `update` takes the faces of a picture whenever they were looked for, `framing` is the square to cut now. width, height:
+    of the pictures, pixels.
     """
 
     DEAD_ZONE = 0.10
@@ -156,16 +157,18 @@ class FollowingFraming:
         self._x, self._y, self._side = float(first.x), float(first.y), float(first.side)
         self._size = width, height
         self._moving = False
+        self._face: Face | None = None
 
     @property
     def framing(self) -> Framing:
         return Framing(round(self._x), round(self._y), round(self._side))
 
     def update(self, faces: Sequence[Face]) -> Framing:
-        """Takes the faces just seen, none if none was, and returns the square for the next pictures."""
+        """Takes the faces just seen, largest first, none if none was, and returns the square for the next pictures."""
         if not faces:
             return self.framing
-        wanted = choose_square([faces[0]], *self._size)
+        self._face = _same_face(faces, self._face) if self._face is not None else faces[0]
+        wanted = choose_square([self._face], *self._size)
         drift = max(
             abs(wanted.x + wanted.side / 2 - self._x - self._side / 2),
             abs(wanted.y + wanted.side / 2 - self._y - self._side / 2),

@@ -8,6 +8,7 @@ and `sender`. Whatever cannot be used ends in an InputError of one line that say
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,11 +22,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.errors import InputError
+from facewire.errors import InputError, reason
 
 MIN_SIDE_PX = 32
 CAMERA_LOOKS = 20
 """Pictures of a camera that are looked at for a face before it starts; the first few are often black."""
+MAX_CAMERA = 99
+"""OpenCV takes the hundreds of a larger number for a choice of driver."""
 MAX_PICTURE_PX = 64_000_000
 """Larger still pictures are refused before they are decoded."""
 
@@ -57,29 +60,28 @@ def open_video(clip: str | Path | int) -> VideoSource:
     """A file by its path, or a camera by its number (also as text: "0")."""
     if isinstance(clip, int):
         return Camera(clip)
-    if str(clip).isdecimal() and not Path(clip).exists():
+    if len(str(clip)) < 20 and str(clip).isdecimal() and not Path(clip).exists():
         return Camera(int(str(clip)))
     return VideoFile(Path(clip))
 
 
 class VideoFile(VideoSource):
-    """A video file. Honours rotation, pixel aspect ratio and uneven frame times; deeper colour is reduced to 8 bits."""
+    """A video file. Honours rotation, pixel aspect ratio and uneven frame times; deeper colour is reduced to 8 bits, and a
+    picture whose size changes on the way is scaled to the first one's.
+    """
 
     live = False
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
         self.remarks: list[str] = []
-        if not path.exists():
-            raise InputError(f"{path}: no such file")
-        if not path.is_file():
-            raise InputError(f"{path}: not a file")
+        _check_file(path)
         try:
             self._container = av.open(str(path))
         except PermissionError as error:
             raise InputError(f"{path}: not allowed to read it") from error
         except (av.FFmpegError, OSError) as error:
-            raise InputError(f"{path}: not a video that can be read ({_reason(error)})") from error
+            raise InputError(f"{path}: not a video that can be read ({reason(error)})") from error
         streams = [s for s in self._container.streams.video if s.codec_context is not None]
         if not streams:
             sound = any(stream.type == "audio" for stream in self._container.streams)
@@ -88,8 +90,8 @@ class VideoFile(VideoSource):
         self._path = path
         self._stream = streams[0]
         self._stream.thread_type = "AUTO"
-        rate = self._stream.average_rate or self._stream.base_rate
-        self.fps = float(rate) if rate and 1 <= rate <= 1000 else 25.0
+        self.fps = _frame_rate(float(self._stream.average_rate or self._stream.base_rate or 0))
+        self._size: tuple[int, int] | None = None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -131,22 +133,29 @@ class VideoFile(VideoSource):
             try:
                 frame = next(frames, None)
             except (av.FFmpegError, OSError) as error:
-                self.remarks.append(f"{self.name} is damaged or cut short ({_reason(error)}): what decodes is used")
+                self.remarks.append(f"{self.name} is damaged or cut short ({reason(error)}): what decodes is used")
                 damaged, frame = True, None
             if frame is None:
                 return
             yield frame
 
     def _upright(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        aspect = self._stream.sample_aspect_ratio
-        width = frame.width
-        if aspect and 0.2 < aspect < 5 and abs(aspect - 1) > 0.01:
-            width = max(2, round(frame.width * float(aspect)))
-        picture = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
-        if min(picture.shape[:2]) < MIN_SIDE_PX:
-            raise InputError(f"{self._path}: {width}x{frame.height} is too small, at least {MIN_SIDE_PX} pixels a side")
+        if self._size is None:
+            self._size = self._square_pixels(frame)
+        width, height = self._size
+        picture = frame.to_ndarray(format="rgb24", width=width, height=height)
         turns = round(frame.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(picture, turns), np.uint8)
+
+    def _square_pixels(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """Width and height of a picture when its pixels are made square."""
+        width, height = frame.width, frame.height
+        aspect = self._stream.sample_aspect_ratio
+        if aspect and 0.2 < aspect < 5 and abs(aspect - 1) > 0.01:
+            width = max(2, round(width * float(aspect)))
+        if min(width, height) < MIN_SIDE_PX:
+            raise InputError(f"{self._path}: {width}x{height} is too small, at least {MIN_SIDE_PX} pixels a side")
+        return width, height
 
 
 class Camera(VideoSource):
@@ -158,10 +167,12 @@ class Camera(VideoSource):
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self.name = f"camera {index}"
         self.remarks: list[str] = []
+        if index > MAX_CAMERA:
+            raise InputError(f"{self.name}: no such file, and cameras are numbered from 0 to {MAX_CAMERA}")
         self._capture = cv2.VideoCapture(index)
         if not self._capture.isOpened():
             raise InputError(f"camera {index}: none there, or in use by another program")
-        self.fps = float(self._capture.get(cv2.CAP_PROP_FPS)) or 30.0
+        self.fps = _frame_rate(self._capture.get(cv2.CAP_PROP_FPS) or 30.0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -188,10 +199,12 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     """A still picture, uint8 RGB (H, W, 3), upright by its EXIF orientation, transparency on white."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+    _check_file(path)
     try:
-        with Image.open(path) as opened:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked here, before decoding
+            opened = Image.open(path)
+        with opened:
             if opened.width * opened.height > MAX_PICTURE_PX:
                 raise InputError(f"{path}: {opened.width}x{opened.height} is too large for a portrait")
             image: Any = ImageOps.exif_transpose(opened)
@@ -201,7 +214,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     except UnidentifiedImageError as error:
         raise InputError(f"{path}: not a picture that can be read") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: a damaged picture ({_reason(error)})") from error
+        raise InputError(f"{path}: a damaged picture ({reason(error)})") from error
     if min(picture.shape[:2]) < MIN_SIDE_PX:
         raise InputError(
             f"{path}: {picture.shape[1]}x{picture.shape[0]} is too small, at least {MIN_SIDE_PX} pixels a side"
@@ -209,6 +222,16 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     return picture
 
 
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())
+def _check_file(path: Path) -> None:
+    try:
+        if not path.exists():
+            raise InputError(f"{path}: no such file")
+        if not path.is_file():
+            raise InputError(f"{path}: not a file")
+    except OSError as error:  # such as a folder on the way that may not be read
+        raise InputError(f"{path}: cannot be read ({reason(error)})") from error
+
+
+def _frame_rate(claimed: float) -> float:
+    """Frames a second; 25 where a file or a driver claims what cannot be."""
+    return float(claimed) if 1 <= claimed <= 1000 else 25.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from facewire.codec import encode_source, frames_in, write_stream
 from facewire.errors import InputError
-from facewire.files import write_whole
+from facewire.files import check_output, write_whole
 from facewire.models.runtime import Networks
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import frame_video
@@ -52,11 +52,13 @@ def record(
     crop_video: Path | None = None,
     progress: Callable[[str, int], None] | None = None,
 ) -> Recording:
-    """Writes the `.fw` file of a clip and, if wanted, the framed camera pictures as a lossless video beside it."""
-    if not out.parent.is_dir():
-        raise InputError(f"{out}: no such folder {out.parent}")
+    """Writes the `.fw` file of a clip and, if wanted, the framed camera pictures as a video: what the networks saw.
+
+    max_frames: stop after that many. progress: told what is being done and how many frames of it are.
+    """
+    check_output(out, clip)
     if crop_video is not None:
-        check_video_path(crop_video)
+        check_video_path(crop_video, clip, out)
     result = Recording(size=networks.bundle.picture_size)
     with VideoFile(clip) as video:
         framed = frame_video(video, FaceDetector())

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from facewire.cli import main
+from facewire.cli import PRESETS, main
+from facewire.codec import PRESETS as CODEC_PRESETS
 from facewire.models.bundle import DEFAULT_BUNDLE
 from facewire.sender.media import open_video
 from facewire.video import VideoWriter
@@ -86,6 +87,25 @@ def bad_input(kind: str, folder: Path, clip: Path) -> list[object]:
         return ["decode", text, "-o", folder / "a.mkv"]
     if kind == "too many frames a packet":
         return ["loopback", clip, "--frames-per-packet", 17]
+    if kind == "empty stream":
+        (folder / "a.fw").write_bytes(b"")
+        return ["decode", folder / "a.fw", "-o", folder / "a.mkv"]
+    if kind == "video over its own clip":
+        return ["loopback", clip, "-o", clip]
+    if kind == "stream over its own clip":
+        return ["encode", clip, "-o", clip]
+    if kind == "two outputs of one name":
+        return ["encode", clip, "-o", folder / "a.mkv", "--crop-video", folder / "a.mkv"]
+    if kind == "figures into a folder":
+        return ["loopback", clip, "--json", folder]
+    if kind == "name too long":
+        return ["loopback", "a" * 300]
+    if kind == "camera number too high":
+        return ["loopback", "12345678901"]
+    if kind == "portrait and source frame":
+        return ["loopback", clip, "--portrait", folder / "a.png", "--source-frame", 1]
+    if kind == "endless playout delay":
+        return ["loopback", clip, "--playout-delay-ms", "nan"]
     if kind == "too many coefficients":
         return ["loopback", clip, "--coefficients", 500]
     raise AssertionError(kind)
@@ -111,19 +131,81 @@ def bad_input(kind: str, folder: Path, clip: Path) -> list[object]:
         "not a stream",
         "too many frames a packet",
         "too many coefficients",
+        "empty stream",
+        "video over its own clip",
+        "stream over its own clip",
+        "two outputs of one name",
+        "figures into a folder",
+        "name too long",
+        "camera number too high",
+        "portrait and source frame",
+        "endless playout delay",
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
     kind: str, tmp_path: Path, clip: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     arguments = bad_input(kind, tmp_path, clip)
+    before = clip.read_bytes()
     capfd.readouterr()
     assert main([str(argument) for argument in arguments]) == 2
+    assert clip.read_bytes() == before
     out, err = capfd.readouterr()
     assert out == ""
     assert err.startswith("facewire: ")
     assert err.count("\n") == 1, err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--seed", "-1"],
+        ["--max-frames", "9" * 25],
+        ["--source-frame", "x"],
+        ["--loss", "1.5"],
+        ["--preset", "best"],
+        [],
+    ],
+)
+def test_wrong_option_is_one_line_and_exit_code_2(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["loopback", *(["talk.mp4", *options] if options else [])])
+    out, err = capsys.readouterr()
+    assert (stop.value.code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("facewire loopback: ")
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "export"])
+def test_training_without_torch_is_one_line_and_exit_code_2(name: str) -> None:
+    program = """
+import importlib.util, sys
+sys.modules["torch"] = None  # importing it fails
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "torch" else find(name, *rest)
+from facewire.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+    for rest in (["--data", "clips", "--out", "run"], ["--help"]):
+        done = subprocess.run([sys.executable, "-c", program, name, *rest], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"facewire: {name} needs torch: pip install 'facewire[train]'\n"
+
+
+def test_presets_are_those_of_the_codec() -> None:
+    assert tuple(preset.name for preset in CODEC_PRESETS) == PRESETS
+
+
+def test_reader_who_leaves_and_full_disk_behind_standard_output() -> None:
+    leaving = subprocess.Popen(command("info"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert leaving.stdout is not None
+    assert leaving.stderr is not None
+    leaving.stdout.close()
+    with leaving.stderr:
+        assert (leaving.stderr.read(), leaving.wait(20)) == ("", 0)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command("info"), stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
 
 
 def test_help_answers_at_once_and_shows_examples() -> None:
@@ -174,7 +256,7 @@ def test_loopback_reports_everything(carphone: Path, tmp_path: Path, capsys: pyt
     assert values["packets_lost"] > 0
     assert values["ms"].keys() == {"framing", "motion", "encode", "decode", "render"}
     assert values["quality"].keys() == {"ours", "repeat", "x264", "x264_total"}
-    assert values["quality"]["ours"]["psnr_db"] > 15
+    assert values["quality"]["ours"]["psnr_db"] > 10
     assert values["wire_kbps"] > values["payload_kbps"] > 0
     with open_video(tmp_path / "a.mp4") as video:
         frames = list(video)
@@ -188,7 +270,7 @@ def test_portrait_and_free_view_have_no_camera_to_compare_with(
 ) -> None:
     arguments = ["loopback", str(clip), "--portrait", str(portrait_file), "--yaw", "10", "--max-frames", "3"]
     assert main([*arguments, "--json", "-"]) == 0
-    values = json.loads(capsys.readouterr().out)
+    values = json.loads(capsys.readouterr().out)  # nothing but JSON on standard output
     assert values["frames"] == 3
     assert values["quality"] == {"ours": None, "repeat": None}
 
@@ -215,8 +297,15 @@ def test_full_disk_is_one_line_and_leaves_nothing(clip: Path, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_interrupt_is_quiet_and_leaves_no_half_file(carphone: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["loopback", "decode"])
+def test_interrupt_is_quiet_and_leaves_no_half_file(
+    name: str, carphone: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     arguments = command("loopback", carphone, "-o", tmp_path / "a.mkv", *QUICK)
+    if name == "decode":
+        stream = tmp_path_factory.mktemp("stream") / "a.fw"
+        assert main(["encode", str(carphone), "-o", str(stream)]) == 0
+        arguments = command("decode", stream, "-o", tmp_path / "a.mkv")
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 20
     while not list(tmp_path.glob(".a.part*")) and time.monotonic() < deadline:

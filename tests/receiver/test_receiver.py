@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from facewire.benchmark.channel import Channel
-from facewire.codec import decode_source, encode_source
+from facewire.codec import MotionEncoder, decode_source, encode_source, write_stream
+from facewire.coding import Coding
 from facewire.errors import DecodeError, InputError, WeightsError
 from facewire.models.runtime import Networks
+from facewire.receiver.play import play as play_file
 from facewire.receiver.receiver import Receiver
 from facewire.sender.sender import Sender, SenderOptions
 from facewire.source_picture import compress, decompress
@@ -78,6 +81,29 @@ def test_bundled_frames_all_arrive(networks: Networks, nodding: list[np.ndarray]
     _, concealed = play(networks, nodding, channel, 60, SenderOptions(frames_per_packet=3), 200)
     assert not any(concealed)
     assert channel.sent == 20
+
+
+@pytest.mark.parametrize("frames_per_packet", [2, 3, 5])
+def test_bundles_with_a_fifth_lost_show_every_frame(
+    networks: Networks, nodding: list[np.ndarray], frames_per_packet: int
+) -> None:
+    options = SenderOptions(frames_per_packet=frames_per_packet)
+    _, concealed = play(networks, nodding, Channel(0.2, 100, seed=1), 150, options, 200)
+    assert np.mean(concealed) < 0.2  # redundancy repairs most
+
+
+def test_file_whose_first_frame_is_missing_is_refused_at_once(
+    networks: Networks, nodding: list[np.ndarray], tmp_path: Path
+) -> None:
+    sender = Sender(networks, nodding[0], FPS)
+    coding = Coding.of(networks.bundle)
+    late = MotionEncoder(coding.tables, coding.quantiser, frame_rate=FPS, first_number=4_000_000_000)
+    packet = late.encode(sender.measure(nodding[0]), 0)
+    assert packet is not None
+    (tmp_path / "a.fw").write_bytes(write_stream(sender.source, [packet]))
+    with pytest.raises(DecodeError, match=r"a\.fw: damaged stream: frame 0 is missing"):
+        play_file(tmp_path / "a.fw", tmp_path / "a.mkv", networks)
+    assert not (tmp_path / "a.mkv").exists()
 
 
 def test_stream_of_other_weights_is_refused(networks: Networks, nodding: list[np.ndarray]) -> None:

@@ -129,6 +129,13 @@ def test_following_stands_still_in_the_dead_zone_and_ends_up_on_the_face() -> No
     assert abs(following.framing.x - choose_square([far], 1920, 1080).x) < 0.03 * first.side
 
 
+def test_following_keeps_to_its_face_when_a_larger_one_comes() -> None:
+    mine, bystander = Face(900, 400, 200, 200, 0.9), Face(200, 300, 240, 240, 0.9)
+    following = FollowingFraming(choose_square([mine], 1920, 1080), 1920, 1080)
+    first = following.update([mine])
+    assert following.update([bystander, mine]) == first
+
+
 @pytest.mark.skipif(not (DATA / "clips256" / "val").is_dir(), reason="the data set is not here")
 @pytest.mark.slow
 def test_training_clips_are_framed_already(detector: FaceDetector) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -102,6 +104,39 @@ def test_picture_is_turned_upright_by_its_exif(tmp_path: Path) -> None:
     exif[0x0112] = 6
     image.save(tmp_path / "a.jpg", exif=exif)
     assert read_picture(tmp_path / "a.jpg").shape == (96, 64, 3)
+
+
+def test_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    Image.new("L", (64, 64)).save(tmp_path / "a.png")
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    for side, name in ((10_000, "large"), (60_000, "absurd")):
+        data[16:24] = struct.pack(">II", side, side)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+        (tmp_path / f"{name}.png").write_bytes(data)
+        with pytest.raises(InputError, match=f"{name}.png"):
+            read_picture(tmp_path / f"{name}.png")
+
+
+def test_folder_is_no_picture(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a file"):
+        read_picture(tmp_path)
+
+
+def test_pictures_that_change_their_size_are_scaled_to_the_first(tmp_path: Path) -> None:
+    parts = []
+    for name, size in (("a.ts", 128), ("b.ts", 64)):
+        with av.open(str(tmp_path / name), "w") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 2 * size, size, "yuv420p"
+            for _ in range(3):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(noise(size, 2 * size), format="rgb24")))
+            container.mux(stream.encode(None))
+        parts.append((tmp_path / name).read_bytes())
+    (tmp_path / "both.ts").write_bytes(b"".join(parts))
+    with open_video(tmp_path / "both.ts") as video:
+        shapes = [frame.picture.shape for frame in video]
+    assert len(shapes) > 3
+    assert set(shapes) == {(128, 256, 3)}
 
 
 def test_small_picture_is_refused(tmp_path: Path) -> None:
