@@ -22,7 +22,7 @@ from facewire.codec.motion import (
 )
 from facewire.codec.packets import DecodedFrame, MotionDecoder, MotionEncoder, frames_in
 from facewire.codec.quantiser import PRESETS, Preset, Quantiser
-from facewire.codec.source import PICTURE_FORMATS, SourceFrame, decode_source, encode_source
+from facewire.codec.source import PICTURE_FORMATS, SourceFrame, decode_source, encode_source, source_hash
 from facewire.codec.stream import Stream, read_stream, write_stream
 from facewire.codec.wire import wire_bytes
 
@@ -49,6 +49,7 @@ __all__ = [
     "relative",
     "rotation_angles",
     "rotation_matrix",
+    "source_hash",
     "transform",
     "turn",
     "wire_bytes",

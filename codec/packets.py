@@ -255,6 +255,10 @@ class MotionEncoder:
         if known and (self._acknowledged is None or frame_number > self._acknowledged):
             self._acknowledged = frame_number
 
+    def forget_acknowledged(self) -> None:
+        """The other side starts anew and has nothing: the next packets need no frame but their own."""
+        self._acknowledged = None
+
     def reconstruction(self, frame_number: int) -> Motion:
         """What the decoder makes of a frame of the last 128; ValueError for another."""
         if frame_number not in self._history:

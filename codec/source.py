@@ -11,6 +11,7 @@ format (1), capture time in ms (8), number of canonical values (2), number of mo
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from facewire.errors import DecodeError
 
 SOURCE_VERSION = 1
 BUNDLE_HASH_BYTES = 8
+SOURCE_HASH_BYTES = 8
 MAX_PICTURE_SIDE = 4096
 MAX_PICTURE_BYTES = 1 << 20
 MAX_CANONICAL_SIZE = 4096
@@ -134,6 +136,11 @@ def decode_source(data: bytes) -> SourceFrame:
         units,
         time_ms,
     )
+
+
+def source_hash(data: bytes) -> bytes:
+    """8 bytes that name a source message: by them two sides find out that one still has the other's."""
+    return hashlib.sha256(data).digest()[:SOURCE_HASH_BYTES]
 
 
 def _problem(millihertz: int, side: int, length: int, canonical_size: int, units_size: int, time_ms: int) -> str:

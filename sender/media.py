@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -31,6 +31,12 @@ MAX_CAMERA = 99
 """OpenCV takes the hundreds of a larger number for a choice of driver."""
 MAX_PICTURE_PX = 64_000_000
 """Larger still pictures are refused before they are decoded."""
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+SWAY_FPS = 25.0
+SWAY_ROLL_DEGREES, SWAY_ROLL_S = 5.0, 4.0
+SWAY_SHIFT, SWAY_SHIFT_S = 0.02, 5.3
+"""How a still picture moves as a test source: it leans by so much each way and shifts by that share of its side, in so
+many seconds there and back."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class VideoSource(AbstractContextManager["VideoSource"], Protocol):
     name: str
     fps: float
     live: bool
+    duration_s: float | None
+    """None where there is no end."""
     remarks: list[str]
 
     def __iter__(self) -> Iterator[Frame]: ...
@@ -63,6 +71,13 @@ def open_video(clip: str | Path | int) -> VideoSource:
     if len(str(clip)) < 20 and str(clip).isdecimal() and not Path(clip).exists():
         return Camera(int(str(clip)))
     return VideoFile(Path(clip))
+
+
+def open_live_video(clip: str | Path | int) -> VideoSource:
+    """As `open_video`; a still picture becomes a source that moves it."""
+    if isinstance(clip, int) or Path(clip).suffix.lower() not in PICTURE_SUFFIXES:
+        return open_video(clip)
+    return SwayingPicture(Path(clip))
 
 
 class VideoFile(VideoSource):
@@ -91,6 +106,7 @@ class VideoFile(VideoSource):
         self._stream = streams[0]
         self._stream.thread_type = "AUTO"
         self.fps = _frame_rate(float(self._stream.average_rate or self._stream.base_rate or 0))
+        self.duration_s = self._container.duration / av.time_base if self._container.duration else None
         self._size: tuple[int, int] | None = None
 
     def __exit__(
@@ -162,6 +178,7 @@ class Camera(VideoSource):
     """A camera by its number; frames carry the time at which they arrived."""
 
     live = True
+    duration_s = None
 
     def __init__(self, index: int) -> None:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -193,6 +210,41 @@ class Camera(VideoSource):
 
     def looks(self, per_second: float, seconds: float) -> Iterator[Frame]:
         return islice(self, CAMERA_LOOKS)
+
+
+class SwayingPicture(VideoSource):
+    """A still picture that leans and shifts slowly, by `SWAY_*`, without end: a source of known motion for tests."""
+
+    live = False
+    fps = SWAY_FPS
+    duration_s = None
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self.remarks: list[str] = []
+        self._picture = read_picture(path)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is open."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        for number in count():
+            yield Frame(self._at(number / self.fps), round(1000 * number / self.fps))
+
+    def looks(self, per_second: float, seconds: float) -> Iterator[Frame]:
+        for number in range(round(per_second * min(seconds, SWAY_SHIFT_S))):
+            yield Frame(self._at(number / per_second), round(1000 * number / per_second))
+
+    def _at(self, time_s: float) -> NDArray[np.uint8]:
+        height, width = self._picture.shape[:2]
+        roll = SWAY_ROLL_DEGREES * np.sin(2 * np.pi * time_s / SWAY_ROLL_S)
+        shift = SWAY_SHIFT * min(width, height) * np.sin(2 * np.pi * time_s / SWAY_SHIFT_S)
+        move = cv2.getRotationMatrix2D((width / 2, height / 2), roll, 1.0)
+        move[0, 2] += shift
+        moved = cv2.warpAffine(self._picture, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(moved, np.uint8)
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

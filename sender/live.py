@@ -1,0 +1,411 @@
+"""A camera, a file in real time or a moved still picture, as the sending end of a call.
+
+Comes in: a video and what the other side acknowledges. Goes out, through callbacks from this module's own threads:
+source messages, motion packets and states. One thread captures, one measures and packs; between them waits one picture,
+the newest. `scene` holds the rules, `framing` the square, and the codec does the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewire.codec import Motion, MotionEncoder, encode_source, source_hash
+from facewire.coding import Coding
+from facewire.errors import FacewireError, InputError, NoFaceError
+from facewire.models.runtime import Networks
+from facewire.sender.clock import CaptureClock
+from facewire.sender.face_detector import FaceDetector
+from facewire.sender.framing import FollowingFraming, Framing, choose_square, frame_video
+from facewire.sender.media import Frame, VideoSource, open_live_video
+from facewire.sender.scene import PATIENCE_MS, FaceWatch, FrameGate, SceneWatch, in_square, well_turned
+from facewire.sender.sender import make_source
+
+REOPEN_CAMERA_S = 2.0
+"""So often an unplugged camera is looked for."""
+STOP_S = 5.0
+"""Longest wait for a thread to end; a camera's driver may hang."""
+
+SenderState = Literal["starting", "sending", "no-face", "paused", "camera-lost", "ended"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RateSettings:
+    """How much motion is sent; may change at any time."""
+
+    preset: str = "default"
+    """Quality setting: high, default, low or lowest."""
+    frames_per_packet: int = 3
+    """New frames in a packet, 1 to 16: three at 25 a second let a frame wait 80 ms and save two packets' overhead of
+    three."""
+    redundancy: int = 1
+    """How many packets' frames each packet repeats, 0 to 2."""
+    fps: float = 25.0
+    """Frames a second, at most what the camera gives."""
+
+
+@dataclass(frozen=True)
+class LiveSenderOptions:
+    """What a live sender does."""
+
+    rate: RateSettings = field(default_factory=RateSettings)
+    """What is sent until `set_rate` says otherwise. Its frame rate is the stream's nominal one."""
+    loop: bool = False
+    """A file starts again at its end."""
+    refresh: bool = True
+    """Send a new source frame when the scene has changed too much."""
+
+
+@dataclass(frozen=True)
+class SourceMessage:
+    """A source frame as it goes to the other side. data: of `codec.encode_source`. hash: its `codec.source_hash`.
+    number: counts this sender's source frames from 0.
+    """
+
+    data: bytes
+    hash: bytes
+    number: int
+
+
+@dataclass(frozen=True)
+class LiveSenderStats:
+    """Totals so far."""
+
+    captured: int = 0
+    """Pictures that the video gave."""
+    skipped: int = 0
+    """Pictures wanted but replaced by a newer one before there was time for them."""
+    sent: int = 0
+    """Frames whose motion was packed."""
+    without_face: int = 0
+    """Pictures that were not sent since no face was seen."""
+    sources: int = 0
+    """Source frames."""
+    ms_per_frame: float = 0.0
+    """Mean time that looking, measuring and packing took."""
+
+
+class LiveSender:
+    """One person's video at the sending end of a call.
+
+    video: a camera's number, a video file or a still picture, as `media.open_live_video` takes it. on_source,
+    on_motion (packet, capture time of its newest frame in ms), on_state: called from this object's threads; what they raise is
+    logged. clock: shared with the sound. Raises InputError or NoFaceError if the video cannot be used and WeightsError if the
+    networks cannot; after that, faults are states. A file is looked through for its face here, which takes up to a
+    second.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        video: str | int,
+        options: LiveSenderOptions,
+        on_source: Callable[[SourceMessage], None],
+        on_motion: Callable[[bytes, int], None],
+        on_state: Callable[[SenderState], None],
+        *,
+        clock: CaptureClock | None = None,
+        coding: Coding | None = None,
+    ) -> None:
+        self._networks = networks
+        self._options = options
+        self._on_source, self._on_motion, self._on_state = on_source, on_motion, on_state
+        self._clock = clock or CaptureClock()
+        self._coding = coding or Coding.of(networks.bundle)
+        self._size = networks.bundle.picture_size
+        self._detector = FaceDetector()
+        networks.motion(np.zeros((self._size, self._size, 3), np.uint8))  # loads the graph: bad weights show up here
+        self._video_spec = video
+        self._fixed = self._frame_file(video)
+        self._video: VideoSource | None = open_live_video(video)
+        self._nominal_fps = min(options.rate.fps, self._video.fps)
+        self._gate = FrameGate(self._nominal_fps)
+        try:
+            self._encoder = MotionEncoder(
+                self._coding.tables,
+                self._coding.quantiser,
+                options.rate.preset,
+                frame_rate=self._nominal_fps,
+                frames_per_packet=options.rate.frames_per_packet,
+                redundancy=options.rate.redundancy,
+            )
+        except ValueError as error:
+            raise InputError(str(error)) from error
+
+        self._following: FollowingFraming | None = None
+        self._face = FaceWatch()
+        self._scene = SceneWatch()
+        self._source: SourceMessage | None = None
+        self._source_wanted_ms: int | None = None
+        """Since when a new source frame is wanted; the first picture wants one."""
+        self._send_source_again = False
+        self._paused = False
+        self._state: SenderState = "starting"
+        self.problem = ""
+        """Why it ended or the camera was lost, in words, if that was a fault."""
+        self._captured = self._skipped = self._sent = self._without_face = 0
+        self._busy_s = 0.0
+
+        self._lock = threading.Lock()  # of the encoder and of what other threads ask for; never held while networks run
+        self._waiting: tuple[NDArray[np.uint8], int] | None = None
+        self._then: SenderState | None = None
+        self._origin_ms = 0.0
+        """When the file's current run began."""
+        self._arrived = threading.Condition()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    # --- what the call asks for, from any thread
+
+    def start(self) -> None:
+        """Begins to capture; a file starts to play now."""
+        if self._threads:
+            return
+        self._origin_ms = self._clock.now_ms()
+        self._threads = [
+            threading.Thread(target=self._capture, name="facewire-capture", daemon=True),
+            threading.Thread(target=self._work, name="facewire-motion", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Ends both threads and closes the camera. No callback comes after it returns, unless a driver hangs."""
+        self._stop.set()
+        with self._arrived:
+            self._arrived.notify_all()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(STOP_S)
+        if not self._threads and self._video is not None:
+            self._video.__exit__(None, None, None)
+
+    def acknowledge(self, frame_number: int) -> None:
+        """The other side has that frame; what follows is predicted from it."""
+        with self._lock:
+            self._encoder.acknowledge(frame_number)
+
+    def new_source(self) -> None:
+        """Makes a new source frame as soon as the face is well seen."""
+        with self._lock:
+            if self._source is not None and self._source_wanted_ms is None:
+                self._source_wanted_ms = self._clock.now_ms()
+
+    def new_receiver(self) -> None:
+        """The other side starts from nothing: it gets the source frame again, and packets that need no earlier ones."""
+        with self._lock:
+            self._encoder.forget_acknowledged()
+            self._send_source_again = True
+
+    def set_rate(self, rate: RateSettings) -> None:
+        """Changes what is sent from the next packet on; InputError for settings that do not exist."""
+        if not 1 <= rate.fps <= 1000:
+            raise InputError(f"{rate.fps} frames a second: from 1 to 1000")
+        with self._lock:
+            try:
+                self._encoder.bundle(rate.frames_per_packet, rate.redundancy)
+                self._encoder.preset = rate.preset
+            except ValueError as error:
+                raise InputError(str(error)) from error
+            self._gate.fps = min(rate.fps, self._nominal_fps)
+
+    def pause(self, paused: bool) -> None:
+        """Camera off: pictures are thrown away unseen until it is on again."""
+        self._paused = paused
+
+    @property
+    def state(self) -> SenderState:
+        return self._state
+
+    def stats(self) -> LiveSenderStats:
+        taken = self._sent + self._without_face
+        return LiveSenderStats(
+            self._captured,
+            self._skipped,
+            self._sent,
+            self._without_face,
+            self._source.number + 1 if self._source is not None else 0,
+            1000 * self._busy_s / max(1, taken),
+        )
+
+    # --- one picture
+
+    def take(self, picture: NDArray[np.uint8], capture_ms: int) -> None:
+        """Looks at a picture, uint8 RGB (H, W, 3), and sends what is to be sent of it.
+
+        What the motion thread does with every picture; a program that has pictures of its own may call it instead of
+        `start`, from one thread, with growing times.
+        """
+        if self._paused:
+            self._hold("paused")
+            return
+        started = time.perf_counter()
+        framing = self._framing(picture, capture_ms)
+        if framing is None or not self._face.present:
+            self._without_face += 1
+            self._hold("no-face" if self._face.lost(capture_ms) else self._state)
+            return
+        square = framing.cut(picture, self._size)
+        motion = self._networks.motion(square)
+        self._refresh_source(square, motion, capture_ms)
+        with self._lock:
+            packet = self._encoder.encode(motion, capture_ms)
+            self._sent += 1
+        self._busy_s += time.perf_counter() - started
+        self._enter("sending")
+        if packet is not None:
+            self._tell(self._on_motion, packet, capture_ms)
+
+    def _framing(self, picture: NDArray[np.uint8], capture_ms: int) -> Framing | None:
+        """The square to cut, after a look for the face if it is time for one; None before any face was seen."""
+        if self._face.wants_look(capture_ms):
+            faces = self._detector.detect(picture)
+            if self._fixed is not None and faces and not in_square(faces, self._fixed):
+                self._fixed = None  # the face has left the square that a look through the file had found
+            if self._fixed is None and faces:
+                height, width = picture.shape[:2]
+                if self._following is None:
+                    self._following = FollowingFraming(choose_square(faces[:1], width, height), width, height)
+                self._following.update(faces)
+            self._face.looked(capture_ms, bool(faces))
+        if self._fixed is not None:
+            return self._fixed
+        return self._following.framing if self._following is not None else None
+
+    def _refresh_source(self, square: NDArray[np.uint8], motion: Motion, capture_ms: int) -> None:
+        """Makes a new source frame if one is wanted and the moment is good, or no better one came for a second."""
+        if self._source_wanted_ms is None:
+            changed = self._scene.changed(square, motion, capture_ms)
+            if changed and (self._source is None or self._options.refresh):
+                self._source_wanted_ms = capture_ms
+        wanted = self._source_wanted_ms
+        if wanted is not None and (well_turned(motion) or capture_ms - wanted >= PATIENCE_MS):
+            frame, _ = make_source(self._networks, self._coding, square, self._nominal_fps, capture_ms)
+            data = encode_source(frame)
+            number = self._source.number + 1 if self._source is not None else 0
+            with self._lock:
+                self._source, self._source_wanted_ms = SourceMessage(data, source_hash(data), number), None
+                self._send_source_again = True
+            self._scene.sourced(square, motion, capture_ms)
+        with self._lock:
+            again, self._send_source_again = self._send_source_again, False
+        if again and self._source is not None:
+            self._tell(self._on_source, self._source)
+
+    def _hold(self, state: SenderState) -> None:
+        """Nothing to send: what was gathered goes out, then there is silence."""
+        with self._lock:
+            packet = self._encoder.flush()
+        if packet is not None:
+            self._tell(self._on_motion, packet, self._clock.now_ms())
+        self._enter(state)
+
+    def _enter(self, state: SenderState) -> None:
+        if state != self._state:
+            self._state = state
+            self._tell(self._on_state, state)
+
+    @staticmethod
+    def _tell(callback: Callable[..., None], *arguments: object) -> None:
+        try:
+            callback(*arguments)
+        except Exception:  # whoever listens must not be able to end the call
+            _log.exception("a callback of the live sender failed")
+
+    # --- the threads
+
+    def _capture(self) -> None:
+        again = True
+        while again and not self._stop.is_set():
+            assert self._video is not None
+            with self._video as video:
+                try:
+                    for frame, capture_ms in self._timed(video):
+                        self._captured += 1
+                        if self._gate.takes(capture_ms):
+                            self._offer(frame.picture, capture_ms)
+                except FacewireError as error:
+                    self.problem = str(error)
+            again = self._reopen(video)
+        self._then_enter("ended")
+
+    def _reopen(self, video: VideoSource) -> bool:
+        """Whether there is another run: of a file that loops, or of a camera once it is there again."""
+        if video.live:
+            self.problem = next(iter(video.remarks), self.problem)
+            self._then_enter("camera-lost")
+            while not self._stop.wait(REOPEN_CAMERA_S):
+                with contextlib.suppress(InputError):
+                    self._video = open_live_video(self._video_spec)
+                    return True
+            return False
+        if not self._options.loop or self.problem or not video.duration_s:
+            return False
+        self._origin_ms += 1000 * video.duration_s  # sound of the same file starts again at the same time
+        try:
+            self._video = open_live_video(self._video_spec)
+        except InputError as error:
+            self.problem = str(error)
+            return False
+        return True
+
+    def _timed(self, video: VideoSource) -> Iterator[tuple[Frame, int]]:
+        """Pictures with their capture times; those of a file are waited for."""
+        for frame in video:
+            capture_ms = self._clock.now_ms() if video.live else round(self._origin_ms) + frame.time_ms
+            while not self._stop.is_set() and (wait_ms := capture_ms - self._clock.now_ms()) > 0:
+                self._stop.wait(wait_ms / 1000)
+            if self._stop.is_set():
+                return
+            yield frame, capture_ms
+
+    def _offer(self, picture: NDArray[np.uint8], capture_ms: int) -> None:
+        with self._arrived:
+            if self._waiting is not None:
+                self._skipped += 1
+            self._waiting = picture, capture_ms
+            self._arrived.notify()
+
+    def _then_enter(self, state: SenderState) -> None:
+        """The state that follows once the last picture is worked off."""
+        with self._arrived:
+            self._then = state
+            self._arrived.notify()
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            with self._arrived:
+                self._arrived.wait_for(lambda: self._waiting or self._then or self._stop.is_set())
+                waiting, self._waiting = self._waiting, None
+                then = None
+                if waiting is None:
+                    then, self._then = self._then, None
+            try:
+                if waiting is not None:
+                    self.take(*waiting)
+            except FacewireError as error:
+                self.problem = str(error)
+                then = "ended"
+            if then is not None:
+                self._hold(then)
+            if then == "ended":
+                return
+
+    def _frame_file(self, video: str | int) -> Framing | None:
+        """The square for a file, by a look through its beginning; None for a camera, or where no face is in it yet."""
+        with open_live_video(video) as opened:
+            if opened.live:
+                return None
+            with contextlib.suppress(NoFaceError):
+                return frame_video(opened, self._detector).framing
+        return None
