@@ -40,6 +40,31 @@ examples:
   facewire decode talk.fw -o talk_out.mkv          and back, seeing only that file
   facewire demo --out demo_out                     the codec on bundled pictures, no network needed
   facewire info                                    version, backends, weights
+  facewire serve --open                            a signalling server for this machine alone
+"""
+
+SERVE_EXAMPLES = """\
+examples:
+  facewire serve --open                                       for trying out on this machine: no tokens
+  head -c 32 /dev/urandom | base64 > secret                   for real: a secret, once,
+  facewire serve --host 0.0.0.0 --secret-file secret \\
+      --tls-cert fullchain.pem --tls-key privkey.pem          the server,
+  facewire token kitchen --secret-file secret                 and a token for each person invited
+  facewire serve --secret-file secret --host 0.0.0.0 --ice 'turn:turn.example:3478?transport=udp' \\
+      --ice 'turn:turn.example:3478?transport=tcp' --turn-secret-file turn-secret
+                                                              with a coturn that has the same static-auth-secret
+
+The secrets can also be given in the environment, as FACEWIRE_SECRET and FACEWIRE_TURN_SECRET. SIGTERM ends the server
+gracefully: clients are told, come back to the next one, and calls go on meanwhile. See docs/signaling.md.
+"""
+
+TOKEN_EXAMPLES = """\
+examples:
+  facewire token kitchen --secret-file secret             a token for one person, good for ten minutes
+  facewire token kitchen --minutes 1440                   for a day; the secret is in FACEWIRE_SECRET
+  facewire call kitchen --token "$(facewire token kitchen --secret-file secret)"
+
+A token lets one person into one room. It must be used before it expires; whoever is in by then can stay and come back.
 """
 
 LOOPBACK_EXAMPLES = """\
@@ -105,6 +130,8 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     _add_decode(commands)
     _add_demo(commands)
     _add_info(commands)
+    _add_serve(commands)
+    _add_token(commands)
     for name, line in (
         ("train", "train the networks"),
         ("evaluate", "score trained networks on clips never trained on"),
@@ -369,13 +396,122 @@ def _run_info(options: argparse.Namespace) -> None:
             print(f"{name:16} {', '.join(value) if isinstance(value, list) else value}")
 
 
+# --- signalling
+
+
+def _add_serve(commands: Any) -> None:
+    line = "the signalling server, where the two people of a call meet"
+    parser = _command(commands, "serve", line, SERVE_EXAMPLES)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=_port, default=8787, help="TCP port, 0 for any free one (default 8787)")
+    who = parser.add_argument_group("who may come")
+    who.add_argument("--open", action="store_true", help="everybody on this machine, without tokens")
+    _add_secret(who)
+    who.add_argument(
+        "--origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="web page that may connect, such as https://call.example; repeat for more (default: none)",
+    )
+    ice = parser.add_argument_group("what clients are told")
+    ice.add_argument(
+        "--ice",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="STUN or TURN server, such as turn:turn.example:3478?transport=udp; repeat for more",
+    )
+    ice.add_argument(
+        "--turn-secret-file",
+        type=Path,
+        metavar="FILE",
+        help="coturn's static-auth-secret (default: $FACEWIRE_TURN_SECRET)",
+    )
+    house = parser.add_argument_group("how it is run")
+    house.add_argument("--redis", metavar="URL", help="share rooms with other servers, such as redis://host:6379/0")
+    house.add_argument("--tls-cert", type=Path, metavar="FILE", help="PEM certificate chain: serve wss://")
+    house.add_argument("--tls-key", type=Path, metavar="FILE", help="its PEM key")
+    house.add_argument(
+        "--behind-proxy",
+        action="store_true",
+        help="a reverse proxy before it sets X-Forwarded-For; without one, clients could lie about their address",
+    )
+    parser.set_defaults(run=_run_serve)
+
+
+def _run_serve(options: argparse.Namespace) -> None:
+    _need("serve", "jwt", "prometheus_client", "uvloop", *(["redis"] if options.redis else []), extra="server")
+    from facewire.signaling.server import ServerOptions, SignalingServer, run
+    from facewire.signaling.tokens import load_secret
+
+    secret = load_secret(options.secret_file, "FACEWIRE_SECRET")
+    if options.open and secret is not None:
+        raise InputError("--open and a secret exclude each other (is FACEWIRE_SECRET set?)")
+    if not options.open and secret is None:
+        raise InputError("serve needs --secret-file or FACEWIRE_SECRET, or --open to try it on this machine alone")
+
+    def tell(server: SignalingServer) -> None:
+        print(f"listening on {server.url}{' (open to everybody on this machine)' if options.open else ''}", flush=True)
+
+    run(
+        ServerOptions(
+            host=options.host,
+            port=options.port,
+            secret=secret,
+            ice_urls=tuple(options.ice),
+            turn_secret=load_secret(options.turn_secret_file, "FACEWIRE_TURN_SECRET"),
+            origins=tuple(options.origin),
+            redis_url=options.redis,
+            behind_proxy=options.behind_proxy,
+            tls_certificate=options.tls_cert,
+            tls_key=options.tls_key,
+        ),
+        tell,
+    )
+
+
+def _add_token(commands: Any) -> None:
+    parser = _command(commands, "token", "an invitation: lets one person into a room", TOKEN_EXAMPLES)
+    parser.add_argument("room", help="1 to 64 of A-Z a-z 0-9 . _ -")
+    _add_secret(parser)
+    parser.add_argument(
+        "--minutes", type=_minutes, default=10, metavar="N", help="how soon it must be used, up to 10080 (default 10)"
+    )
+    parser.set_defaults(run=_run_token)
+
+
+def _run_token(options: argparse.Namespace) -> None:
+    _need("token", "jwt", extra="server")
+    from facewire.signaling.tokens import load_secret, mint
+
+    secret = load_secret(options.secret_file, "FACEWIRE_SECRET")
+    if secret is None:
+        raise InputError("token needs the server's secret: --secret-file or FACEWIRE_SECRET")
+    print(mint(secret, options.room, 60 * options.minutes))
+
+
+def _add_secret(parser: Any) -> None:
+    parser.add_argument(
+        "--secret-file",
+        type=Path,
+        metavar="FILE",
+        help="the secret that signs tokens, at least 32 bytes (default: $FACEWIRE_SECRET)",
+    )
+
+
+def _need(command: str, *modules: str, extra: str) -> None:
+    """InputError if a module that only this command needs is not installed."""
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise InputError(f"{command} needs {', '.join(missing)}: pip install 'facewire[{extra}]'")
+
+
 def _add_training(commands: Any, name: str, line: str, *, wanted: bool) -> None:
     parser = _command(commands, name, f"{line} (needs facewire[train])", "")
     if not wanted:
         return  # their options live beside the trainer, which only they load
-    missing = [package for package in TRAINING_NEEDS[name] if importlib.util.find_spec(package) is None]
-    if missing:
-        raise InputError(f"{name} needs {', '.join(missing)}: pip install 'facewire[train]'")
+    _need(name, *TRAINING_NEEDS[name], extra="train")
     training = importlib.import_module("facewire.training.cli")
     getattr(training, f"add_arguments_{name}")(parser)
     parser.set_defaults(run=getattr(training, f"run_{name}"))
@@ -459,6 +595,20 @@ def _count(text: str) -> int:
     value = _number(text)
     if value < 1:
         raise argparse.ArgumentTypeError("at least 1")
+    return value
+
+
+def _port(text: str) -> int:
+    value = _number(text)
+    if value > 65535:
+        raise argparse.ArgumentTypeError("a port is at most 65535")
+    return value
+
+
+def _minutes(text: str) -> int:
+    value = _count(text)
+    if value > 7 * 24 * 60:
+        raise argparse.ArgumentTypeError("at most a week, 10080 minutes")
     return value
 
 

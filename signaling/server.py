@@ -1,0 +1,464 @@
+"""The signalling server: WebSocket connections in, seats in rooms out, and messages between the two people of a room.
+
+`facewire serve` runs `SignalingServer` by way of `run`. Rights are checked by `tokens`, seats kept by `rooms` (or
+`redis_rooms`), floods stopped by `limits`, everything counted by `metrics`; docs/signaling.md is the protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import secrets
+import ssl
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import WSMessage, WSMsgType, web
+from aiohttp.http import WebSocketError
+
+from facewire.errors import DecodeError, InputError, reason
+from facewire.signaling import messages, tokens
+from facewire.signaling.events import IceServer
+from facewire.signaling.limits import Addresses, Bucket, Limits, is_loopback
+from facewire.signaling.messages import FromPeer, FromServer, Gone, Join, Leave, ToPeer, Welcome
+from facewire.signaling.metrics import Metrics
+from facewire.signaling.rooms import (
+    Member,
+    MemoryRooms,
+    Replaced,
+    RoomFull,
+    Rooms,
+    RoomsUnavailable,
+    Seat,
+    SeatInUse,
+)
+
+PATH = "/ws"
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8787
+HEARTBEAT_S = 8.0
+"""Between pings; a client that sends nothing for half of that after a ping is gone."""
+CLOSE_TIMEOUT_S = 2.0
+"""For the client's half of the closing handshake, and for all of them when the server stops."""
+ICE_URL = re.compile(r"(stun|stuns|turn|turns):[^\s?]{1,255}(\?transport=(udp|tcp))?")
+MAX_REASON_BYTES = 123
+"""Of a close frame."""
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """How a server is run."""
+
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    """0 takes any free one."""
+    secret: bytes | None = None
+    """Signs join tokens. None leaves the server open to everybody, which is refused but on loopback."""
+    ice_urls: tuple[str, ...] = ()
+    """STUN and TURN servers told to clients, such as `turn:host:3478?transport=udp`."""
+    turn_secret: bytes | None = None
+    """coturn's `static-auth-secret`; needed if there is a TURN server among `ice_urls`."""
+    origins: tuple[str, ...] = ()
+    """Of the web pages that may connect, such as `https://call.example`. Programs send none and may always."""
+    redis_url: str | None = None
+    """Where several servers share their rooms, such as `redis://host:6379/0`."""
+    behind_proxy: bool = False
+    """Take a client's address from the last entry of X-Forwarded-For."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    """PEM files; with them the server speaks wss:// and https://."""
+    heartbeat_s: float = HEARTBEAT_S
+    limits: Limits = field(default_factory=Limits)
+
+    def check(self) -> None:
+        """InputError for what would not work or not be safe."""
+        if self.secret is None and (self.behind_proxy or not is_loopback(self.host)):
+            raise InputError(
+                f"an open server is for loopback only, not for {'a proxy' if self.behind_proxy else self.host}; "
+                "give a secret for join tokens"
+            )
+        for url in self.ice_urls:
+            if ICE_URL.fullmatch(url) is None:
+                raise InputError(f"{url!r} is no STUN or TURN server, such as turn:host:3478?transport=udp")
+            if url.startswith("turn") and self.turn_secret is None:
+                raise InputError(f"{url} needs the secret that it shares with the TURN server")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise InputError("TLS needs both a certificate and its key")
+
+
+class _Close(Exception):
+    """Ends a connection: close code, reason for its user, cause for the metrics (None where nobody is to blame)."""
+
+    def __init__(self, code: int, text: str, cause: str | None) -> None:
+        super().__init__(text)
+        self.code, self.text, self.cause = code, text, cause
+
+
+class SignalingServer:
+    """One server on the running event loop."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        options.check()
+        self.metrics = Metrics()
+        self._options = options
+        self._rooms = _rooms(options)
+        self._room_sizes: Counter[str] = Counter()
+        self._addresses = Addresses(options.limits)
+        self._connections: dict[_Connection, asyncio.Task[None]] = {}
+        self._stopping = False
+        app = web.Application(client_max_size=0)
+        app.router.add_get(PATH, self._connect)
+        app.router.add_get("/healthz", self._health)
+        app.router.add_get("/metrics", self._metrics)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
+
+    @property
+    def port(self) -> int:
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
+        return f"{'wss' if self._options.tls_key else 'ws'}://{host}:{self.port}{PATH}"
+
+    async def start(self) -> None:
+        """Listens; InputError if that is not possible there."""
+        options = self._options
+        tls = _tls(options)
+        try:
+            await self._rooms.start()
+        except RoomsUnavailable as error:
+            raise InputError(f"{options.redis_url}: {error}") from error
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, options.host, options.port, ssl_context=tls).start()
+        except OSError as error:
+            await self.stop()
+            raise InputError(f"{options.host}:{options.port}: cannot listen ({reason(error)})") from error
+
+    async def stop(self) -> None:
+        """Tells every client that the server goes away and closes: they reconnect to whatever follows it here."""
+        self._stopping = True
+        for connection in self._connections:
+            connection.close(_Close(messages.CLOSE_GOING_AWAY, "the server goes away", None))
+        if self._connections:
+            await asyncio.wait(self._connections.values(), timeout=CLOSE_TIMEOUT_S)
+        await self._runner.cleanup()
+        await self._rooms.stop()
+
+    async def _health(self, request: web.Request) -> web.Response:
+        if self._stopping or not await self._rooms.healthy():
+            return web.json_response({"status": "stopping" if self._stopping else "no redis"}, status=503)
+        return web.json_response({"status": "ok"})
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        if not _is_private(self._address(request)):
+            raise web.HTTPForbidden(text="metrics are for private addresses\n")
+        return web.Response(body=self.metrics.text(), content_type="text/plain", charset="utf-8")
+
+    async def _connect(self, request: web.Request) -> web.StreamResponse:
+        if self._stopping:
+            raise web.HTTPServiceUnavailable(text="the server goes away\n")
+        origin = request.headers.get("Origin")
+        if origin is not None and origin not in self._options.origins:
+            self.metrics.refused.labels("origin").inc()
+            raise web.HTTPForbidden(text="this web page may not connect here\n")
+        if len(self._connections) >= self._options.limits.connections:
+            self.metrics.refused.labels("busy").inc()
+            raise web.HTTPServiceUnavailable(text="too many connections\n")
+        address = self._address(request)
+        if not self._addresses.enter(address, time.monotonic()):
+            self.metrics.refused.labels("address").inc()
+            raise web.HTTPTooManyRequests(text="too many connections from this address\n")
+        try:
+            return await self._serve(request)
+        finally:
+            self._addresses.leave(address)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(
+            # Pings are answered by hand, so that they count as messages.
+            autoping=False,
+            heartbeat=self._options.heartbeat_s,
+            max_msg_size=messages.MAX_MESSAGE_BYTES,
+            compress=False,
+            timeout=CLOSE_TIMEOUT_S,
+        )
+        await socket.prepare(request)
+        connection = _Connection(request, socket, self._options.limits)
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections[connection] = task
+        self.metrics.connections.set(len(self._connections))
+        seat: Seat | None = None
+        said_goodbye = False
+        try:
+            seat = await self._join(connection)
+            said_goodbye = await self._relay(connection, seat)
+        except _Close as close:
+            connection.ending = close
+        except ConnectionError:
+            pass  # the client went away while it was written to
+        finally:
+            # The seat first: closing takes as long as the client likes, up to the time-out.
+            del self._connections[connection]
+            self.metrics.connections.set(len(self._connections))
+            if seat is not None:
+                await self._free(seat, said_goodbye)
+            await connection.finish()
+        if connection.ending and connection.ending.cause:
+            self.metrics.refused.labels(connection.ending.cause).inc()
+        return socket
+
+    async def _join(self, connection: _Connection) -> Seat:
+        limits = self._options.limits
+        try:
+            async with asyncio.timeout(limits.join_timeout_s):
+                message = await connection.receive()
+        except TimeoutError as error:
+            raise _Close(
+                messages.CLOSE_TIMEOUT, f"no join message within {limits.join_timeout_s:g} s", "timeout"
+            ) from error
+        if not isinstance(message, Join):
+            raise _Close(messages.CLOSE_MALFORMED, "the first message must be join", "malformed")
+        peer_id = messages.peer_id(message.session)
+        granted = self._check_token(message, peer_id)
+        if message.room not in self._room_sizes and len(self._room_sizes) >= limits.rooms:
+            raise _Close(messages.CLOSE_TRY_AGAIN, "the server has no more rooms", "busy")
+        member = Member(secrets.token_hex(8), peer_id, granted.id, message.name)
+        self._room_sizes[message.room] += 1
+        try:
+            seat = await self._rooms.take(message.room, member, message.seat, connection.tell)
+        except BaseException as error:
+            self._shrink(message.room)
+            raise _refusal(error) from error
+        self.metrics.rooms.set(len(self._room_sizes))
+        self.metrics.joins.inc()
+        connection.welcome(self._welcome(seat, granted))
+        return seat
+
+    def _check_token(self, join: Join, peer_id: str) -> tokens.Pass:
+        if self._options.secret is None:
+            return tokens.Pass(join.room, "")
+        if join.token is None:
+            raise _Close(messages.CLOSE_TOKEN, "this server wants a join token (facewire token ROOM)", "token")
+        try:
+            return tokens.verify(self._options.secret, join.token, join.room, peer_id)
+        except tokens.TokenError as error:
+            raise _Close(messages.CLOSE_TOKEN, str(error), "token") from error
+
+    def _welcome(self, seat: Seat, granted: tokens.Pass) -> Welcome:
+        secret = self._options.secret
+        return Welcome(
+            seat=seat.index,
+            peer=seat.peer.peer_id if seat.peer else None,
+            peer_name=seat.peer.name if seat.peer else "",
+            ice_servers=self._ice_servers(seat.member.peer_id),
+            token=tokens.mint_to_come_back(secret, granted, seat.member.peer_id) if secret else None,
+        )
+
+    def _ice_servers(self, peer_id: str) -> tuple[IceServer, ...]:
+        stun = tuple(url for url in self._options.ice_urls if url.startswith("stun"))
+        turn = tuple(url for url in self._options.ice_urls if url.startswith("turn"))
+        servers = [IceServer(stun)] if stun else []
+        if turn and self._options.turn_secret:
+            servers.append(IceServer(turn, *tokens.turn_credential(self._options.turn_secret, peer_id, time.time())))
+        return tuple(servers)
+
+    async def _relay(self, connection: _Connection, seat: Seat) -> bool:
+        """Until the connection ends; returns whether the client said that it leaves for good."""
+        expected = 0
+        while True:
+            message = await connection.receive()
+            match message:
+                case None:
+                    return False
+                case Leave():
+                    return True
+                case Join():
+                    raise _Close(messages.CLOSE_MALFORMED, "already joined", "malformed")
+                case ToPeer(seq=seq) if seq != expected:
+                    raise _Close(messages.CLOSE_MALFORMED, f"signal {seq} where {expected} was due", "replayed")
+                case ToPeer(payload=payload):
+                    expected += 1
+                    await self._pass_on(seat, FromPeer(payload))
+
+    async def _pass_on(self, seat: Seat, message: FromPeer) -> None:
+        try:
+            delivered = await self._rooms.relay(seat, message)
+        except RoomsUnavailable:
+            delivered = False
+        self.metrics.signals.labels("relayed" if delivered else "undelivered").inc()
+        if delivered:
+            self.metrics.signal_bytes.inc(len(messages.dump(message.payload)))
+
+    async def _free(self, seat: Seat, said_goodbye: bool) -> None:
+        try:
+            await self._rooms.free(seat, Gone(seat.member.peer_id, "left" if said_goodbye else "lost"))
+        except RoomsUnavailable:
+            pass  # the seat expires
+        finally:
+            self._shrink(seat.room)
+
+    def _shrink(self, room: str) -> None:
+        self._room_sizes[room] -= 1
+        if not self._room_sizes[room]:
+            del self._room_sizes[room]
+        self.metrics.rooms.set(len(self._room_sizes))
+
+    def _address(self, request: web.Request) -> str:
+        forwarded = request.headers.get("X-Forwarded-For") if self._options.behind_proxy else None
+        return forwarded.rpartition(",")[2].strip() if forwarded else request.remote or ""
+
+
+class _Connection:
+    """One WebSocket: messages in, one at a time and within the limits; messages out by a task of its own."""
+
+    def __init__(self, request: web.Request, socket: web.WebSocketResponse, limits: Limits) -> None:
+        self.ending: _Close | None = None
+        self._request, self._socket = request, socket
+        self._messages = Bucket(limits.messages_s, limits.message_burst)
+        self._bytes = Bucket(limits.bytes_s, limits.byte_burst)
+        self._out: asyncio.Queue[FromServer | _Close] = asyncio.Queue(limits.waiting_messages)
+        self._early: list[FromServer | Replaced] | None = []
+        """What was told before the welcome was."""
+        self._writer = asyncio.create_task(self._write())
+
+    def tell(self, note: FromServer | Replaced) -> None:
+        """Something for the client, after the welcome; it is disconnected if it does not read."""
+        if self._early is not None:
+            self._early.append(note)
+        elif isinstance(note, Replaced):
+            self.close(_Close(messages.CLOSE_REPLACED, "the same session is connected elsewhere", None))
+        else:
+            self._put(note)
+
+    def welcome(self, message: Welcome) -> None:
+        early, self._early = self._early or [], None
+        self._put(message)
+        for note in early:
+            self.tell(note)
+
+    def close(self, close: _Close) -> None:
+        """Ends the connection from outside, after what was told before."""
+        self.ending = self.ending or close
+        self._put(close)
+
+    async def receive(self) -> messages.FromClient | None:
+        """The next message, None at the end of the connection; _Close if it must end."""
+        while True:
+            frame: WSMessage = await self._socket.receive()
+            now = time.monotonic()
+            size = len(frame.data) if isinstance(frame.data, bytes | bytearray | str) else 0
+            match frame.type:
+                case WSMsgType.TEXT | WSMsgType.BINARY | WSMsgType.PING | WSMsgType.PONG:
+                    if not (self._messages.take(1, now) and self._bytes.take(size, now)):
+                        raise _Close(messages.CLOSE_FLOOD, "too many messages", "flood")
+                case WSMsgType.ERROR:
+                    raise self._broken(frame.data)
+                case _:
+                    return None
+            if frame.type is WSMsgType.PING:
+                await self._socket.pong(frame.data)
+            elif frame.type is WSMsgType.BINARY:
+                raise _Close(messages.CLOSE_MALFORMED, "binary message; all messages are text", "malformed")
+            elif frame.type is WSMsgType.TEXT:
+                try:
+                    return messages.read_from_client(frame.data)
+                except DecodeError as error:
+                    raise _Close(messages.CLOSE_MALFORMED, str(error), "malformed") from error
+
+    async def finish(self) -> None:
+        """Closes with the reason that `ending` gives."""
+        if self.ending is None or self.ending.code != messages.CLOSE_GOING_AWAY:
+            self._writer.cancel()
+        await asyncio.wait([self._writer])
+        code, text = (self.ending.code, self.ending.text) if self.ending else (messages.CLOSE_NORMAL, "")
+        await self._socket.close(code=code, message=text.encode()[:MAX_REASON_BYTES])
+
+    def _broken(self, error: object) -> _Close:
+        """What aiohttp refused, having closed the connection: a frame that is too big or none, or a lost heartbeat."""
+        code = error.code if isinstance(error, WebSocketError) else messages.CLOSE_NORMAL
+        causes = {messages.CLOSE_NORMAL: "lost", messages.CLOSE_TOO_BIG: "too-big"}
+        return _Close(code, str(error), causes.get(code, "malformed"))
+
+    def _put(self, item: FromServer | _Close) -> None:
+        try:
+            self._out.put_nowait(item)
+        except asyncio.QueueFull:
+            self.ending = _Close(messages.CLOSE_FLOOD, "does not read", "slow")
+            if self._request.transport is not None:
+                self._request.transport.abort()
+
+    async def _write(self) -> None:
+        while True:
+            item = await self._out.get()
+            try:
+                if isinstance(item, _Close):
+                    await self._socket.close(code=item.code, message=item.text.encode()[:MAX_REASON_BYTES])
+                    return
+                await self._socket.send_str(messages.to_json(item))
+            except ConnectionError:
+                return  # the reading side sees the same
+
+
+def run(options: ServerOptions, on_start: Callable[[SignalingServer], None]) -> None:
+    """Serves until SIGTERM or SIGINT; `on_start` is called once it listens."""
+    import signal
+
+    import uvloop
+
+    async def serve() -> None:
+        server = SignalingServer(options)
+        await server.start()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        on_start(server)
+        await stop.wait()
+        await server.stop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+
+
+def _rooms(options: ServerOptions) -> Rooms:
+    if options.redis_url is None:
+        return MemoryRooms()
+    from facewire.signaling.redis_rooms import RedisRooms
+
+    return RedisRooms(options.redis_url)
+
+
+def _refusal(error: BaseException) -> BaseException:
+    if isinstance(error, RoomFull):
+        return _Close(messages.CLOSE_ROOM_FULL, str(error), "room-full")
+    if isinstance(error, SeatInUse):
+        return _Close(messages.CLOSE_SEAT_IN_USE, str(error), "seat-in-use")
+    if isinstance(error, RoomsUnavailable):
+        return _Close(messages.CLOSE_TRY_AGAIN, str(error), "busy")
+    return error
+
+
+def _tls(options: ServerOptions) -> ssl.SSLContext | None:
+    if options.tls_certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(options.tls_certificate, options.tls_key)
+    except OSError as error:
+        raise InputError(f"{options.tls_certificate}: not usable with {options.tls_key} ({reason(error)})") from error
+    return context
+
+
+def _is_private(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_private
+    except ValueError:
+        return False
