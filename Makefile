@@ -32,7 +32,7 @@ $(VENV)/.demo: $(VENV)/.venv pyproject.toml
 	touch $@
 
 $(VENV)/.test: $(VENV)/.demo pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[cpu,demo,train,server,test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[cpu,demo,train,call,server,test]'
 	touch $@
 
 clean:

@@ -1,0 +1,198 @@
+"""aiortc's SCTP association, made to cost less and to open on bad links.
+
+aiortc answers every message with a packet of its own (93 bytes), sends one chunk a packet, and repeats a lost INIT with a
+tag that the other side must refuse. `ThriftyAssociation` lets acknowledgements and FORWARD-TSN chunks ride in packets
+that carry data anyway, sends one by itself only when too much or too long has waited, and repeats INIT as the standard
+says. All of it is within RFC 9260, so the other side may be any WebRTC implementation. `peer` puts it in place of aiortc's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import cast
+
+from aiortc.rtcsctptransport import (
+    SCTP_MAX_PACKET_LENGTH,
+    USERDATA_MAX_LENGTH,
+    Chunk,
+    DataChunk,
+    ForwardTsnChunk,
+    InitChunk,
+    RTCSctpTransport,
+    SackChunk,
+    serialize_packet,
+)
+
+from facewire.call.traffic import DTLS_BYTES, Traffic
+
+RIDE_AFTER_PACKETS = 2
+"""Packets to be acknowledged before an acknowledgement takes a ride in an outgoing packet (20 bytes less each time)."""
+ALONE_AFTER_PACKETS = 4
+ALONE_AFTER_BYTES = 1000
+"""Of data: a piece of a source frame is acknowledged at once, so that the next ones may follow."""
+ALONE_AFTER_S = 0.4
+"""Well below the sender's shortest retransmission time-out, 1 s."""
+GAP_ALONE_AFTER_S = 0.1
+"""The same when something is missing, or a FORWARD-TSN waits."""
+INITIAL_RTO_S = 1.0
+"""RFC 9260's; aiortc waits three times as long before it repeats the first packet."""
+MIN_WINDOW_BYTES = 4 * USERDATA_MAX_LENGTH
+"""The congestion window never shrinks below this. `rate` lowers what is sent; a window of one packet would only make
+live media wait for a time-out."""
+
+_SCTP_HEADER_BYTES = 12
+
+
+class _Chunks(Chunk):
+    """Several chunks as they stand in one packet."""
+
+    def __init__(self, chunks: list[Chunk]) -> None:
+        super().__init__()
+        self.chunks = chunks
+
+    def __bytes__(self) -> bytes:
+        return b"".join(bytes(chunk) for chunk in self.chunks)
+
+
+class ThriftyAssociation(RTCSctpTransport):
+    """An association that bundles. Made from aiortc's by `adopt` before it starts."""
+
+    _traffic: Traffic
+    _kind_of_stream: dict[int, str]
+    _header_bytes: Callable[[], int]
+    _waiting_packets: int
+    _waiting_bytes: int
+    _forward: ForwardTsnChunk | None
+    _rider_handle: asyncio.TimerHandle | None
+
+    @classmethod
+    def adopt(
+        cls, sctp: RTCSctpTransport, traffic: Traffic, kind_of_stream: dict[int, str], header_bytes: Callable[[], int]
+    ) -> ThriftyAssociation:
+        """Turns aiortc's association into one of these.
+
+        traffic: where packets are counted. kind_of_stream: what each stream of data is for. header_bytes: UDP and IP
+        headers around each datagram of the path in use.
+        """
+        sctp.__class__ = cls
+        association = cast(ThriftyAssociation, sctp)
+        association._traffic, association._kind_of_stream = traffic, kind_of_stream
+        association._header_bytes = header_bytes
+        association._waiting_packets = association._waiting_bytes = 0
+        association._forward = None
+        association._rider_handle = None
+        association._rto = INITIAL_RTO_S
+        return association
+
+    @property
+    def queued(self) -> int:
+        """Messages and parts of them that wait to be sent for the first time."""
+        return len(self._outbound_queue) + len(self._data_channel_queue)
+
+    async def _handle_data(self, data: bytes) -> None:
+        self._count(self._traffic.received.wire_by_kind, data)
+        await super()._handle_data(data)
+
+    async def _receive_data_chunk(self, chunk: DataChunk) -> None:
+        self._waiting_bytes += len(chunk.user_data)
+        await super()._receive_data_chunk(chunk)
+
+    async def _send_sack(self) -> None:
+        """aiortc asks for it after each packet that brought data."""
+        self._waiting_packets += 1
+        if self._waiting_packets >= ALONE_AFTER_PACKETS or self._waiting_bytes >= ALONE_AFTER_BYTES:
+            await self._send_riders()
+        else:
+            self._wait(GAP_ALONE_AFTER_S if self._sack_misordered or self._sack_duplicates else ALONE_AFTER_S)
+
+    async def _send_chunk(self, chunk: Chunk) -> None:
+        if isinstance(chunk, ForwardTsnChunk):
+            self._forward = chunk
+            self._wait(GAP_ALONE_AFTER_S)
+        elif isinstance(chunk, DataChunk):
+            riders: list[Chunk] = []
+            if self._waiting_packets >= RIDE_AFTER_PACKETS or self._sack_misordered or self._forward is not None:
+                riders = self._riders()
+            length = _SCTP_HEADER_BYTES + len(bytes(_Chunks([*riders, chunk])))
+            if length > SCTP_MAX_PACKET_LENGTH:
+                await self._send_packet(riders)
+                riders = []
+            await self._send_packet([*riders, chunk])
+        else:
+            await self._send_packet([chunk])
+
+    def _t3_expired(self) -> None:
+        super()._t3_expired()
+        self._cwnd = max(self._cwnd, MIN_WINDOW_BYTES)
+
+    def _set_state(self, state: RTCSctpTransport.State) -> None:
+        super()._set_state(state)
+        if state == self.State.CLOSED and self._rider_handle is not None:
+            self._rider_handle.cancel()
+            self._rider_handle = None
+
+    # --- riders
+
+    def _wait(self, seconds: float) -> None:
+        """Lets riders wait for a packet with data, but no longer than that."""
+        loop = asyncio.get_running_loop()
+        if self._rider_handle is not None:
+            if self._rider_handle.when() <= loop.time() + seconds:
+                return
+            self._rider_handle.cancel()
+        self._rider_handle = loop.call_later(seconds, lambda: asyncio.ensure_future(self._send_riders()))
+
+    def _riders(self) -> list[Chunk]:
+        """What waits, taken: the acknowledgement first, as the standard wants it."""
+        riders: list[Chunk] = []
+        if self._waiting_packets:
+            riders.append(self._sack())
+        if self._forward is not None:
+            riders.append(self._forward)
+        self._waiting_packets = self._waiting_bytes = 0
+        self._forward = None
+        if self._rider_handle is not None:
+            self._rider_handle.cancel()
+            self._rider_handle = None
+        return riders
+
+    async def _send_riders(self) -> None:
+        self._rider_handle = None
+        if riders := self._riders():
+            await self._send_packet(riders)
+
+    def _sack(self) -> SackChunk:
+        sack = SackChunk()
+        assert self._last_received_tsn is not None
+        sack.cumulative_tsn = self._last_received_tsn
+        sack.advertised_rwnd = max(0, self._advertised_rwnd)
+        offsets = sorted((tsn - self._last_received_tsn) % (1 << 32) for tsn in self._sack_misordered)
+        for offset in offsets:
+            if sack.gaps and sack.gaps[-1][1] == offset - 1:
+                sack.gaps[-1] = (sack.gaps[-1][0], offset)
+            else:
+                sack.gaps.append((offset, offset))
+        sack.duplicates = self._sack_duplicates[:]
+        self._sack_duplicates.clear()
+        self._sack_needed = False
+        return sack
+
+    async def _send_packet(self, chunks: list[Chunk]) -> None:
+        tag = 0 if isinstance(chunks[0], InitChunk) else self._remote_verification_tag
+        data = serialize_packet(self._local_port, cast(int, self._remote_port), tag, _Chunks(chunks))
+        with contextlib.suppress(ConnectionError):  # the connection went away: to SCTP a packet like any other lost one
+            await self.transport._send_data(data)
+            self._count(self._traffic.sent.wire_by_kind, data)
+
+    def _count(self, counter: dict[str, int], packet: bytes) -> None:
+        kind = "transport"
+        position = _SCTP_HEADER_BYTES
+        while position + 8 <= len(packet):
+            length = int.from_bytes(packet[position + 2 : position + 4], "big")
+            if packet[position] == DataChunk.type and position + 10 <= len(packet):
+                kind = self._kind_of_stream.get(int.from_bytes(packet[position + 8 : position + 10], "big"), kind)
+                break
+            position += max(4, (length + 3) // 4 * 4)
+        counter[kind] += len(packet) + DTLS_BYTES + self._header_bytes()

@@ -1,0 +1,228 @@
+"""One WebRTC connection to the other person: three data channels, opened or given up, and every datagram counted.
+
+`session` makes one for each attempt, carries its descriptions through the signalling, and gets messages back through callbacks. A
+connection that broke is not repaired (aiortc has no ICE restart): the session makes another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import aioice.ice
+from aiortc import RTCConfiguration, RTCDataChannel, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc.rtcconfiguration import RTCIceTransportPolicy
+
+from facewire.call.association import ThriftyAssociation
+from facewire.call.traffic import IPV4_UDP_BYTES, IPV6_UDP_BYTES, TURN_CHANNEL_BYTES, Traffic
+from facewire.errors import DecodeError, reason
+from facewire.signaling import IceServer
+
+OPEN_TIMEOUT_S = 10.0
+"""At 20 % loss an opening takes up to so long; after that a new connection is the faster way."""
+MAX_DESCRIPTION_CHARACTERS = 32_768
+
+Channel = Literal["media", "source", "control"]
+CHANNELS: tuple[Channel, ...] = ("media", "source", "control")
+"""Their stream numbers on the wire are their places here: both sides know them, nothing is negotiated."""
+
+_log = logging.getLogger(__name__)
+_host_addresses = aioice.ice.get_host_addresses
+
+
+def _addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+    """aioice's list, and the loopback address on a machine that has no other."""
+    found: list[str] = _host_addresses(use_ipv4, use_ipv6)
+    return found if found or not use_ipv4 else ["127.0.0.1"]
+
+
+aioice.ice.get_host_addresses = _addresses
+
+
+@dataclass(frozen=True)
+class PeerOptions:
+    """How a connection is made."""
+
+    ice_servers: tuple[IceServer, ...] = ()
+    """STUN and TURN servers; only the first TURN address is used (see `turned`). None: only this machine's addresses."""
+    relay_only: bool = False
+    """All through the TURN server, to hide this machine's address or to test the server."""
+
+    def turned(self, attempt: int) -> PeerOptions:
+        """With another TURN address in front at each attempt: where UDP is blocked, the TCP one gets its turn."""
+        urls = [(server, url) for server in self.ice_servers for url in server.urls]
+        turn = [entry for entry in urls if entry[1].startswith("turn")]
+        if len(turn) < 2:
+            return self
+        start = attempt % len(turn)
+        ordered = [entry for entry in urls if entry not in turn] + turn[start:] + turn[:start]
+        servers = tuple(IceServer((url,), server.username, server.credential) for server, url in ordered)
+        return PeerOptions(servers, self.relay_only)
+
+
+class Peer:
+    """One connection, or the attempt at one.
+
+    on_message (channel, bytes): a message came; what it raises is logged. on_open: all channels are open. on_closed:
+    the connection is gone, by the other side or for good; not called after `close`. All are called in the event loop.
+    """
+
+    def __init__(
+        self,
+        options: PeerOptions,
+        on_message: Callable[[Channel, bytes], None],
+        on_open: Callable[[], None],
+        on_closed: Callable[[], None],
+    ) -> None:
+        self._on_message, self._on_open, self._on_closed = on_message, on_open, on_closed
+        self.traffic = Traffic()
+        self.strange = 0
+        """Messages of a kind that no side of ours sends: text."""
+        servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in options.ice_servers]
+        policy = RTCIceTransportPolicy.RELAY if options.relay_only else RTCIceTransportPolicy.ALL
+        self._connection = RTCPeerConnection(RTCConfiguration(servers, policy))
+        self._channels: dict[Channel, RTCDataChannel] = {
+            "media": self._channel("media", ordered=False, maxRetransmits=0),
+            "source": self._channel("source", ordered=False),
+            "control": self._channel("control", ordered=True),
+        }
+        assert self._connection.sctp is not None
+        streams: dict[int, str] = {number: name for number, name in enumerate(CHANNELS)}
+        self._association = ThriftyAssociation.adopt(
+            self._connection.sctp, self.traffic, streams, lambda: self._header_bytes
+        )
+        self._header_bytes = IPV4_UDP_BYTES
+        self._announced = self._closing = False
+        self._connection.on("connectionstatechange", self._state_changed)
+
+    # --- descriptions
+
+    async def offer(self) -> dict[str, str]:
+        """The description that opens the attempt; takes as long as the slowest STUN or TURN server, 5 s at most."""
+        await self._connection.setLocalDescription(await self._connection.createOffer())
+        return self._description()
+
+    async def answer(self, offer: object) -> dict[str, str]:
+        """The answer to the other side's offer; DecodeError if that is none."""
+        await self._take(offer, "offer")
+        await self._connection.setLocalDescription(await self._connection.createAnswer())
+        return self._description()
+
+    async def accept(self, answer: object) -> None:
+        """The other side's answer to our offer; DecodeError if it is none."""
+        await self._take(answer, "answer")
+
+    async def _take(self, description: object, kind: str) -> None:
+        sdp = description.get("sdp") if isinstance(description, dict) else None
+        if not isinstance(sdp, str) or len(sdp) > MAX_DESCRIPTION_CHARACTERS or "m=application" not in sdp:
+            raise DecodeError(f"the other side's {kind} describes no connection")
+        try:
+            await self._connection.setRemoteDescription(RTCSessionDescription(sdp, kind))
+        except Exception as error:  # aiortc's parser raises whatever it stumbles over
+            raise DecodeError(f"the other side's {kind} cannot be used ({reason(error)})") from error
+
+    def _description(self) -> dict[str, str]:
+        self._count_datagrams()
+        description = self._connection.localDescription
+        return {"type": description.type, "sdp": description.sdp}
+
+    # --- messages
+
+    @property
+    def is_open(self) -> bool:
+        return all(channel.readyState == "open" for channel in self._channels.values())
+
+    @property
+    def queued(self) -> int:
+        """Messages and pieces that the association holds back: the path does not take what is sent."""
+        return self._association.queued
+
+    @property
+    def closed(self) -> bool:
+        return self._closing or self._connection.connectionState in ("closed", "failed")
+
+    def send(self, channel: Channel, data: bytes) -> bool:
+        """Sends a message; False if that channel is not open."""
+        if self.closed or self._channels[channel].readyState != "open":
+            return False
+        self._channels[channel].send(data)
+        self.traffic.sent.message(channel, len(data))
+        return True
+
+    async def close(self) -> None:
+        """Ends the connection; the other side hears of it if the path is there."""
+        self._closing = True
+        with contextlib.suppress(ConnectionError):
+            await self._connection.close()
+
+    def _channel(self, name: Channel, **options: Any) -> RTCDataChannel:
+        channel = self._connection.createDataChannel(name, negotiated=True, id=CHANNELS.index(name), **options)
+        channel.on("message", lambda data: self._received(name, data))
+        channel.on("open", self._opened)
+        return channel
+
+    def _opened(self) -> None:
+        if self.is_open and not self._announced and not self._closing:
+            self._announced = True
+            self._on_open()
+
+    def _received(self, channel: Channel, data: bytes | str) -> None:
+        if self._closing:
+            return
+        if isinstance(data, str):
+            self.strange += 1
+            return
+        self.traffic.received.message(channel, len(data))
+        try:
+            self._on_message(channel, data)
+        except Exception:  # nothing that the other side sends may end the connection by an exception in it
+            _log.exception("a message of %d bytes on the %s channel", len(data), channel)
+
+    def _state_changed(self) -> None:
+        if self._connection.connectionState in ("closed", "failed") and not self._closing:
+            self._on_closed()
+
+    # --- counting
+
+    def _count_datagrams(self) -> None:
+        """Counts at the sockets, STUN included. Done when they exist and nothing has passed but what gathering needed."""
+        assert self._connection.sctp is not None
+        ice = self._connection.sctp.transport.transport._connection
+        for protocol in ice._protocols:
+            self._count_at(protocol)
+
+    def _count_at(self, protocol: Any) -> None:
+        candidate = protocol.local_candidate
+        header_bytes = IPV6_UDP_BYTES if ":" in candidate.host else IPV4_UDP_BYTES
+        header_bytes += TURN_CHANNEL_BYTES if candidate.type == "relay" else 0
+        receive, send_data, send_stun = protocol.datagram_received, protocol.send_data, protocol.send_stun
+
+        def datagram_received(data: bytes, address: Any) -> None:
+            self.traffic.received.datagram(len(data), header_bytes)
+            receive(data, address)
+
+        async def counted_data(data: bytes, address: Any) -> None:
+            self._header_bytes = header_bytes
+            self.traffic.sent.datagram(len(data), header_bytes)
+            await send_data(data, address)
+
+        def counted_stun(message: Any, address: Any) -> None:
+            self.traffic.sent.datagram(len(bytes(message)), header_bytes)
+            send_stun(message, address)
+
+        protocol.datagram_received = datagram_received
+        protocol.send_data, protocol.send_stun = counted_data, counted_stun
+
+
+async def open_or_close(peer: Peer, opened: asyncio.Event) -> bool:
+    """Waits until the connection is open, at most `OPEN_TIMEOUT_S`; closes it and returns False otherwise."""
+    try:
+        await asyncio.wait_for(opened.wait(), OPEN_TIMEOUT_S)
+    except TimeoutError:
+        await peer.close()
+        return False
+    return True
