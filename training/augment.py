@@ -1,4 +1,4 @@
-"""Augmentation with label bookkeeping: plane similarity, mirror, colour and blur.
+"""Augmentation with label bookkeeping: plane similarity, mirror, colour, blur, compression and thin-plate bends.
 
 Comes in: a `data.Batch`. Goes out: the same batch as if the camera had been turned, moved, mirrored or of another make.
 """
@@ -6,7 +6,7 @@ Comes in: a `data.Batch`. Goes out: the same batch as if the camera had been tur
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ from facewire.training.motion_space import MotionSpace, mirror_order
 MAX_TURN = math.radians(17)
 MAX_LOG_SCALE = 0.2
 MAX_SHIFT = 0.15
+BEND = 0.005
+"""Spread of the thin-plate weights: about a hundredth of the picture."""
 
 
 class Augmenter:
@@ -86,17 +88,74 @@ class Augmenter:
         x = grey + (x - grey) * draw(0.3).exp()
         return replace(batch, pictures=x.clamp(0, 1))
 
-    def blur(self, batch: Batch) -> Batch:
-        """Make about a third of the pictures as soft and blocky as a bad camera's."""
-        pictures = batch.pictures.clone()
+    def degrade(self, pictures: Tensor) -> Tensor:
+        """Make about a third of pictures (B, 3, S, S) soft, a third blocky, and all a little noisy, as bad cameras do."""
+        pictures = pictures.clone()
         size = pictures.shape[-1]
         pick = torch.rand(len(pictures), generator=self.generator)
         for index in (pick < 0.3).nonzero().flatten().tolist():
             small = int(size * (0.4 + 0.5 * torch.rand(1, generator=self.generator).item()))
             soft = functional.interpolate(pictures[index : index + 1], size=small, mode="bilinear", antialias=True)
             pictures[index : index + 1] = functional.interpolate(soft, size=size, mode="bilinear")
+        blocky = torch.rand(len(pictures), generator=self.generator) < 0.3
+        if blocky.any():
+            strength = 0.02 + 0.12 * torch.rand(int(blocky.sum()), generator=self.generator)
+            pictures[blocky.to(self.device)] = compress(pictures[blocky.to(self.device)], strength.to(self.device))
         noise = torch.randn(pictures.shape, generator=self.generator).to(self.device)
-        return replace(batch, pictures=(pictures + noise * 0.01).clamp(0, 1))
+        return (pictures + noise * 0.01).clamp(0, 1)
+
+    def bend(self, count: int, size: int) -> ThinPlate:
+        """Random affine and thin-plate maps of the plane, one for each of `count` pictures of that size (Siarohin et al. 2019)."""
+        a = self.uniform(count, MAX_TURN * 0.8)
+        scale = self.uniform(count, MAX_LOG_SCALE * 0.8).exp()
+        c, s = a.cos() * scale, a.sin() * scale
+        linear = torch.stack([torch.stack([c, -s], 1), torch.stack([s, c], 1)], 1)
+        linear = linear + self.uniform(count * 4, 0.06).view(count, 2, 2)
+        shift = self.uniform(count * 2, MAX_SHIFT * 0.8).view(count, 1, 2)
+        centres = base_grid(5, 5).view(-1, 2).to(self.device)
+        weights = torch.randn(count, len(centres), 2, generator=self.generator).to(self.device) * BEND
+        return ThinPlate(linear, shift, centres, weights)
+
+
+@dataclass(frozen=True)
+class ThinPlate:
+    """q = A p + b + Σ w_k U(|p − c_k|), U(r) = r² log r²: maps a point of the bent picture to where it was before.
+
+    linear: (B, 2, 2). shift: (B, 1, 2). centres: (N, 2). weights: (B, N, 2).
+    """
+
+    linear: Tensor
+    shift: Tensor
+    centres: Tensor
+    weights: Tensor
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """points: (B, M, 2) in the bent pictures; returns (B, M, 2) in the straight ones."""
+        distance = torch.cdist(points, self.centres.expand(len(points), -1, -1)).square()
+        bent = (distance * (distance + 1e-6).log()) @ self.weights
+        return points @ self.linear.transpose(1, 2) + self.shift + bent
+
+    def pictures(self, pictures: Tensor) -> Tensor:
+        """Bend pictures (B, 3, S, S); the map is smooth, so it is computed on a 32nd of the side and interpolated."""
+        coarse = base_grid(32, 32).to(pictures)
+        flow = self(coarse.view(1, -1, 2).expand(len(pictures), -1, -1)).view(-1, 32, 32, 2).permute(0, 3, 1, 2)
+        flow = functional.interpolate(flow, size=pictures.shape[-1], mode="bicubic", align_corners=False)
+        return functional.grid_sample(pictures, flow.permute(0, 2, 3, 1), align_corners=False, padding_mode="border")
+
+
+def compress(pictures: Tensor, strength: Tensor) -> Tensor:
+    """Block artefacts as of JPEG: 8x8 DCT of each channel, rounded with steps that grow with frequency.
+
+    pictures: (B, 3, S, S) in [0, 1], S a multiple of 8. strength: (B,) step of the lowest frequencies, in picture values.
+    """
+    n = torch.arange(8, device=pictures.device, dtype=pictures.dtype)
+    basis = ((2 * n[None] + 1) * n[:, None] * math.pi / 16).cos() * 0.5
+    basis[0] *= math.sqrt(0.5)
+    b, c, h, w = pictures.shape
+    blocks = pictures.view(b, c, h // 8, 8, w // 8, 8).permute(0, 1, 2, 4, 3, 5)
+    steps = strength[:, None, None, None, None, None] * (1 + n[:, None] + n[None]) / 2
+    blocks = (basis @ blocks @ basis.T / steps).round() * steps
+    return (basis.T @ blocks @ basis).permute(0, 1, 2, 4, 3, 5).reshape(b, c, h, w)
 
 
 def apply_similarity(batch: Batch, change: Tensor) -> Batch:

@@ -16,6 +16,8 @@ from facewire.errors import InputError
 if TYPE_CHECKING:
     import torch
 
+    from facewire.training.ranks import Ranks
+
 CANONICAL_STEP = 0.05
 """Quantiser step of the canonical shape code (unit: one standard deviation over people)."""
 
@@ -27,6 +29,11 @@ def add_arguments_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", type=Path, default=Path(".cache/frames"), help="where decoded frames are kept")
     parser.add_argument("--out", type=Path, required=True, help="run folder: checkpoints, curve, strips")
     parser.add_argument("--minutes", type=float, default=60.0, help="time budget, resumed time included (default 60)")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help="end after so many steps instead of minutes: repeats exactly on a CPU with the same seed",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's state.pt")
     parser.add_argument(
         "--start", type=Path, action="append", default=[], help="weights to start from; may be repeated"
@@ -34,6 +41,13 @@ def add_arguments_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, choices=(128, 256), default=128, help="picture side for receiver and joint")
     parser.add_argument("--batch", type=int, default=8, help="source frames a step (default 8)")
     parser.add_argument("--rate", type=float, help="peak learning rate (default: the stage's own)")
+    parser.add_argument(
+        "--weight",
+        metavar="LOSS=W",
+        action="append",
+        default=[],
+        help="joint: another weight of one loss, 0 leaves it out; may be repeated (docs/training.md has the list)",
+    )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--seed", type=int, default=1, help="random seed (default 1)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
@@ -44,32 +58,61 @@ def run_train(args: argparse.Namespace) -> None:
     """Train one stage."""
     import torch
 
-    from facewire.training.data import open_store
-    from facewire.training.loop import LoopOptions, Stage, train
+    from facewire.training.ranks import join
 
+    if args.steps is not None and args.steps < 1:
+        raise InputError(f"--steps {args.steps}: at least 1")
     if args.device == "auto":
         args.device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(args.threads)
-    device = torch.device(args.device)
+    with join(args.device) as ranks:
+        _train(args, ranks)
+
+
+def _train(args: argparse.Namespace, ranks: Ranks) -> None:
+    import torch
+
+    from facewire.training.data import fits, open_store
+    from facewire.training.loop import LoopOptions, Stage, train
+
+    console = Console(stderr=True)
+    device = torch.device("cuda", ranks.local) if args.device == "cuda" else torch.device(args.device)
+    seed = ranks.seed(args.seed)
+    if not ranks.first:
+        ranks.wait()  # for rank 0 to decode the clips
     store = open_store(args.data, args.cache, "train")
     val = open_store(args.data, args.cache, "val", store.space)
-    resident = device.type == "cuda"
+    if ranks.first:
+        ranks.wait()
+    resident = device.type == "cuda" and fits(store, device)
+    if device.type == "cuda" and not resident and ranks.first:
+        size = store.pictures.nbytes / 1e9
+        console.print(f"{size:.1f} GB of pictures do not fit into the GPU: each batch is read from the cache, slower")
+    if args.weight and args.stage != "joint":
+        raise InputError("--weight goes with the stage joint only")
     stage: Stage
     if args.stage == "sender":
         from facewire.training.sender_stage import SenderStage
 
-        stage = SenderStage(store, val, device, args.batch, args.seed, resident)
+        stage = SenderStage(store, val, device, args.batch, seed, resident)
         options = LoopOptions(args.minutes, args.rate or 2e-3, clip=5.0, ema=0.998)
     else:
-        from facewire.training.receiver_stage import JointStage, ReceiverStage
+        from facewire.training.joint_stage import JointStage, JointWeights
+        from facewire.training.receiver_stage import ReceiverStage
 
-        kind = ReceiverStage if args.stage == "receiver" else JointStage
-        stage = kind(store, val, device, args.batch, args.size, args.seed, resident)
+        place = (store, val, device, args.batch, args.size, seed, resident)
+        if args.stage == "joint":
+            try:
+                stage = JointStage(*place, JointWeights().changed(args.weight))
+            except ValueError as error:
+                raise InputError(f"--weight: {error}") from error
+        else:
+            stage = ReceiverStage(*place)
         options = LoopOptions(args.minutes, args.rate or 1e-3, clip=1.0, ema=0.998)
-    options = LoopOptions(**(vars(options) | {"validate_every_s": args.validate_every}))
+    options = LoopOptions(**(vars(options) | {"validate_every_s": args.validate_every, "steps": args.steps}))
     for path in args.start:
         load_weights(stage.model, path)
-    train(stage, options, args.out, args.resume, partial(Console(stderr=True).print, soft_wrap=True))
+    train(stage, options, args.out, args.resume, partial(console.print, soft_wrap=True), ranks)
 
 
 def load_weights(model: torch.nn.Module, path: Path) -> set[str]:

@@ -2,7 +2,7 @@
 
 Comes in: a folder laid out as `manifest.csv` + `labels/` + clips (+ portraits). Goes out: `FrameStore`, and batches that
 `training.augment` and the stages work on. Decoded pictures live in one memory-mapped file in the cache folder, so that several
-trainings share them; on a GPU they are uploaded whole: its memory must hold about 200 kB a frame.
+trainings share them; a GPU with room for them, about 200 kB a frame, gets them whole.
 """
 
 from __future__ import annotations
@@ -245,13 +245,17 @@ class PairSampler:
         """Start another random sequence."""
         self.random = np.random.default_rng(seed)
 
-    def draw(self, sources: int, drivings: int) -> NDArray[np.int64]:
-        """Frame indices (sources, 1 + drivings): a source frame and its driving frames from the same clip."""
+    def draw(self, sources: int, drivings: int, neighbour: bool = False) -> NDArray[np.int64]:
+        """Frame indices (sources, 1 + drivings): a source frame and its driving frames from the same clip.
+
+        neighbour: one more column, the frame beside the first driving frame.
+        """
+        columns = 1 + drivings + neighbour
         rows = []
         for _ in range(sources):
             if self.portrait_share and self.random.random() < self.portrait_share:
                 first = self.store.starts[len(self.store.people) - self.store.portraits]
-                rows.append([int(first + self.random.integers(self.store.portraits))] * (1 + drivings))
+                rows.append([int(first + self.random.integers(self.store.portraits))] * columns)
                 continue
             clip = self.random.choice(self.clips_of[self.random.choice(self.persons)])
             low, high = self.store.starts[clip], self.store.starts[clip + 1]
@@ -264,16 +268,33 @@ class PairSampler:
                     row.append(int(options[distance.argmax()]))
                 else:
                     row.append(int(options[0]))
+            if neighbour:
+                row.append(row[1] + 1 if row[1] + 1 < high else row[1] - 1)
             rows.append(row)
         return np.array(rows)
 
 
+GPU_SHARE = 0.6
+"""Share of a GPU's free memory that a store may take; the rest is for training."""
+UPLOAD_FRAMES = 2048
+
+
+def fits(store: FrameStore, device: torch.device) -> bool:
+    """Whether a CUDA device has room for a store's pictures beside the training."""
+    return store.pictures.nbytes <= GPU_SHARE * torch.cuda.mem_get_info(device)[0]
+
+
 class BatchLoader:
-    """Moves drawn frames to the device; the whole store lives there when `resident` (a GPU with room)."""
+    """Moves drawn frames to the device; the whole store lives there when `resident` (a GPU with room, see `fits`)."""
 
     def __init__(self, store: FrameStore, device: torch.device, resident: bool = False) -> None:
         self.store, self.device = store, device
-        self.pictures = torch.from_numpy(np.array(store.pictures)).to(device) if resident else None
+        self.pictures: Tensor | None = None
+        if resident:  # in slices: main memory need not hold it all
+            self.pictures = torch.empty(store.pictures.shape, dtype=torch.uint8, device=device)
+            for first in range(0, len(store.pictures), UPLOAD_FRAMES):
+                part = np.array(store.pictures[first : first + UPLOAD_FRAMES])
+                self.pictures[first : first + len(part)] = torch.from_numpy(part).to(device)
         self.tables = {
             name: torch.from_numpy(np.ascontiguousarray(getattr(store, name))).to(device)
             for name in ("motion", "shape", "points", "openings")

@@ -15,15 +15,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 import safetensors.torch
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from facewire.errors import InputError
+from facewire.errors import FacewireError, InputError
 from facewire.models.face_codec import FaceCodec
+from facewire.training.ranks import Ranks, average_gradients, share_weights
 
 
 class Stage(Protocol):
@@ -44,6 +45,12 @@ class Stage(Protocol):
     def reseed(self, step: int) -> None:
         """Draw other samples than the run's beginning did; called when a run is resumed at a step."""
 
+    def state_dict(self) -> dict[str, Any]:
+        """What the stage needs besides the model to go on."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """From a checkpoint."""
+
 
 @dataclass(frozen=True)
 class LoopOptions:
@@ -61,14 +68,27 @@ class LoopOptions:
     """AdamW weight decay."""
     validate_every_s: float = 300.0
     """Seconds between validations (with strip, curve and checkpoint)."""
+    steps: int | None = None
+    """End after so many steps instead; the learning rate then falls over steps, and the run repeats exactly on a CPU."""
 
 
-def train(stage: Stage, options: LoopOptions, out: Path, resume: bool, say: Callable[[str], None] = print) -> None:
-    """Run a stage until its time budget is spent or SIGTERM/Ctrl-C; always leaves a checkpoint to resume from."""
+def train(
+    stage: Stage,
+    options: LoopOptions,
+    out: Path,
+    resume: bool,
+    say: Callable[[str], None] = print,
+    ranks: Ranks | None = None,
+) -> None:
+    """Run a stage until its time budget is spent or SIGTERM/Ctrl-C; always leaves a checkpoint to resume from.
+
+    ranks: the processes that train together; all call this with the same options, the first one writes. Raises FacewireError
+    when the loss is not finite again and again.
+    """
     out.mkdir(parents=True, exist_ok=True)
     if not resume and (out / "state.pt").is_file():
         raise InputError(f"{out} already holds a run: go on with --resume, or give another folder with --out")
-    run = _Run(stage, options, out, say)
+    run = _Run(stage, options, out, say, ranks or Ranks())
     if resume:
         run.load()
     previous = {kind: signal.signal(kind, run.stop) for kind in (signal.SIGTERM, signal.SIGINT)}
@@ -83,15 +103,21 @@ def train(stage: Stage, options: LoopOptions, out: Path, resume: bool, say: Call
 class _Run:
     WARM_UP = 100
     SNAPSHOT_EVERY = 200
+    SETBACKS = 5
+    """Ways back to the same snapshot before the run gives up."""
 
-    def __init__(self, stage: Stage, options: LoopOptions, out: Path, say: Callable[[str], None]) -> None:
-        self.stage, self.options, self.out, self.say = stage, options, out, say
+    def __init__(self, stage: Stage, options: LoopOptions, out: Path, say: Callable[[str], None], ranks: Ranks) -> None:
+        self.stage, self.options, self.out, self.ranks = stage, options, out, ranks
+        self.say = say if ranks.first else lambda _: None
+        share_weights(stage.model)
         self.ema = copy.deepcopy(stage.model).eval().requires_grad_(False)
         self.parameters = [p for p in stage.model.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
             self.parameters, options.learning_rate, (0.9, 0.99), weight_decay=options.weight_decay
         )
+        self.device = self.parameters[0].device
         self.step, self.elapsed, self.stopping = 0, 0.0, False
+        self.setbacks = 0
         self.snapshot = self.state()
 
     def state(self) -> dict[str, object]:
@@ -100,6 +126,7 @@ class _Run:
                 "model": self.stage.model.state_dict(),
                 "ema": self.ema.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
+                "stage": self.stage.state_dict(),
                 "step": self.step,
                 "elapsed": self.elapsed,
             }
@@ -109,6 +136,7 @@ class _Run:
         self.stage.model.load_state_dict(state["model"])  # type: ignore[arg-type]
         self.ema.load_state_dict(state["ema"])  # type: ignore[arg-type]
         self.optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
+        self.stage.load_state_dict(state["stage"])  # type: ignore[arg-type]
         self.step, self.elapsed = int(state["step"]), float(state["elapsed"])  # type: ignore[call-overload, arg-type]
 
     def load(self) -> None:
@@ -121,6 +149,8 @@ class _Run:
         self.say(f"resumed at step {self.step}, {self.elapsed / 60:.1f} min")
 
     def save(self) -> None:
+        if not self.ranks.first:
+            return
         partial = self.out / "state.partial"
         torch.save(self.state(), partial)
         partial.replace(self.out / "state.pt")
@@ -138,20 +168,34 @@ class _Run:
         self.stopping = True
 
     def rate(self) -> float:
-        progress = min(1.0, self.elapsed / (self.options.minutes * 60))
-        warm = min(1.0, (self.step + 1) / self.WARM_UP)
-        return self.options.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+        if self.step < self.WARM_UP:  # by steps alone: a seed's first steps do not depend on the machine's speed
+            return self.options.learning_rate * (self.step + 1) / self.WARM_UP
+        return self.options.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.progress())))
+
+    def progress(self) -> float:
+        """Share of the budget that is spent."""
+        if self.options.steps is not None:
+            return min(1.0, self.step / self.options.steps)
+        return min(1.0, self.elapsed / (self.options.minutes * 60))
+
+    def goes_on(self) -> bool:
+        """Whether there is budget left and nobody stopped us; all ranks come to the same answer."""
+        self.elapsed, self.stopping = self.ranks.agree(self.elapsed, self.stopping, self.device)
+        return self.progress() < 1 and not self.stopping
 
     def loop(self) -> None:
-        budget = self.options.minutes * 60
         validated = self.elapsed
         sums: dict[str, float] = {}
         since, rate_start = 0, time.monotonic()
         with Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn()
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[text]}"),
+            TimeRemainingColumn(),
+            disable=not self.ranks.first,
         ) as bar:
-            task = bar.add_task("training", total=budget, text="")
-            while self.elapsed < budget and not self.stopping:
+            task = bar.add_task("training", total=1.0, text="")
+            while self.goes_on():
                 start = time.monotonic()
                 losses = self.one_step()
                 self.elapsed += time.monotonic() - start
@@ -164,8 +208,8 @@ class _Run:
                     speed = since * self.stage.samples_per_step / (time.monotonic() - rate_start)
                     mean = {name: value / since for name, value in sums.items()}
                     text = f"step {self.step} loss {mean['total']:.4f} {speed:.1f} samples/s"
-                    bar.update(task, completed=self.elapsed, text=text)
-                    self.write("train", mean | {"samples_per_s": speed, "rate": self.rate()})
+                    bar.update(task, completed=self.progress(), text=text)
+                    self.write("train", mean | {"samples_per_s": speed, "learning_rate": self.rate()})
                     sums, since, rate_start = {}, 0, time.monotonic()
                 if self.elapsed - validated > self.options.validate_every_s:
                     validated = self.elapsed
@@ -179,12 +223,10 @@ class _Run:
         losses = self.stage.losses(self.step)
         self.optimiser.zero_grad(set_to_none=True)
         losses["total"].backward()  # type: ignore[no-untyped-call]
+        total = average_gradients(self.parameters, losses["total"])
         norm = nn.utils.clip_grad_norm_(self.parameters, self.options.clip)
-        if not torch.isfinite(norm) or not torch.isfinite(losses["total"]):
-            self.say(f"step {self.step}: loss is not finite; going back to step {self.snapshot['step']}")
-            elapsed = self.elapsed
-            self.restore(self.snapshot)
-            self.elapsed = elapsed
+        if not torch.isfinite(norm) or not torch.isfinite(total):
+            self.go_back()
             return None
         self.optimiser.step()
         self.step += 1
@@ -197,9 +239,25 @@ class _Run:
                     mean.copy_(value)
         if self.step % self.SNAPSHOT_EVERY == 0:
             self.snapshot = self.state()
+            self.setbacks = 0
         return {name: float(value.detach()) for name, value in losses.items()}
 
+    def go_back(self) -> None:
+        """To the last snapshot, with other draws than before; gives up when that does not help."""
+        self.say(f"step {self.step}: loss is not finite; going back to step {self.snapshot['step']}")
+        elapsed = self.elapsed
+        self.restore(self.snapshot)
+        self.elapsed = elapsed
+        self.setbacks += 1
+        if self.setbacks >= self.SETBACKS:
+            raise FacewireError(
+                f"the loss was not finite {self.setbacks} times after step {self.step}: {self.out} holds that step's weights; "
+                f"go on with --resume and a --rate below {self.options.learning_rate:g}, or look for broken clips or labels"
+            )
+
     def judge(self) -> None:
+        if not self.ranks.first:
+            return
         with torch.no_grad():
             figures = self.stage.validate(self.ema)
             self.stage.strip(self.ema, self.out / "strip.png")
@@ -211,6 +269,8 @@ class _Run:
         draw_curve(self.out)
 
     def write(self, kind: str, figures: dict[str, float]) -> None:
+        if not self.ranks.first:
+            return
         with (self.out / "metrics.csv").open("a", newline="") as file:
             writer = csv.writer(file)
             for name, value in figures.items():

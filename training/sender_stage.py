@@ -6,7 +6,9 @@ count most, and the *difference* of two frames of one person, because only that 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -104,7 +106,7 @@ class SenderStage:
         batch = self.augment.colour(batch, group=2)
         batch = self._interleave(batch, back=True)
         batch, _ = self.augment.similarity(batch)
-        batch = self.augment.blur(batch)
+        batch = replace(batch, pictures=self.augment.degrade(batch.pictures))
         self.model.train()
         with torch.autocast(self.device.type, torch.bfloat16):
             reading = self.model.read(batch.pictures)
@@ -122,6 +124,13 @@ class SenderStage:
         """Draw other pairs and augmentations than before."""
         self.sampler.reseed(self.seed + step)
         self.augment.reseed(self.seed + step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing besides the model."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing besides the model."""
 
     def validate(self, model: FaceCodec) -> dict[str, float]:
         """Pose error, landmark error, and mouth and eye correlation within clips, on validation people."""

@@ -18,8 +18,9 @@ from facewire.models.config import ModelConfig
 from facewire.models.face_codec import FaceCodec
 from facewire.training.cli import load_weights
 from facewire.training.data import BatchLoader, PairSampler, open_store
+from facewire.training.joint_stage import JointStage
 from facewire.training.loop import LoopOptions, train
-from facewire.training.receiver_stage import JointStage, ReceiverStage
+from facewire.training.receiver_stage import ReceiverStage
 from facewire.training.sender_stage import SenderStage
 
 CPU = torch.device("cpu")

@@ -1,0 +1,92 @@
+"""The joint stage: what the wire does to motion, the adversary, and weights of losses."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from facewire.codec.quantiser import PRESETS
+from facewire.training.adversary import Adversary
+from facewire.training.data import open_store
+from facewire.training.joint_stage import JointStage, JointWeights
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def stage(clips: Path, cache: Path) -> JointStage:
+    torch.set_num_threads(1)
+    store = open_store(clips, cache, "train")
+    val = open_store(clips, cache, "val", store.space)
+    return JointStage(store, val, CPU, 1, 128, 3, weights=JointWeights().changed(["perceptual=0", "identity=0"]))
+
+
+def test_transmitted_motion_is_as_coarse_as_the_presets_allow(stage: JointStage) -> None:
+    torch.manual_seed(0)
+    motion = torch.full((4000, 26), 0.5)
+    sent = stage.transmitted(motion)
+    error = (sent - motion)[:, :6].abs() / stage.quanta[:, :6].amax(0)
+    assert error.max() <= 0.5 + 1e-5
+    assert error.max() > 0.45
+    dropped = (sent[:, 6:] == 0).sum(1)
+    assert int(dropped.max()) >= 12
+    for preset in PRESETS:
+        assert (dropped == 20 - min(preset.coefficients, 20)).any()
+    kept = sent[:, 6:] != 0
+    assert (kept[:, :-1] | ~kept[:, 1:]).all(), "only tails are dropped"
+
+
+def test_every_loss_has_a_weight_and_counts(stage: JointStage) -> None:
+    losses = stage.losses(0)
+    total = sum(getattr(stage.weights, name) * value for name, value in losses.items() if hasattr(stage.weights, name))
+    assert torch.allclose(losses["total"], torch.as_tensor(total))
+    assert {"features", "deceit", "equivariance", "steady", "rate", "reread"} <= set(losses)
+    losses["total"].backward()  # type: ignore[no-untyped-call]
+    parts = {name.split(".")[0] for name, p in stage.model.named_parameters() if p.grad is not None and p.grad.any()}
+    assert parts == {"sender", "receiver"}
+
+
+def test_a_weight_of_zero_leaves_the_adversary_out(stage: JointStage, clips: Path, cache: Path) -> None:
+    weights = stage.weights.changed(["features=0", "deceit=0"])
+    plain = JointStage(
+        open_store(clips, cache, "train"), open_store(clips, cache, "val"), CPU, 1, 128, 3, weights=weights
+    )
+    assert plain.adversary is None
+    assert "features" not in plain.losses(0)
+
+
+def test_weights_of_unknown_losses_are_refused() -> None:
+    with pytest.raises(ValueError, match="no loss 'beauty'"):
+        JointWeights().changed(["beauty=1"])
+    with pytest.raises(ValueError, match="not a number"):
+        JointWeights().changed(["frame=much"])
+
+
+def test_the_adversary_learns_to_tell_smooth_from_sharp() -> None:
+    torch.manual_seed(0)
+    adversary = Adversary(CPU)
+    sharp = torch.rand(4, 3, 64, 64)
+    smooth = torch.full_like(sharp, 0.5)
+    first = float(adversary.learn(smooth, sharp))
+    for _ in range(60):
+        last = float(adversary.learn(smooth, sharp))
+    assert last < 0.6 * first
+    caught, fooled = adversary.judge(smooth, sharp), adversary.judge(sharp, sharp)
+    assert float(caught.deceit) > float(fooled.deceit)
+    assert float(caught.features) > 100 * float(fooled.features)
+
+
+def test_adversary_and_reader_come_back_from_a_checkpoint(stage: JointStage) -> None:
+    stage.losses(0)
+    state = stage.state_dict()
+    other = JointStage(stage.loader.store, stage.val_loader.store, CPU, 1, 128, 9, weights=stage.weights)
+    other.load_state_dict(state)
+    assert other.adversary is not None
+    assert stage.adversary is not None
+    assert other.reader is not None
+    for a, b in zip(
+        stage.adversary.networks.state_dict().values(), other.adversary.networks.state_dict().values(), strict=True
+    ):
+        assert torch.equal(a, b)
+    for key, value in state["reader"].items():
+        assert torch.equal(other.reader.state_dict()[key], value)

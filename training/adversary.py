@@ -1,0 +1,101 @@
+"""The adversary: a multi-scale patch discriminator with hinge loss and feature matching (paper, section 3.3; Wang et al. 2018).
+
+Comes in: synthesised and true pictures. Goes out: losses for the networks; the discriminator learns here, with an optimiser of its
+own, before each of their steps. Used by `joint_stage`, which keeps its state in the run's checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
+
+from facewire.training.ranks import average_gradients
+
+WIDTHS = (24, 48, 96)
+SCALES = 2
+LEARNING_RATE = 4e-4
+
+
+class PatchDiscriminator(nn.Module):
+    """Pictures (B, 3, S, S) in [0, 1] -> scores (B, 1, S/8, S/8) of overlapping patches 38 pixels wide, and features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers, inputs = [], 3
+        for width in WIDTHS:
+            layers.append(spectral_norm(nn.Conv2d(inputs, width, 4, 2, 1)))
+            inputs = width
+        self.layers = nn.ModuleList(layers)
+        self.score = spectral_norm(nn.Conv2d(inputs, 1, 3, 1, 1))
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Scores and one feature map a layer."""
+        features = []
+        x = picture * 2 - 1
+        for layer in self.layers:
+            x = functional.leaky_relu(layer(x), 0.2)
+            features.append(x)
+        return self.score(x), features
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the networks get from the adversary. deceit: hinge loss −D(ours); features: mean distance of D's features."""
+
+    deceit: Tensor
+    features: Tensor
+
+
+class Adversary:
+    """Discriminators at full and half size, and their training."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.networks = nn.ModuleList(PatchDiscriminator() for _ in range(SCALES)).to(device)
+        self.optimiser = torch.optim.Adam(self.networks.parameters(), LEARNING_RATE, (0.5, 0.999))
+
+    def views(self, picture: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
+        """Scores and features at each scale."""
+        return [net(functional.avg_pool2d(picture, 2**i) if i else picture) for i, net in enumerate(self.networks)]
+
+    def learn(self, ours: Tensor, true: Tensor) -> Tensor:
+        """One step of the discriminators: true patches above 1, ours below −1. Returns the hinge loss; 2 is a blind guess."""
+        self.networks.requires_grad_(True)
+        loss = ours.new_zeros(())
+        for (score_true, _), (score_ours, _) in zip(self.views(true), self.views(ours.detach()), strict=True):
+            loss = (
+                loss + functional.relu(1 - score_true.float()).mean() + functional.relu(1 + score_ours.float()).mean()
+            )
+        loss = loss / SCALES
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        loss = average_gradients(list(self.networks.parameters()), loss)
+        if torch.isfinite(loss):
+            self.optimiser.step()
+        return loss.detach()
+
+    def judge(self, ours: Tensor, true: Tensor) -> Judgement:
+        """Losses of synthesised against true pictures; the discriminators stand still."""
+        self.networks.requires_grad_(False)
+        deceit = features = ours.new_zeros(())
+        with torch.no_grad():
+            wanted = self.views(true)
+        for (score, found), (_, theirs) in zip(self.views(ours), wanted, strict=True):
+            deceit = deceit - score.float().mean() / SCALES
+            for a, b in zip(found, theirs, strict=True):
+                near = (a.float() - b.float()).abs().mean() / (b.float().abs().mean() + 1e-6)
+                features = features + near / (SCALES * len(WIDTHS))
+        return Judgement(deceit, features)
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the run's checkpoint."""
+        return {"networks": self.networks.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """From a checkpoint."""
+        self.networks.load_state_dict(state["networks"])
+        self.optimiser.load_state_dict(state["optimiser"])
