@@ -1,8 +1,8 @@
-"""How near synthesised pictures come to the camera's: PSNR, SSIM and, with MediaPipe installed, face landmarks.
+"""How near synthesised pictures come to the camera's: L1, PSNR, (MS-)SSIM and, with MediaPipe installed, face landmarks.
 
-Comes in: pairs of pictures from `loopback` or `rivals`, or landmarks alone. Goes out: a `Score` over all pairs. PSNR
-and SSIM reward blur and punish a head one pixel aside, so the landmark distance and the openings of mouth and eyes
-stand beside.
+Comes in: pairs of pictures from `loopback`, `rivals` or `training.evaluate`, or landmarks alone. Goes out: a `Score` over all
+pairs, or single figures. PSNR and SSIM reward blur and punish a head one pixel aside, so the landmark distance, the openings
+of mouth and eyes and the jitter stand beside.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ EYES = ((159, 145, 33, 133), (386, 374, 362, 263))
 """Upper lid, lower lid, outer and inner corner in the face mesh, image-left eye first, as in the data set's labels."""
 INNER_LIPS, FACE_ENDS = (13, 14), (10, 152)
 MESH_POINTS = 468
+MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Of the five octaves, finest first."""
 
 
 def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
@@ -37,13 +39,39 @@ def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     return MAX_PSNR_DB if error == 0 else min(MAX_PSNR_DB, 10.0 * float(np.log10(255.0**2 / error)))
 
 
+def l1(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Mean absolute difference over R, G and B, 0 to 255, of two pictures, uint8 RGB (H, W, 3)."""
+    return float(cv2.absdiff(a, b).mean())
+
+
 def ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     """Structural similarity of the lumas (BT.601) of two pictures, uint8 RGB (H, W, 3).
 
     As published (Wang et al. 2004): Gaussian window 11x11, σ 1.5, K1 0.01, K2 0.03, mean over windows inside the
     picture.
     """
-    x, y = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float64) for p in (a, b))
+    return _similarity(_luma(a), _luma(b))[0]
+
+
+def ms_ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Multi-scale structural similarity of the lumas of two pictures, uint8 RGB (H, W, 3), at least 176 pixels a side.
+
+    As published (Wang et al. 2003): contrast and structure at five octaves, luminance at the coarsest, windows as in `ssim`.
+    """
+    x, y = _luma(a), _luma(b)
+    product = 1.0
+    for weight in MS_SSIM_WEIGHTS[:-1]:
+        product *= max(_similarity(x, y)[1], 0.0) ** weight
+        x, y = (cv2.resize(p, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for p in (x, y))
+    return float(product * max(_similarity(x, y)[0], 0.0) ** MS_SSIM_WEIGHTS[-1])
+
+
+def _luma(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.float64)
+
+
+def _similarity(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """SSIM of two lumas (H, W) and its part of contrast and structure alone."""
 
     def window(image: Any) -> NDArray[np.float64]:
         return np.asarray(cv2.GaussianBlur(image, (11, 11), 1.5)[5:-5, 5:-5], np.float64)
@@ -52,19 +80,44 @@ def ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     mean_x, mean_y = window(x), window(y)
     var_x, var_y = window(x * x) - mean_x**2, window(y * y) - mean_y**2
     cov = window(x * y) - mean_x * mean_y
-    score = (2 * mean_x * mean_y + c1) * (2 * cov + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
-    return float(score.mean())
+    structure = (2 * cov + c2) / (var_x + var_y + c2)
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    return float((luminance * structure).mean()), float(structure.mean())
+
+
+def agreement(true: NDArray[np.floating], ours: NDArray[np.floating]) -> tuple[float, float]:
+    """Correlation r and slope of `ours` on `true`, both (T,), their means taken out. Half the amplitude is a slope of 0.5.
+
+    r is 0 where `ours` does not move; `true` must.
+    """
+    a, b = true - true.mean(), ours - ours.mean()
+    power = float((a * a).sum())
+    return float((a * b).sum() / (np.sqrt(power * (b * b).sum()) + 1e-12)), float((a * b).sum() / power)
+
+
+def jitter(true: NDArray[np.floating], ours: NDArray[np.floating]) -> float | None:
+    """Mean landmark acceleration of `ours` over that of `true`: 1 is as steady as the camera's, 0 stands still.
+
+    true, ours: landmarks (T, N, 2) of consecutive frames, NaN where no face is seen. Acceleration is
+    |p[t+1] − 2 p[t] + p[t−1]|, its mean over points and over the frames where both are known; None if there are none.
+    """
+    accelerations = [np.linalg.norm(p[2:] - 2 * p[1:-1] + p[:-2], axis=2).mean(1) for p in (true, ours)]
+    known = np.isfinite(accelerations[0]) & np.isfinite(accelerations[1])
+    if not known.any() or (before := float(accelerations[0][known].mean())) == 0:
+        return None
+    return float(accelerations[1][known].mean()) / before
 
 
 @dataclass(frozen=True)
 class Face:
     """What a face mesh tells. points: float32 (468, 2) in pixels of a 256-pixel picture. eyes, mouth: openings as in
-    the labels.
+    the labels. landmarks: float32 (478, 3), irises included, in [-1, 1] over the picture, z away on the same scale.
     """
 
     points: NDArray[np.float32]
     eyes: float
     mouth: float
+    landmarks: NDArray[np.float32]
 
 
 class FaceMesh:
@@ -96,14 +149,15 @@ class FaceMesh:
         if not found:
             return None
         self._warned = True
-        points = np.array([(p.x * 256, p.y * 256) for p in found[0].landmark[:MESH_POINTS]], np.float32)
+        landmarks = np.array([(p.x * 2 - 1, p.y * 2 - 1, p.z * 2) for p in found[0].landmark], np.float32)
+        points = (landmarks[:MESH_POINTS, :2] + 1) * 128
 
         def distance(a: int, b: int) -> float:
             return float(np.linalg.norm(points[a] - points[b]))
 
         eyes = [distance(up, low) / (distance(outer, inner) + 1e-6) for up, low, outer, inner in EYES]
         mouth = distance(*INNER_LIPS) / (distance(*FACE_ENDS) + 1e-6)
-        return Face(points, float(np.mean(eyes)), mouth)
+        return Face(points, float(np.mean(eyes)), mouth, landmarks)
 
 
 @dataclass(frozen=True)

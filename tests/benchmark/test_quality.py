@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from facewire.benchmark.quality import MAX_PSNR_DB, Scorer, psnr, ssim
+from facewire.benchmark.quality import MAX_PSNR_DB, Scorer, agreement, jitter, l1, ms_ssim, psnr, ssim
 from facewire.benchmark.rivals import x264
 
 
@@ -44,3 +44,51 @@ def test_x264_says_when_it_cannot_go_as_low(nodding: list[np.ndarray]) -> None:
     rival = x264(nodding, 25.0, 10, count_first=False)
     assert not rival.fits
     assert rival.crf == 51
+
+
+def test_ms_ssim_agrees_with_pytorch_msssim(nodding: list[np.ndarray]) -> None:
+    published = pytest.importorskip("pytorch_msssim")
+    import cv2
+    import torch
+
+    a, b = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float32) for p in (nodding[0], nodding[5]))
+    expected = published.ms_ssim(torch.from_numpy(a)[None, None], torch.from_numpy(b)[None, None], data_range=255)
+    assert ms_ssim(nodding[0], nodding[5]) == pytest.approx(expected.item(), abs=2e-4)
+    assert ms_ssim(nodding[0], nodding[0]) == pytest.approx(1.0)
+
+
+def test_l1_counts_levels(nodding: list[np.ndarray]) -> None:
+    darker = (nodding[0] // 2).astype(np.uint8)
+    expected = np.abs(nodding[0].astype(int) - darker.astype(int)).mean()
+    assert l1(nodding[0], darker) == pytest.approx(expected)
+    assert l1(darker, nodding[0]) == pytest.approx(expected)
+
+
+def test_agreement_knows_half_the_amplitude() -> None:
+    true = np.abs(np.sin(np.arange(40) / 3))
+    assert agreement(true, 0.5 * true + 0.01) == (pytest.approx(1.0), pytest.approx(0.5))
+    assert agreement(true, -true) == (pytest.approx(-1.0), pytest.approx(-1.0))
+    assert agreement(true, np.full(40, 0.3)) == (0.0, 0.0)
+
+
+def test_jitter_is_one_for_the_original_and_grows_with_noise() -> None:
+    random = np.random.default_rng(1)
+    steps = np.arange(30)[:, None, None]
+    true = np.sin(steps / 3) * 5 + random.normal(0, 0.2, (30, 468, 2)) + 100
+    assert jitter(true, true) == pytest.approx(1.0)
+    assert jitter(true, true + 7 + steps) == pytest.approx(1.0), "a shift and a steady drift are no jitter"
+    noisy = [jitter(true, true + random.normal(0, sigma, true.shape)) for sigma in (0.2, 0.5)]
+    assert noisy[0] is not None
+    assert noisy[1] is not None
+    assert 1.2 < noisy[0] < noisy[1]
+    still = np.repeat(true[:1], 30, 0)
+    assert jitter(true, still) == 0
+    assert jitter(still, true) is None
+
+
+def test_jitter_counts_only_frames_with_both_faces() -> None:
+    true = np.random.default_rng(1).normal(100, 1, (9, 468, 2))
+    ours = true.copy()
+    ours[4] = np.nan
+    assert jitter(true, ours) == pytest.approx(1.0)
+    assert jitter(true, np.full_like(true, np.nan)) is None
