@@ -4,8 +4,8 @@ A sender's networks make one `Motion` a frame (`motion`). `Quantiser` turns it i
 says (`quantiser`). `MotionEncoder` bundles frames into packets that need nothing that may be lost (`packets`), asking
 `Tables` how likely each integer is (`entropy`) and writing it with a range coder (`range_coder`). The receiver goes
 the same way back through `MotionDecoder`. Before all motion goes one `SourceFrame` with the picture (`source`); both
-together make a `.fw` file (`stream`). `fit_tables` learns the tables from real motion when a model is trained
-(`fitting`), and `wire_bytes` says what a packet costs on the wire (`wire`).
+together make a `.fw` file (`stream`). Sound goes in packets of its own (`sound`). `fit_tables` learns the tables from
+real motion when a model is trained (`fitting`), and `wire_bytes` says what a packet costs on the wire (`wire`).
 """
 
 from facewire.codec.entropy import Tables, default_tables
@@ -22,6 +22,7 @@ from facewire.codec.motion import (
 )
 from facewire.codec.packets import DecodedFrame, MotionDecoder, MotionEncoder, frames_in
 from facewire.codec.quantiser import PRESETS, Preset, Quantiser
+from facewire.codec.sound import SILENT_DBFS, SoundPacket, decode_sound, encode_silence, encode_speech
 from facewire.codec.source import PICTURE_FORMATS, SourceFrame, decode_source, encode_source, source_hash
 from facewire.codec.stream import Stream, read_stream, write_stream
 from facewire.codec.wire import wire_bytes
@@ -30,18 +31,23 @@ __all__ = [
     "PICTURE_FORMATS",
     "POSE_SIZE",
     "PRESETS",
+    "SILENT_DBFS",
     "DecodedFrame",
     "Motion",
     "MotionDecoder",
     "MotionEncoder",
     "Preset",
     "Quantiser",
+    "SoundPacket",
     "SourceFrame",
     "Stream",
     "Tables",
+    "decode_sound",
     "decode_source",
     "default_tables",
+    "encode_silence",
     "encode_source",
+    "encode_speech",
     "fit_tables",
     "frames_in",
     "interpolate",

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.codec import DecodedFrame, Motion, MotionDecoder, SourceFrame, interpolate, turn
+from facewire.codec import DecodedFrame, Motion, MotionDecoder, SourceFrame, turn
 from facewire.coding import Coding
-from facewire.errors import DecodeError, WeightsError
 from facewire.models.runtime import Networks
-from facewire.source_picture import decompress
+from facewire.receiver.concealment import MotionTimeline
+from facewire.receiver.source import ReceivedSource
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Due:
     """A frame whose time has come.
 
     number: the sender's count. time_ms: on the sender's clock; estimated for a concealed frame. concealed: the frame's
-    own motion did not arrive in time; this one lies between its neighbours, or is the last one held.
+    own motion did not arrive in time; this one lies between its neighbours or carries on from the last.
     """
 
     number: int
@@ -67,32 +67,30 @@ class Receiver:
         view: FreeView | None = None,
         coding: Coding | None = None,
     ) -> None:
-        bundle = networks.bundle
-        if source.bundle_hash != bundle.hash:
-            ours = f"{bundle.name} {bundle.hash.hex()}"
-            raise WeightsError(f"the stream was made with weights {source.bundle_hash.hex()}; these are {ours}")
-        coding = coding or Coding.of(bundle)
-        sizes = source.canonical.size, source.motion_units.size
-        if sizes != (bundle.canonical_size, coding.quantiser.steps.size):
-            raise DecodeError(
-                f"a source frame with {sizes[0]} canonical and {sizes[1]} motion values: not of these weights"
-            )
-        self._networks = networks
+        coding = coding or Coding.of(networks.bundle)
+        self._source = ReceivedSource.of(networks, source, coding)
         self._frame_rate = source.frame_rate
-        self._canonical = (source.canonical * np.float32(bundle.canonical_step)).astype(np.float32)
-        self.source_motion = coding.quantiser.motion(source.motion_units)
-        self.source_picture = decompress(source.picture, bundle.picture_size)
-        self._appearance = networks.appearance(self.source_picture)
         self._decoder = MotionDecoder(coding.tables, coding.quantiser, frame_rate=source.frame_rate)
         self._delay_ms = playout_delay_ms
         self.view = view or FreeView()
         self._waiting: dict[int, DecodedFrame] = {}
+        self._timeline = MotionTimeline(self._source.motion)
         self._next = 0
-        self._last = Due(-1, source.capture_time_ms, self.source_motion, concealed=False)
+        self._last = Due(-1, source.capture_time_ms, self._source.motion, concealed=False)
         self.shown = 0
         self.concealed = 0
         self.late = 0
         """Frames that arrived after something else was shown in their place."""
+
+    @property
+    def source_picture(self) -> NDArray[np.uint8]:
+        """uint8 RGB (S, S, 3)."""
+        return self._source.picture
+
+    @property
+    def source_motion(self) -> Motion:
+        """The motion that the source frame itself shows."""
+        return self._source.motion
 
     @property
     def newest(self) -> int | None:
@@ -105,6 +103,7 @@ class Receiver:
         for frame in frames:
             if frame.number >= self._next:
                 self._waiting[frame.number] = frame
+                self._timeline.add(frame)
             else:
                 self.late += 1
         return frames
@@ -131,19 +130,12 @@ class Receiver:
 
     def render(self, motion: Motion) -> NDArray[np.uint8]:
         """The picture of a motion, uint8 RGB (S, S, 3), seen from the receiver's `view`."""
-        return self._networks.render(self._appearance, self._canonical, self.source_motion, self.view.seen(motion))
+        return self._source.render(self.view.seen(motion))
 
     def _show(self, time_ms: int) -> Due:
         own = self._waiting.pop(self._next, None)
-        later = min(self._waiting, default=None)
-        if own is not None:
-            frame = Due(self._next, time_ms, own.motion, concealed=False)
-        elif later is not None:
-            weight = 1 / (later - self._last.number)
-            motion = interpolate(self._last.motion, self._waiting[later].motion, weight)
-            frame = Due(self._next, time_ms, motion, concealed=True)
-        else:
-            frame = Due(self._next, time_ms, self._last.motion, concealed=True)
+        motion = own.motion if own is not None else self._timeline.at(time_ms).motion
+        frame = Due(self._next, time_ms, motion, concealed=own is None)
         self._next, self._last = self._next + 1, frame
         self.shown += 1
         self.concealed += frame.concealed

@@ -148,7 +148,8 @@ def _beside_face(square: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     grey = cv2.cvtColor(cv2.resize(square, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
     upper, edge = grey[: SIDE_PX * 2 // 3], SIDE_PX // 5
-    return np.concatenate([upper[:, :edge].ravel(), upper[:, -edge:].ravel()]).astype(np.float32) / 255
+    beside = np.concatenate([upper[:, :edge].ravel(), upper[:, -edge:].ravel()])
+    return beside.astype(np.float32) / np.float32(255)
 
 
 def _angle(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

@@ -1,0 +1,408 @@
+"""The receiving end of a call: packets in whenever they come, pictures and sound out at their time.
+
+Comes in: source messages, motion and sound packets with their arrival times, from any thread. Goes out: pictures to a
+`VideoSink` from a thread of this module's, sound to a `SoundSink` that asks for it. `jitter` says what is due,
+`concealment` and `sound` fill in for what is lost, `source` draws.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewire.codec import (
+    DecodedFrame,
+    Motion,
+    MotionDecoder,
+    SourceFrame,
+    decode_sound,
+    decode_source,
+    relative,
+    source_hash,
+)
+from facewire.coding import Coding
+from facewire.errors import DecodeError, FacewireError
+from facewire.models.runtime import Networks
+from facewire.receiver.concealment import Kind, MotionTimeline
+from facewire.receiver.jitter import PlayoutClock
+from facewire.receiver.receiver import FreeView
+from facewire.receiver.sinks import SoundSink, VideoSink
+from facewire.receiver.sound import Samples, SoundTrack
+from facewire.receiver.source import ReceivedSource, check_source
+
+MAX_EARLY_PACKETS = 32
+"""Motion packets kept until the source frame is here."""
+FREEZE_MS = 200.0
+"""A picture that carries on or holds for longer than this counts as a freeze."""
+MAX_FPS = 60.0
+STOP_S = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PlayoutOptions:
+    """How a call is shown."""
+
+    fps: float | None = None
+    """Pictures a second; None for the sender's rate."""
+    view: FreeView = field(default_factory=FreeView)
+    """From where the face is seen at first."""
+    portrait: NDArray[np.uint8] | None = None
+    """A framed picture, uint8 RGB (S, S, 3), that is moved in the place of the sender's source frame."""
+
+
+@dataclass(frozen=True)
+class PlayoutStats:
+    """Totals so far, and how things stand."""
+
+    shown: int = 0
+    """Pictures given to the sink."""
+    concealed: int = 0
+    """Of these, pictures whose motion was bridged across lost frames, guessed or held."""
+    skipped: int = 0
+    """Pictures left out since the machine was too slow."""
+    frames: int = 0
+    """Frames decoded."""
+    late: int = 0
+    """Of these, frames that came after their time."""
+    undecodable: int = 0
+    """Motion packets whose reference was not here."""
+    freezes: int = 0
+    """Times that nothing new was shown for more than 200 ms while the sender was sending."""
+    frozen_ms: float = 0.0
+    longest_freeze_ms: float = 0.0
+    sources: int = 0
+    """Source frames taken into use."""
+    delay_ms: float = 0.0
+    """How far behind the fastest packet pictures are shown."""
+    jitter_ms: float = 0.0
+    render_ms: float = 0.0
+    """Mean time to draw a picture."""
+    lip_sync_ms: float | None = None
+    """By how much the sound now heard is ahead of the picture (negative: behind); None while there is no sound."""
+    worst_lip_sync_ms: tuple[float, float] = (0.0, 0.0)
+    """The furthest behind and ahead that speech has been."""
+    sound_played_ms: float = 0.0
+    sound_concealed_ms: float = 0.0
+    sound_late: int = 0
+    shown_capture_ms: float | None = None
+    """Capture time of the picture last shown, on the sender's clock."""
+    shown_at_s: float | None = None
+    """When that was, on the clock of the arrival times."""
+
+
+class Playout:
+    """One person as the other side sees and hears them.
+
+    networks: with the sender's weights. sink, sound: where pictures and sound go; no sound sink, no sound. clock:
+    seconds, the one of all arrival times. on_end: told once, from a thread of this object's, why there is nothing to
+    show any more: the window was closed, the disk is full.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        sink: VideoSink,
+        sound: SoundSink | None,
+        options: PlayoutOptions | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        on_end: Callable[[str], None] | None = None,
+        coding: Coding | None = None,
+    ) -> None:
+        self._options = options or PlayoutOptions()
+        self._networks = networks
+        self._coding = coding or Coding.of(networks.bundle)
+        self._sink, self._sound_sink = sink, sound
+        self._now_s = clock
+        self._on_end = on_end
+        self._view = self._options.view
+        self._portrait: ReceivedSource | None = None
+        if self._options.portrait is not None:
+            self._portrait = ReceivedSource.portrait(networks, self._options.portrait)
+
+        self._lock = threading.RLock()  # of all below that several threads touch; not held while networks run
+        self._clock = PlayoutClock()
+        self._decoder: MotionDecoder | None = None
+        self._timeline = MotionTimeline(_at_rest(networks))
+        self._track = SoundTrack()
+        self._early: deque[tuple[bytes, float]] = deque(maxlen=MAX_EARLY_PACKETS)
+        self._frame_rate = 25.0
+        self._anchor_ms: float | None = None
+        """A recent capture time in full, for sound packets that carry a part of theirs."""
+        self._due_ms: float | None = None
+        self._source_hash: bytes | None = None
+        self._new_source: SourceFrame | None = None
+        self._source: ReceivedSource | None = None
+        self._driver_start: Motion | None = None
+        """What the portrait's own motion corresponds to."""
+        self._paused = False
+
+        self._drawn: tuple[ReceivedSource, Motion, NDArray[np.uint8]] | None = None
+        self._shown = self._concealed = self._skipped = self._frames = self._late = self._sources = 0
+        self._undecodable_before = 0
+        self._freezes, self._frozen_ms, self._longest_ms, self._freeze_ms = 0, 0.0, 0.0, 0.0
+        self._render_s, self._rendered, self._latest_render_s = 0.0, 0, 0.0
+        self._shown_at: tuple[float, float] | None = None
+        self._picture_late_ms = 0.0
+        self._worst = [0.0, 0.0]
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # --- what arrives, from any thread
+
+    def source(self, message: bytes) -> None:
+        """Takes a source message. It is drawn from as soon as the networks have read it; until then the last one is.
+
+        Raises DecodeError for a damaged one and WeightsError for one of other weights.
+        """
+        source = decode_source(message)
+        check_source(self._networks, source, self._coding)
+        with self._lock:
+            if self._decoder is None or source.frame_rate != self._frame_rate:
+                self._forget_decoder()
+                self._frame_rate = source.frame_rate
+                self._decoder = MotionDecoder(self._coding.tables, self._coding.quantiser, frame_rate=source.frame_rate)
+            self._source_hash, self._new_source = source_hash(message), source
+            self._anchor_ms = self._anchor_ms or source.capture_time_ms
+            early, self._early = list(self._early), deque(maxlen=MAX_EARLY_PACKETS)
+        for packet, arrival_s in early:
+            try:
+                self.motion(packet, arrival_s)
+            except DecodeError as error:
+                _log.debug("a packet from before the source frame: %s", error)
+
+    def motion(self, packet: bytes, arrival_s: float) -> None:
+        """Takes a motion packet that arrived then. Raises DecodeError if it is none of ours."""
+        with self._lock:
+            if self._decoder is None:
+                self._early.append((packet, arrival_s))
+                return
+            fresh = self._decoder.decode(packet)
+            if not fresh:
+                return
+            newest = max(frame.capture_time_ms for frame in fresh)
+            if self._clock.heard("motion", newest, arrival_s):
+                self._start_anew()
+            self._anchor_ms = newest
+            self._frames += len(fresh)
+            for frame in fresh:
+                self._take(frame)
+
+    def sound(self, packet: bytes, arrival_s: float) -> None:
+        """Takes a sound packet that arrived then. Raises DecodeError if it is none of ours."""
+        sound = decode_sound(packet)
+        with self._lock:
+            if self._anchor_ms is None and not sound.whole_time:
+                return  # when this belongs is not known yet; a packet that says so comes every second
+            capture_ms = sound.near(self._anchor_ms if self._anchor_ms is not None else sound.capture_ms)
+            if sound.whole_time:
+                self._anchor_ms = capture_ms
+            new = self._track.add(sound, capture_ms) and not sound.silence
+            if new and self._clock.heard("sound", capture_ms + sound.duration_ms, arrival_s):
+                self._start_anew()
+                self._track.add(sound, capture_ms)
+
+    def restart(self) -> None:
+        """The sender is a new one: its frame numbers and its clock begin anew, and its motion waits for its source."""
+        with self._lock:
+            self._forget_decoder()
+            self._clock = PlayoutClock()
+            self._anchor_ms = self._driver_start = None
+            self._start_anew()
+
+    def pause(self, paused: bool) -> None:
+        """The sender said that it sends no motion, or that it does again: what is held meanwhile is not a loss."""
+        self._paused = paused
+
+    def free_view(self, yaw: float, pitch: float, roll: float) -> None:
+        """Looks at the face from elsewhere: the head turned further by these angles, radians."""
+        self._view = FreeView(yaw, pitch, roll)
+
+    def acknowledged(self) -> int | None:
+        """Number of the newest frame decoded, to be acknowledged; None before the first."""
+        with self._lock:
+            return self._decoder.newest if self._decoder is not None else None
+
+    @property
+    def source_hash(self) -> bytes | None:
+        """Of the newest source message that is here, so that it need not be sent again."""
+        return self._source_hash
+
+    def stats(self) -> PlayoutStats:
+        with self._lock:
+            sound = self._track.stats()
+            undecodable = self._undecodable_before + (self._decoder.undecodable if self._decoder is not None else 0)
+            return PlayoutStats(
+                shown=self._shown,
+                concealed=self._concealed,
+                skipped=self._skipped,
+                frames=self._frames,
+                late=self._late,
+                undecodable=undecodable,
+                freezes=self._freezes,
+                frozen_ms=self._frozen_ms,
+                longest_freeze_ms=self._longest_ms,
+                sources=self._sources,
+                delay_ms=self._clock.delay_ms,
+                jitter_ms=self._clock.jitter_ms,
+                render_ms=1000 * self._render_s / max(1, self._rendered),
+                lip_sync_ms=sound.offset_ms + self._picture_late_ms if sound.played_ms else None,
+                worst_lip_sync_ms=(self._worst[0], self._worst[1]),
+                sound_played_ms=sound.played_ms,
+                sound_concealed_ms=sound.concealed_ms,
+                sound_late=sound.late,
+                shown_capture_ms=self._shown_at[0] if self._shown_at is not None else None,
+                shown_at_s=self._shown_at[1] if self._shown_at is not None else None,
+            )
+
+    # --- what goes out
+
+    def start(self) -> None:
+        """Begins to show and to play."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="facewire-playout", daemon=True)
+            self._thread.start()
+            if self._sound_sink is not None:
+                self._sound_sink.start(self.sound_block)
+
+    def stop(self) -> None:
+        """Ends the thread, then both sinks; FacewireError if what they wrote could not be brought to its end."""
+        self._stop.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(STOP_S)
+        if self._sound_sink is not None:
+            self._sound_sink.stop()
+        self._sink.close()
+
+    def show(self, now_s: float) -> bool:
+        """Draws and shows the picture that is due at now_s, if there is one; False once the sink wants no more.
+
+        What the thread does at every tick; a program with a loop of its own may call it instead of `start`.
+        """
+        self._use_new_source()
+        at_s = now_s + self._latest_render_s
+        with self._lock:
+            source = self._source
+            self._clock.advance(now_s)
+            if source is None:
+                return True
+            due_ms = self._clock.due_ms(at_s) if self._clock.running else None
+            self._due_ms = due_ms
+            seen = self._timeline.at(due_ms) if due_ms is not None else None
+        motion = source.motion if seen is None else seen.motion
+        if seen is not None and self._portrait is not None and self._driver_start is not None:
+            motion = relative(self._portrait.motion, self._driver_start, motion)
+        picture = self._draw(source, self._view.seen(motion))
+        shown_s = max(at_s, self._now_s())
+        wanted_more = self._sink.show(picture, shown_s)
+        with self._lock:
+            self._count(None if seen is None else seen.kind, due_ms, shown_s)
+        return wanted_more
+
+    def sound_block(self, count: int, play_at_s: float) -> Samples:
+        """The samples, int16 (count,) at 48 kHz mono, to be heard from play_at_s on."""
+        with self._lock:
+            if not self._clock.running:
+                return np.zeros(count, np.int16)
+            self._clock.advance(self._now_s())
+            return self._track.block(count, self._clock.due_ms(play_at_s))
+
+    def _run(self) -> None:
+        reason = ""
+        due_s = self._now_s()
+        try:
+            while not self._stop.is_set():
+                if not self.show(due_s):
+                    reason = "closed"
+                    break
+                period = 1 / min(self._options.fps or self._frame_rate, MAX_FPS)
+                due_s += period
+                if (behind := int((self._now_s() - due_s) / period)) > 0:
+                    self._skipped += behind  # newest first: what was missed is not shown late
+                    due_s += behind * period
+                self._stop.wait(max(0.0, due_s - self._now_s()))
+        except FacewireError as error:
+            reason = str(error)
+        except Exception as error:
+            _log.exception("showing pictures failed")
+            reason = f"showing pictures failed ({type(error).__name__})"
+        if reason and self._on_end is not None:
+            self._on_end(reason)
+
+    def _use_new_source(self) -> None:
+        with self._lock:
+            new, self._new_source = self._new_source, None
+        if new is None:
+            return
+        source = ReceivedSource.of(self._networks, new, self._coding)
+        with self._lock:
+            self._driver_start = self._driver_start or source.motion
+            self._source = self._portrait or source
+            self._timeline.rest = source.motion
+            self._sources += 1
+
+    def _draw(self, source: ReceivedSource, motion: Motion) -> NDArray[np.uint8]:
+        if self._drawn is not None and self._drawn[0] is source and _same(self._drawn[1], motion):
+            return self._drawn[2]  # a face that holds still costs nothing
+        started = time.perf_counter()
+        picture = source.render(motion)
+        self._latest_render_s = time.perf_counter() - started
+        self._render_s, self._rendered = self._render_s + self._latest_render_s, self._rendered + 1
+        self._drawn = source, motion, picture
+        return picture
+
+    # --- bookkeeping, with the lock held
+
+    def _take(self, frame: DecodedFrame) -> None:
+        if self._due_ms is not None and frame.capture_time_ms < self._due_ms:
+            self._late += 1
+        self._timeline.add(frame)
+
+    def _start_anew(self) -> None:
+        self._timeline = MotionTimeline(self._timeline.rest)
+        self._track = SoundTrack()
+        self._due_ms = None
+
+    def _forget_decoder(self) -> None:
+        if self._decoder is not None:
+            self._undecodable_before += self._decoder.undecodable
+        self._decoder = None
+
+    def _count(self, kind: Kind | None, due_ms: float | None, shown_s: float) -> None:
+        self._shown += 1
+        before = self._shown_at
+        if due_ms is None or kind is None:
+            return
+        self._shown_at = due_ms, shown_s
+        self._picture_late_ms = self._clock.due_ms(shown_s) - due_ms
+        if not self._paused:
+            self._concealed += kind != "known"
+        if kind in ("known", "bridged") or self._paused:
+            self._freeze_ms = 0.0
+        elif before is not None:
+            step_ms = 1000 * (shown_s - before[1])
+            was, self._freeze_ms = self._freeze_ms, self._freeze_ms + step_ms
+            self._freezes += was <= FREEZE_MS < self._freeze_ms
+            if self._freeze_ms > FREEZE_MS:
+                self._frozen_ms += step_ms if was > FREEZE_MS else self._freeze_ms
+            self._longest_ms = max(self._longest_ms, self._freeze_ms)
+        if self._track.speaking:
+            offset = self._track.stats().offset_ms + self._picture_late_ms
+            self._worst = [min(self._worst[0], offset), max(self._worst[1], offset)]
+
+
+def _same(a: Motion, b: Motion) -> bool:
+    return bool(np.array_equal(a.vector(), b.vector()))
+
+
+def _at_rest(networks: Networks) -> Motion:
+    return Motion.from_vector(np.zeros(6 + networks.bundle.expression_size, np.float32))

@@ -1,0 +1,64 @@
+"""The source frame at the receiving end: checked against the weights, and moved by whatever motion comes after it.
+
+Comes in: a decoded source message (`facewire.codec`). Goes out: pictures, through F, M and G of `facewire.models`, to
+`receiver` (files, simulated links) and `playout` (calls).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewire.codec import Motion, SourceFrame
+from facewire.coding import Coding
+from facewire.errors import DecodeError, WeightsError
+from facewire.models.runtime import Networks
+from facewire.source_picture import decompress
+
+
+class ReceivedSource:
+    """A face to be moved: its picture, the motion that it shows, and what F made of it.
+
+    picture: uint8 RGB (S, S, 3). motion: of that picture. canonical: shape code (C,).
+    """
+
+    def __init__(
+        self, networks: Networks, picture: NDArray[np.uint8], motion: Motion, canonical: NDArray[np.float32]
+    ) -> None:
+        self._networks = networks
+        self.picture, self.motion = picture, motion
+        self._canonical = canonical
+        self._appearance = networks.appearance(picture)
+
+    @classmethod
+    def of(cls, networks: Networks, source: SourceFrame, coding: Coding) -> ReceivedSource:
+        """Of a source message, decoded. Raises WeightsError for one of other weights, DecodeError if it cannot be
+        used.
+        """
+        check_source(networks, source, coding)
+        canonical = (source.canonical * np.float32(networks.bundle.canonical_step)).astype(np.float32)
+        picture = decompress(source.picture, networks.bundle.picture_size)
+        return cls(networks, picture, coding.quantiser.motion(source.motion_units), canonical)
+
+    @classmethod
+    def portrait(cls, networks: Networks, square: NDArray[np.uint8]) -> ReceivedSource:
+        """Of a framed picture, uint8 RGB (S, S, 3), that another person's motion is to move."""
+        motion, canonical = networks.read(square)
+        return cls(networks, square, motion, canonical)
+
+    def render(self, motion: Motion) -> NDArray[np.uint8]:
+        """The face moved to that motion, uint8 RGB (S, S, 3)."""
+        return self._networks.render(self._appearance, self._canonical, self.motion, motion)
+
+
+def check_source(networks: Networks, source: SourceFrame, coding: Coding) -> None:
+    """What can be found wrong with a source frame without a look at its picture; raises as `ReceivedSource.of` does."""
+    bundle = networks.bundle
+    if source.bundle_hash != bundle.hash:
+        ours = f"{bundle.name} {bundle.hash.hex()}"
+        raise WeightsError(f"the stream was made with weights {source.bundle_hash.hex()}; these are {ours}")
+    sizes = source.canonical.size, source.motion_units.size
+    if sizes != (bundle.canonical_size, coding.quantiser.steps.size):
+        raise DecodeError(
+            f"a source frame with {sizes[0]} canonical and {sizes[1]} motion values: not of these weights"
+        )
