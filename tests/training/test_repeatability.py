@@ -1,0 +1,153 @@
+"""A run repeats with its seed, several processes keep one set of weights, and a loss that never recovers ends in one line."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from facewire.errors import FacewireError
+from facewire.training.data import open_store
+from facewire.training.loop import LoopOptions, train
+from facewire.training.receiver_stage import ReceiverStage
+from facewire.training.sender_stage import SenderStage
+
+CPU = torch.device("cpu")
+Stage = SenderStage | ReceiverStage
+
+
+def stage_of(kind: type[Stage], clips: Path, cache: Path, seed: int = 3) -> Stage:
+    torch.set_num_threads(1)
+    store = open_store(clips, cache, "train")
+    val = open_store(clips, cache, "val", store.space)
+    return (
+        SenderStage(store, val, CPU, 1, seed) if kind is SenderStage else ReceiverStage(store, val, CPU, 1, 128, seed)
+    )
+
+
+def losses_of_run(kind: type[Stage], clips: Path, cache: Path, out: Path, steps: int, seed: int = 3) -> list[float]:
+    """Losses of a run's first steps; its budget is minutes, as usual, and SIGTERM ends it."""
+    stage = stage_of(kind, clips, cache, seed)
+    real, seen = stage.losses, []
+
+    def watched(step: int) -> dict[str, torch.Tensor]:
+        losses = real(step)
+        seen.append(float(losses["total"].detach()))
+        if len(seen) == steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return losses
+
+    stage.losses = watched  # type: ignore[method-assign]
+    train(stage, LoopOptions(minutes=60), out, resume=False, say=lambda _: None)
+    return seen
+
+
+def test_a_seed_gives_the_same_run(clips: Path, cache: Path, tmp_path: Path) -> None:
+    first, second, other = (
+        losses_of_run(ReceiverStage, clips, cache, tmp_path / name, 3, seed)
+        for name, seed in (("a", 3), ("b", 3), ("c", 4))
+    )
+    assert first == second
+    assert first != other
+    assert (tmp_path / "a" / "weights.safetensors").read_bytes() == (
+        tmp_path / "b" / "weights.safetensors"
+    ).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [SenderStage, ReceiverStage])
+def test_a_seed_gives_the_same_first_hundred_steps(kind: type[Stage], clips: Path, cache: Path, tmp_path: Path) -> None:
+    first, second = (losses_of_run(kind, clips, cache, tmp_path / name, 100) for name in "ab")
+    assert len(first) == 100
+    assert first == second
+
+
+def test_a_run_of_steps_ends_after_them(clips: Path, cache: Path, tmp_path: Path) -> None:
+    train(stage_of(ReceiverStage, clips, cache), LoopOptions(steps=3), tmp_path, resume=False, say=lambda _: None)
+    assert torch.load(tmp_path / "state.pt", weights_only=False)["step"] == 3
+
+
+def test_a_loss_that_is_never_finite_ends_the_run_and_leaves_good_weights(
+    clips: Path, cache: Path, tmp_path: Path
+) -> None:
+    stage = stage_of(ReceiverStage, clips, cache)
+    real = stage.losses
+
+    def broken_from_the_third_step(step: int) -> dict[str, torch.Tensor]:
+        losses = real(step)
+        return losses if step < 2 else losses | {"total": losses["total"] * float("nan")}
+
+    stage.losses = broken_from_the_third_step  # type: ignore[method-assign]
+    said: list[str] = []
+    with pytest.raises(FacewireError, match=r"not finite 5 times after step 0: .* --rate below 0.001"):
+        train(stage, LoopOptions(minutes=60), tmp_path, resume=False, say=said.append)
+    assert sum("going back to step 0" in line for line in said) == 5
+    weights = safetensors.torch.load_file(tmp_path / "weights.safetensors")
+    assert all(torch.isfinite(value).all() for value in weights.values())
+
+
+RANK_SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+from facewire.training.data import open_store
+from facewire.training.loop import LoopOptions, train
+from facewire.training.ranks import join
+from facewire.training.receiver_stage import ReceiverStage
+
+clips, cache, out = map(Path, sys.argv[1:])
+torch.set_num_threads(1)
+with join("cpu") as ranks:
+    assert ranks.count == 2
+    store = open_store(clips, cache, "train")
+    val = open_store(clips, cache, "val", store.space)
+    stage = ReceiverStage(store, val, torch.device("cpu"), 1, 128, ranks.seed(3))
+    real, losses = stage.losses, []
+    def watched(step):
+        found = real(step)
+        if ranks.rank == 1 and len(losses) == 2:  # one rank alone goes wrong: both must go back
+            found["total"] = found["total"] * float("nan")
+        losses.append(float(found["total"].detach()))
+        return found
+    stage.losses = watched
+    said = []
+    train(stage, LoopOptions(steps=4), out, resume=False, say=said.append, ranks=ranks)
+    torch.save({"weights": dict(stage.model.named_parameters()), "losses": losses}, out / f"rank{ranks.rank}.pt")
+    assert any("going back" in line for line in said) == ranks.first
+"""
+
+
+def torchrun(*command: str) -> subprocess.CompletedProcess[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CI": "1"}
+    return subprocess.run(
+        [*launcher, *command], capture_output=True, text=True, check=False, env=environment, timeout=300
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_keep_the_same_weights_on_different_samples(clips: Path, cache: Path, tmp_path: Path) -> None:
+    open_store(clips, cache, "val", open_store(clips, cache, "train").space)
+    script = tmp_path / "ranks.py"
+    script.write_text(RANK_SCRIPT)
+    result = torchrun(str(script), str(clips), str(cache), str(tmp_path / "run"))
+    assert result.returncode == 0, result.stderr
+    first, second = (torch.load(tmp_path / "run" / f"rank{rank}.pt", weights_only=False) for rank in (0, 1))
+    assert all(torch.equal(value, second["weights"][name]) for name, value in first["weights"].items())
+    assert first["losses"][:2] != second["losses"][:2], "both ranks drew the same samples"
+
+
+@pytest.mark.slow
+def test_the_command_trains_under_the_launcher(clips: Path, tmp_path: Path) -> None:
+    command = ["-m", "facewire", "train", "receiver", "--data", str(clips), "--cache", str(tmp_path / "cache")]
+    result = torchrun(*command, "--out", str(tmp_path / "run"), "--steps", "3", "--batch", "1", "--device", "cpu")
+    assert result.returncode == 0, result.stderr
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        judged = [row[3] for row in csv.reader(file) if row[2] == "val"]
+    assert judged.count("psnr") == 1, "rank 0 alone writes"
+    assert torch.load(tmp_path / "run" / "state.pt", weights_only=False)["step"] == 3
