@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from facewire.training.ranks import average_gradients
+from facewire.training.ranks import average_gradients, share_weights
 
 WIDTHS = (24, 48, 96)
 SCALES = 2
@@ -56,6 +56,7 @@ class Adversary:
 
     def __init__(self, device: torch.device) -> None:
         self.networks = nn.ModuleList(PatchDiscriminator() for _ in range(SCALES)).to(device)
+        share_weights(self.networks)
         self.optimiser = torch.optim.Adam(self.networks.parameters(), LEARNING_RATE, (0.5, 0.999))
 
     def views(self, picture: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
