@@ -176,6 +176,8 @@ class Hello:
     """This side sends sound."""
     shows: bool
     """This side wants the other's video."""
+    clock_ms: int
+    """This side's capture clock when it said so."""
     name: str
     """What this side calls itself."""
 
@@ -243,7 +245,7 @@ def decode_control(data: bytes) -> Control:
     if len(values) - 1 != len(fields):
         raise DecodeError(f"a {kind.__name__} message with {len(values) - 1} values instead of {len(fields)}")
     for field, value in zip(fields, values[1:], strict=True):
-        if type(value).__name__ != field.type:
+        if type(value).__name__ != field.type:  # annotations are text here, and only plain types
             raise DecodeError(f"{kind.__name__}.{field.name} is a {type(value).__name__}, not a {field.type}")
     message = kind(*values[1:])
     problem = _problem(message)
@@ -257,7 +259,8 @@ class VersionError(DecodeError):
 
     def __init__(self, theirs: int) -> None:
         super().__init__(
-            f"the other side runs another facewire (call protocol {theirs}, here {PROTOCOL_VERSION}): install the same version on both"
+            f"the other side runs another facewire (call protocol {theirs}, here {PROTOCOL_VERSION}): "
+            "install the same version on both sides"
         )
 
 
@@ -271,6 +274,7 @@ def _problem(message: Control) -> str:
             (0 <= message.protocol <= 255 and 0 <= message.codec <= 255, "version"),
             (1 <= message.side <= 4096, "picture size"),
             (0 <= message.frame_rate <= 1000, "frame rate"),
+            (0 <= message.clock_ms < 1 << 48, "clock"),
             (_is_text(message.name, MAX_NAME_CHARACTERS), "name"),
         )
     elif isinstance(message, State):

@@ -1,0 +1,215 @@
+"""Rate control: from how the path is to what is sent over it. Pure: no clock, no socket.
+
+`session` calls `RateController.update` about twice a second with a `Measured`; the `Rate` it returns goes to the live
+sender, the sound and the bundling of messages. It starts low, rises while nothing is wrong, falls at once when the
+queue grows or the budget is passed, and answers loss that is not of its own making with repetition in place of retreat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from facewire.codec.wire import MESSAGE_OVERHEAD_BYTES
+from facewire.errors import InputError
+
+QUEUE_LIMIT_MS = 150.0
+"""More round trip than that above the shortest one: packets wait for each other somewhere."""
+LOSS_LIMIT = 0.08
+"""From here on loss is looked into: of our own making, or the path's?"""
+HEAVY_LOSS = 0.35
+"""Nothing is gained by repeating on such a path; less is sent in any case."""
+RISE_AFTER_S = 3.0
+"""Without trouble for so long, the next finer level is tried."""
+RISE_AFTER_FALL_S = 12.0
+PROBE_S = 3.0
+"""So long after a step down it shows whether the loss was of our own making."""
+RANDOM_LOSS_FOR_S = 30.0
+BUDGET_SHARE = 0.93
+"""Of the budget is planned with: motion varies."""
+MIN_KBPS = 8.0
+DEFAULT_KBPS = 32.0
+"""Budget of a call that was given none, for repetition against loss too."""
+START_LEVEL = 2
+DEFAULT_LEVEL = 5
+"""The finest level of a call that was given no budget: 12 kbps of video, 24 with sound."""
+SEND_OVERHEAD_BYTES = MESSAGE_OVERHEAD_BYTES + 13
+"""Around the packets of a media message: the wire's, riding acknowledgements, our own heads."""
+REPORT_KBPS = 0.45
+"""Consent checks of ICE and the like."""
+SOUND_HEAD_BYTES = 5
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What is sent."""
+
+    preset: str
+    frames_per_packet: int
+    redundancy: int
+    fps: float
+    sound_bps: int
+    repeat_sound: bool = False
+    """Sound packets go out a second time, in the next message."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known when a decision is due."""
+
+    loss: float | None
+    """Share of our messages lost, 0 to 1."""
+    rtt_ms: float | None
+    queue_ms: float | None
+    held_back: int
+    """Messages thrown away since the last decision, since the association did not take them."""
+    sent_kbps: float | None
+    """On the wire, of media and what comes with it, without source frames; None while it is not known."""
+
+
+@dataclass(frozen=True)
+class _Level:
+    rate: Rate
+    motion_bytes: float
+    """Of a frame, as far as one can know: with its repetitions, for a lively speaker."""
+
+
+LEVELS = (
+    _Level(Rate("lowest", 4, 0, 10.0, 6_000), 8.0),
+    _Level(Rate("lowest", 4, 0, 12.5, 6_000), 8.0),
+    _Level(Rate("lowest", 4, 0, 25.0, 8_000), 7.0),
+    _Level(Rate("low", 4, 0, 25.0, 12_000), 9.0),
+    _Level(Rate("default", 3, 0, 25.0, 12_000), 12.0),
+    _Level(Rate("default", 3, 1, 25.0, 12_000), 17.0),
+    _Level(Rate("default", 2, 1, 25.0, 16_000), 17.0),
+    _Level(Rate("high", 2, 1, 25.0, 20_000), 24.0),
+)
+"""What can be sent, cheapest first."""
+
+
+def estimate_kbps(level: int, *, video: bool, sound: bool) -> float:
+    """What a level costs on the wire, before anything is measured."""
+    return _kbps(LEVELS[level].rate, LEVELS[level].motion_bytes, video, sound)
+
+
+def _kbps(rate: Rate, motion_bytes: float, video: bool, sound: bool) -> float:
+    if not video and not sound:
+        return 2 * SEND_OVERHEAD_BYTES * 8 / 1000
+    messages = rate.fps / rate.frames_per_packet if video else 10.0
+    motion = 8 * motion_bytes * rate.fps / 1000 if video else 0.0
+    speech = (rate.sound_bps * (1 + rate.repeat_sound) / 1000 + 8 * SOUND_HEAD_BYTES / 60) if sound else 0.0
+    return messages * SEND_OVERHEAD_BYTES * 8 / 1000 + motion + speech + REPORT_KBPS
+
+
+class RateController:
+    """One call's decisions.
+
+    max_kbps: budget on the wire of what this side sends, sound included; None for 32. video, sound: what this side sends.
+    """
+
+    def __init__(self, max_kbps: float | None = None, *, video: bool = True, sound: bool = True) -> None:
+        if max_kbps is not None and not MIN_KBPS <= max_kbps <= 100_000:
+            raise InputError(f"--max-kbps {max_kbps:g}: from {MIN_KBPS:g} up, packet headers included")
+        self.budget_kbps = DEFAULT_KBPS if max_kbps is None else max_kbps
+        self._video, self._sound = video, sound
+        self._scale = 1.0
+        """What levels really cost here, compared with the estimate."""
+        self._now = 0.0
+        self._quiet_since = 0.0
+        self._fell_at: float | None = None
+        self._probe: tuple[float, float] | None = None
+        """When a step down was made to see what becomes of the loss, and how high that was."""
+        self._random_until = 0.0
+        self._top = DEFAULT_LEVEL if max_kbps is None else len(LEVELS) - 1
+        self._ceiling = self._top
+        self._ceiling_until = 0.0
+        self.level = self._affordable(START_LEVEL)
+        self._robust = False
+
+    @property
+    def rate(self) -> Rate:
+        """What to send now."""
+        rate = LEVELS[self.level].rate
+        if not self._robust:
+            return rate
+        # Repeat more, and in smaller parts: as much of it as the budget bears.
+        motion = LEVELS[self.level].motion_bytes
+        once = motion / (1 + rate.redundancy * 0.5)
+        wishes = (
+            (replace(rate, frames_per_packet=2, redundancy=2, repeat_sound=True), once * 2),
+            (replace(rate, frames_per_packet=2, redundancy=2), once * 2),
+            (replace(rate, frames_per_packet=3, redundancy=2), once * 2),
+            (replace(rate, redundancy=max(1, rate.redundancy)), once * 1.5),
+        )
+        for wish, size in wishes:
+            if self._scale * _kbps(wish, size, self._video, self._sound) <= BUDGET_SHARE * self.budget_kbps:
+                return wish
+        return rate
+
+    @property
+    def source_kbps(self) -> float:
+        """What is left for the pieces of a source frame while media flows, never less than a quarter of the budget."""
+        media = self._scale * estimate_kbps(self.level, video=self._video, sound=self._sound)
+        return max(self.budget_kbps / 4, self.budget_kbps - media)
+
+    def update(self, measured: Measured, elapsed_s: float) -> Rate:
+        """Decides anew. elapsed_s: since the last call."""
+        self._now += max(0.0, elapsed_s)
+        if measured.sent_kbps is not None and measured.sent_kbps > 0:
+            rate = self.rate
+            expected = _kbps(rate, LEVELS[self.level].motion_bytes, self._video, self._sound)
+            self._scale += 0.3 * (min(2.0, max(0.5, measured.sent_kbps / expected)) - self._scale)
+        congested = (measured.queue_ms or 0.0) > QUEUE_LIMIT_MS or measured.held_back > 0
+        loss = measured.loss or 0.0
+        over = measured.sent_kbps is not None and measured.sent_kbps > self.budget_kbps
+        if congested or over or loss > HEAVY_LOSS:
+            self._fall()
+        elif loss > LOSS_LIMIT:
+            self._look_into(loss)
+        else:
+            self._probe = None
+            if loss < LOSS_LIMIT / 2 and self._now >= self._random_until:
+                self._robust = False
+            self._rise()
+        self.level = self._affordable(self.level)
+        return self.rate
+
+    def _fall(self) -> None:
+        """A level down, and no way back up to this one for a while."""
+        if self._fell_at is not None and self._now - self._fell_at < 1.0:
+            return  # the last step has not had time to show
+        if self.level > 0:
+            self._ceiling, self._ceiling_until = self.level - 1, self._now + 2 * RISE_AFTER_FALL_S
+            self.level -= 1
+        self._robust = False
+        self._fell_at = self._quiet_since = self._now
+
+    def _look_into(self, loss: float) -> None:
+        """Loss without a queue: one step down tells whether we cause it; if not, repeat more and stay."""
+        self._quiet_since = self._now
+        if self._now < self._random_until:
+            self._robust = True
+        elif self._probe is None:
+            self._probe = self._now, loss
+            self.level = max(0, self.level - 1)
+        elif self._now - self._probe[0] >= PROBE_S:
+            if loss > 0.7 * self._probe[1]:
+                self._random_until, self._robust = self._now + RANDOM_LOSS_FOR_S, True
+                self.level = min(self.level + 1, self._ceiling)
+            self._probe = None
+
+    def _rise(self) -> None:
+        if self._now >= self._ceiling_until:
+            self._ceiling = self._top
+        wait = RISE_AFTER_S if self._fell_at is None else RISE_AFTER_FALL_S
+        if self._now - self._quiet_since >= wait and self.level < self._ceiling:
+            self.level += 1
+            self._quiet_since = self._now
+
+    def _affordable(self, level: int) -> int:
+        """The finest level up to that one that the budget bears."""
+        while level > 0 and self._cost(level) > BUDGET_SHARE * self.budget_kbps:
+            level -= 1
+        return level
+
+    def _cost(self, level: int) -> float:
+        return self._scale * estimate_kbps(level, video=self._video, sound=self._sound)
