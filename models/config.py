@@ -39,5 +39,22 @@ class ModelConfig:
         return asdict(self)
 
 
+MODELS = {
+    config.name: config
+    for config in (
+        ModelConfig(),
+        ModelConfig(
+            name="studio",
+            volume_channels=24,
+            volume_depth=16,
+            width_128=64,
+            width_64=128,
+            width_32=224,
+            motion_width=48,
+        ),
+    )
+}
+"""The sizes that are trained, by name: laptop for two CPU cores, studio for a GPU; the sender's networks are the same in both."""
+
 CORE = 128
 """The networks' own resolution: a picture of 128·r pixels enters as r² sub-pixel planes and leaves by pixel shuffle."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +15,23 @@ from rich.console import Console
 from rich.progress import track
 
 from facewire.errors import InputError
+from facewire.models.config import MODELS, ModelConfig
 
 if TYPE_CHECKING:
-    import torch
-
+    from facewire.models.face_codec import FaceCodec
     from facewire.training.ranks import Ranks
 
+PICTURE_SIZE = 256
+"""Side of a bundle's pictures, whatever the run's."""
+PREPARE_EXAMPLES = """\
+examples:
+  facewire prepare talks --out clips                        talks/ANNA/any.mp4: the first folder is the person
+  facewire prepare vox/dev/mp4 --out clips --workers 16     VoxCeleb: id00012/video/00001.mp4
+  facewire prepare hdtf --out clips --people names          HDTF: WDA_Name_000.mp4, WDA_Name_001.mp4
+  facewire prepare mixed --out clips --people files         every file is a person of its own
+
+Killed at any moment, the same command goes on. Use videos of people who agreed to it, under a licence that allows it.
+"""
 CANONICAL_STEP = 0.05
 """Quantiser step of the canonical shape code (unit: one standard deviation over people)."""
 
@@ -39,6 +53,9 @@ def add_arguments_train(parser: argparse.ArgumentParser) -> None:
         "--start", type=Path, action="append", default=[], help="weights to start from; may be repeated"
     )
     parser.add_argument("--size", type=int, choices=(128, 256), default=128, help="picture side for receiver and joint")
+    parser.add_argument(
+        "--model", choices=tuple(MODELS), default="laptop", help="size for receiver and joint (default laptop)"
+    )
     parser.add_argument("--batch", type=int, default=8, help="source frames a step (default 8)")
     parser.add_argument("--rate", type=float, help="peak learning rate (default: the stage's own)")
     parser.add_argument(
@@ -100,7 +117,7 @@ def _train(args: argparse.Namespace, ranks: Ranks) -> None:
         from facewire.training.joint_stage import JointStage, JointWeights
         from facewire.training.receiver_stage import ReceiverStage
 
-        place = (store, val, device, args.batch, args.size, seed, resident)
+        place = (store, val, device, args.batch, args.size, seed, resident, args.model)
         if args.stage == "joint":
             try:
                 stage = JointStage(*place, JointWeights().changed(args.weight))
@@ -115,10 +132,20 @@ def _train(args: argparse.Namespace, ranks: Ranks) -> None:
     train(stage, options, args.out, args.resume, partial(console.print, soft_wrap=True), ranks)
 
 
-def load_weights(model: torch.nn.Module, path: Path) -> set[str]:
+def size_of(path: Path) -> ModelConfig:
+    """The model size that a run's weights say they are of; laptop where they say nothing, as in a bundle."""
+    import safetensors
+
+    with safetensors.safe_open(path, "pt") as file:
+        said = (file.metadata() or {}).get("config")
+    return ModelConfig(**json.loads(said)) if said else MODELS["laptop"]
+
+
+def load_weights(model: FaceCodec, path: Path) -> set[str]:
     """Copy every tensor of a safetensors file that the model has by that name; grows 128-pixel weights to 256.
 
-    Returns the parts of the model that the file holds: face, sender, receiver.
+    From a file of another model size only face and sender are taken, which are the same in all. Returns the parts of the
+    model that were copied: face, sender, receiver.
     """
     import safetensors.torch
 
@@ -128,6 +155,8 @@ def load_weights(model: torch.nn.Module, path: Path) -> set[str]:
         raise InputError(f"no such weights: {path}")
     mine = model.state_dict()
     loaded = {n: v for n, v in safetensors.torch.load_file(path).items() if n in mine}
+    if size_of(path).name != model.config.name:
+        loaded = {n: v for n, v in loaded.items() if not n.startswith("receiver.")}
     if not loaded:
         raise InputError(f"{path} holds no weights of this model")
     smaller = [n for n, v in loaded.items() if v.numel() > mine[n].numel()]
@@ -177,15 +206,16 @@ def run_export(args: argparse.Namespace) -> None:
 
     from facewire.codec import Quantiser, default_tables, fit_tables
     from facewire.codec.quantiser import ANGLE_STEP_RAD, EXPRESSION_STEP, TRANSLATION_STEP
-    from facewire.models.config import ModelConfig
     from facewire.models.export import export_bundle
     from facewire.models.face_codec import FaceCodec, motion_vector
     from facewire.training.data import read_clip, read_manifest
 
     torch.set_num_threads(args.threads)
-    config = ModelConfig()
-    codec = FaceCodec(config).eval()
     path = args.trained / "weights.safetensors" if args.trained.is_dir() else args.trained
+    if not path.is_file():
+        raise InputError(f"no such weights: {path}")
+    config = replace(size_of(path), picture_size=PICTURE_SIZE)
+    codec = FaceCodec(config).eval()
     if missing := {"face", "sender", "receiver"} - load_weights(codec, path):
         raise InputError(
             f"{path} lacks the {' and '.join(sorted(missing))} weights: export the run of `facewire train joint`"
@@ -206,3 +236,41 @@ def run_export(args: argparse.Namespace) -> None:
     training = {"note": args.note, "table_clips": len(rows)}
     export_bundle(codec, args.out, steps, CANONICAL_STEP, tables.to_bytes(), training)
     Console().print(f"wrote {args.out}")
+
+
+def add_arguments_prepare(parser: argparse.ArgumentParser) -> None:
+    """Options of `facewire prepare`."""
+    parser.epilog = PREPARE_EXAMPLES
+    parser.add_argument("raw", type=Path, help="folder of raw videos, searched with all its folders")
+    parser.add_argument("--out", type=Path, required=True, help="folder of labelled clips to make or to go on with")
+    parser.add_argument(
+        "--people",
+        choices=("folders", "names", "files"),
+        default="folders",
+        help="what tells the person: the first folder below RAW; the file's name before _NNN or #; each file (default folders)",
+    )
+    parser.add_argument(
+        "--val",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="share of people kept for validation; who is in the manifest already stays where they are (default 0.1)",
+    )
+    parser.add_argument("--videos-per-person", type=int, metavar="N", help="at most so many videos of a person")
+    parser.add_argument(
+        "--min-side", type=int, default=200, metavar="PX", help="least side of the square in the video (default 200)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: as many as processors)"
+    )
+
+
+def run_prepare(args: argparse.Namespace) -> None:
+    """Raw videos into labelled clips."""
+    from facewire.training.prepare import PrepareOptions, prepare
+
+    console = Console(stderr=True)
+    options = PrepareOptions(
+        args.raw, args.out, args.people, args.val, args.videos_per_person, args.min_side, args.workers
+    )
+    prepare(options, console).print(Console(), args.out)

@@ -98,10 +98,11 @@ class JointStage(ReceiverStage):
         size: int,
         seed: int,
         resident: bool = False,
+        model: str = "laptop",
         weights: JointWeights | None = None,
     ) -> None:
         self.weights = weights or JointWeights()
-        super().__init__(train, val, device, batch, size, seed, resident)
+        super().__init__(train, val, device, batch, size, seed, resident, model)
         self.quanta, self.kept = _wire(self.model.config.expression_size, device)
         self.perceptual = self._optional("perceptual", trunk_file(), PerceptualLoss)
         self.identity = self._optional("identity", identity_file(), Identity)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import json
 import math
 import signal
 import time
@@ -161,7 +162,8 @@ class _Run:
         }
         state = self.ema.state_dict()
         weights = {name: value.contiguous() for name, value in state.items() if name.split(".")[0] not in frozen}
-        safetensors.torch.save_file(weights, self.out / "weights.partial")
+        about = {"config": json.dumps(self.stage.model.config.to_dict())}
+        safetensors.torch.save_file(weights, self.out / "weights.partial", about)
         (self.out / "weights.partial").replace(self.out / "weights.safetensors")
 
     def stop(self, number: int, frame: FrameType | None) -> None:

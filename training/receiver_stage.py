@@ -7,6 +7,7 @@ sender is out of the loop; the label motion is shaken by about its errors. `join
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from facewire.models.config import ModelConfig
+from facewire.models.config import MODELS
 from facewire.models.face_codec import FaceCodec
 from facewire.models.receiver_networks import Synthesis
 from facewire.training.augment import Augmenter
@@ -48,6 +49,7 @@ class ReceiverStage:
         size: int,
         seed: int,
         resident: bool = False,
+        model: str = "laptop",
     ) -> None:
         self.batch, self.size, self.device, self.seed = batch, size, device, seed
         self.samples_per_step = batch * DRIVINGS
@@ -57,7 +59,7 @@ class ReceiverStage:
         self.first_portrait = int(train.starts[len(train.people) - train.portraits])
         self.augment = Augmenter(train.space, device, seed)
         torch.manual_seed(seed)
-        self.model = new_codec(train.space, ModelConfig(picture_size=size)).to(device)
+        self.model = new_codec(train.space, replace(MODELS[model], picture_size=size)).to(device)
         self.freeze()
         self.val_frames = [np.linspace(a, b - 1, 7).astype(np.int64) for a, b in clip_ranges(val)]
 

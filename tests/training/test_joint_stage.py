@@ -1,12 +1,17 @@
 """The joint stage: what the wire does to motion, the adversary, and weights of losses."""
 
+import json
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from facewire.codec.quantiser import PRESETS
+from facewire.models.config import MODELS
+from facewire.models.face_codec import FaceCodec
 from facewire.training.adversary import Adversary
+from facewire.training.cli import load_weights
 from facewire.training.data import open_store
 from facewire.training.joint_stage import JointStage, JointWeights
 
@@ -90,3 +95,16 @@ def test_adversary_and_reader_come_back_from_a_checkpoint(stage: JointStage) -> 
         assert torch.equal(a, b)
     for key, value in state["reader"].items():
         assert torch.equal(other.reader.state_dict()[key], value)
+
+
+def test_studio_keeps_within_its_size_and_shares_the_sender(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    laptop, studio = FaceCodec(MODELS["laptop"]), FaceCodec(MODELS["studio"])
+    stored = 2 * sum(p.numel() for p in studio.parameters())
+    assert stored < 16 * 2**20
+    assert laptop.sender.state_dict().keys() == studio.sender.state_dict().keys()
+    about = {"config": json.dumps(MODELS["laptop"].to_dict())}
+    safetensors.torch.save_file(laptop.state_dict(), tmp_path / "laptop.safetensors", about)
+    assert load_weights(studio, tmp_path / "laptop.safetensors") == {"face", "sender"}
+    for name, value in laptop.sender.state_dict().items():
+        assert torch.equal(studio.sender.state_dict()[name], value)
