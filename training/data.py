@@ -24,6 +24,7 @@ from rich.progress import track
 from torch import Tensor
 
 from facewire.errors import InputError
+from facewire.training.face_labels import read_labels
 from facewire.training.motion_space import ClipMotion, MotionSpace, fit_motion_space, project
 
 FRAMES_ABOVE_FPS = 20.0
@@ -65,15 +66,21 @@ def read_manifest(data: Path, split: str) -> list[ClipRow]:
 
 
 def load_labels(data: Path, path: Path) -> dict[str, NDArray[np.float32]]:
-    """Labels of one clip through the data folder's own loader (`labels.py`)."""
-    labels: dict[str, NDArray[np.float32]] = _label_loader(data).load(path)
+    """Labels of one clip: landmarks (T, 478, 3), eyes (T, 2), mouth (T,), as `face_labels.ClipLabels` describes them.
+
+    Files of `facewire prepare` are read as they are; where the data folder brings a loader of its own (`labels.py`), that is run.
+    """
+    loader = data / "labels.py"
+    if not loader.is_file():
+        return dict(vars(read_labels(path)))
+    labels: dict[str, NDArray[np.float32]] = _label_loader(loader).load(path)
     return labels
 
 
-def _label_loader(data: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("facewire_clip_labels", data / "labels.py")
-    if spec is None or spec.loader is None or not (data / "labels.py").is_file():
-        raise InputError(f"{data} holds no labels.py: give the folder of labelled clips with --data")
+def _label_loader(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("facewire_clip_labels", file)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -1,0 +1,242 @@
+"""Where a raw video shows one face, and the square that a training clip is cut to there.
+
+Comes in: a video file. Goes out: its `Segment`s for `training.clips`, and what was left out and why. Squares are those of
+`facewire.sender.framing`, so that a network is trained on what a sender will show it. The numbers are those by which the clips
+of the packaged weights were chosen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facewire.sender.face_detector import Face, FaceDetector
+from facewire.sender.framing import LOOKS_PER_S, MESH_PER_BOX, Framing, already_framed, choose_square
+from facewire.sender.media import VideoFile
+
+MIN_CLIP_S, MAX_CLIP_S = 1.5, 15.0
+MIN_FPS, MAX_FPS = 10.0, 30.5
+"""Slower videos are left out; faster ones are thinned by a whole number."""
+MIN_SHARE, MAX_SHARE = 0.38, 0.78
+"""Face-mesh height over the side of the square."""
+MAX_EXTENT = 0.94
+"""The face may cover this share of the square's width while it moves."""
+HALVED_S = 4.0
+"""A longer segment whose head moves too far for one square is tried again in halves."""
+BYSTANDER = 0.5
+"""Faces smaller than this share of the largest one's height do not count."""
+CROWD = 0.2
+"""A video with several faces in more than this share of its looks is left out: who is it that is seen alone in the rest?"""
+JUMP, GROWTH = 0.55, 1.4
+"""A face that moves this many times its size, or grows by this factor, between two looks is another face."""
+ALIKE = 0.55
+"""Colour histograms of one scene overlap by more than this, also of two neighbouring looks."""
+CHANGE, CHANGE_FACTOR = 12.0, 8.0
+"""Mean change of a pixel, of 255, from which two frames are a cut; where a picture moves all the time, times its median."""
+THUMB_PX = 48
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames start to stop - 1 of a video and the square to cut from them."""
+
+    start: int
+    stop: int
+    framing: Framing
+    whole_picture: bool
+    """The video is framed already and is taken as it is."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A stretch of a video that is not used."""
+
+    start_s: float
+    end_s: float
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a video holds."""
+
+    fps: float
+    """Frames a second, from the times of the frames."""
+    frames: int
+    segments: tuple[Segment, ...]
+    dropped: tuple[Dropped, ...]
+
+    @property
+    def step(self) -> int:
+        """Every step-th frame is used, so that at most 30 a second are."""
+        return max(1, math.ceil(self.fps / MAX_FPS))
+
+
+@dataclass(frozen=True)
+class _Look:
+    frame: int
+    faces: list[Face]
+    histogram: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Film:
+    """A video as far as scenes and faces go. change, alike: of every frame against the one before, first 0 and 1."""
+
+    looks: list[_Look]
+    change: NDArray[np.float32]
+    alike: NDArray[np.float32]
+    fps: float
+    width: int
+    height: int
+
+    @property
+    def frames(self) -> int:
+        return len(self.change)
+
+    def seconds(self, frame: int) -> float:
+        return frame / self.fps
+
+
+def scan(path: Path, detector: FaceDetector, min_side: int, tick: Callable[[], None]) -> Scan:
+    """Looks through a video. min_side: least side of the square, pixels. tick: called at every frame, may raise to stop.
+
+    InputError if the video cannot be read.
+    """
+    film = _watch(path, detector, tick)
+
+    def nothing(reason: str, detail: str = "") -> Scan:
+        return Scan(film.fps, film.frames, (), (Dropped(0.0, film.seconds(film.frames), reason, detail),))
+
+    if film.seconds(film.frames) < MIN_CLIP_S:
+        return nothing("too short")
+    if film.fps < MIN_FPS:
+        return nothing("too few frames a second", f"{film.fps:.1f}")
+    if min(film.width, film.height) < min_side:
+        return nothing("too little resolution", f"{film.width}x{film.height}")
+    verdicts = [_verdict(look.faces, film.height, min_side) for look in film.looks]
+    with_face = [v for v in verdicts if v != "no face"]
+    if not with_face:
+        return nothing("no face")
+    if sum(v == "several faces" for v in with_face) > CROWD * len(with_face):
+        return nothing("several faces")
+    segments: list[Segment] = []
+    dropped = list(_left_out(film, verdicts))
+    for run in _runs(film, verdicts):
+        seconds = film.seconds(run[1]) - film.seconds(run[0])
+        if seconds < MIN_CLIP_S:
+            dropped.append(Dropped(film.seconds(run[0]), film.seconds(run[1]), "too short"))
+            continue
+        edges = np.linspace(run[0], run[1], math.ceil(seconds / MAX_CLIP_S) + 1).astype(int).tolist()
+        for start, stop in pairwise(edges):
+            for found in _framed(film, start, stop, min_side):
+                (segments if isinstance(found, Segment) else dropped).append(found)  # type: ignore[arg-type]
+    return Scan(film.fps, film.frames, tuple(segments), tuple(sorted(dropped, key=lambda d: d.start_s)))
+
+
+def _watch(path: Path, detector: FaceDetector, tick: Callable[[], None]) -> _Film:
+    looks: list[_Look] = []
+    changes, likeness = [0.0], [1.0]
+    before: tuple[NDArray[np.int16], NDArray[np.float32]] | None = None
+    next_ms, last_ms, shape = 0.0, 0, (0, 0)
+    with VideoFile(path) as video:
+        for number, frame in enumerate(video):
+            tick()
+            shape, last_ms = frame.picture.shape[:2], frame.time_ms
+            small = cv2.resize(frame.picture, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA)
+            counts = cv2.calcHist([small], [0, 1, 2], None, [6] * 3, [0, 256] * 3)
+            histogram = np.asarray(counts.ravel() / THUMB_PX**2, np.float32)
+            thumb = small.astype(np.int16)
+            if before is not None:
+                changes.append(float(np.abs(thumb - before[0]).mean()))
+                likeness.append(float(np.minimum(histogram, before[1]).sum()))
+            before = thumb, histogram
+            if frame.time_ms >= next_ms:
+                next_ms = frame.time_ms + 1000 / LOOKS_PER_S - 1
+                looks.append(_Look(number, detector.detect(frame.picture), histogram))
+        fps = 1000 * number / last_ms if last_ms else video.fps
+    return _Film(looks, np.array(changes, np.float32), np.array(likeness, np.float32), fps, shape[1], shape[0])
+
+
+def _verdict(faces: Sequence[Face], height: int, min_side: int) -> str | None:
+    """Why a look cannot be used; None if it can. faces: largest first."""
+    if not faces:
+        return "no face"
+    if sum(face.height > max(BYSTANDER * faces[0].height, 0.06 * height) for face in faces) > 1:
+        return "several faces"
+    if faces[0].height * MESH_PER_BOX < MIN_SHARE * min_side:
+        return "small face"
+    return None
+
+
+def _left_out(film: _Film, verdicts: Sequence[str | None]) -> Iterator[Dropped]:
+    ends = [look.frame for look in film.looks[1:]] + [film.frames]
+    for why, group in groupby(range(len(verdicts)), key=lambda i: verdicts[i]):
+        looks = list(group)
+        if why is not None:
+            yield Dropped(film.seconds(film.looks[looks[0]].frame), film.seconds(ends[looks[-1]]), why)
+
+
+def _runs(film: _Film, verdicts: Sequence[str | None]) -> Iterator[tuple[int, int]]:
+    """First and past-the-last frame of every run of usable looks at one face in one scene.
+
+    A run reaches from its first look to its last one: what lies between a usable look and one that is not is not used.
+    """
+    limit = max(CHANGE, CHANGE_FACTOR * (float(np.median(film.change)) + 0.5))
+    cut = (film.change > limit) | (film.alike < ALIKE)
+    run: list[_Look] = []
+    for look, verdict in zip(film.looks, verdicts, strict=True):
+        if run and (verdict is not None or _breaks(run[-1], look, cut)):
+            yield run[0].frame, run[-1].frame + 1
+            run = []
+        if verdict is None:
+            run.append(look)
+    if run:
+        last = film.frames if not cut[run[-1].frame + 1 :].any() else run[-1].frame + 1
+        yield run[0].frame, last
+
+
+def _breaks(a: _Look, b: _Look, cut: NDArray[np.bool_]) -> bool:
+    """Whether two usable looks show two scenes or two faces."""
+    if cut[a.frame + 1 : b.frame + 1].any() or float(np.minimum(a.histogram, b.histogram).sum()) < ALIKE:
+        return True
+    p, q = a.faces[0], b.faces[0]
+    size = max(p.height, q.height)
+    moved = math.hypot(p.x + p.width / 2 - q.x - q.width / 2, p.y + p.height / 2 - q.y - q.height / 2)
+    return moved > JUMP * size or size > GROWTH * min(p.height, q.height)
+
+
+def _framed(film: _Film, start: int, stop: int, min_side: int) -> Iterator[Segment | Dropped]:
+    """The segment with its square, in halves where the head moves too far for one."""
+    boxes = [look.faces[0] for look in film.looks if start <= look.frame < stop]
+    if already_framed(boxes, film.width, film.height):
+        side = min(film.width, film.height)
+        yield Segment(start, stop, Framing((film.width - side) // 2, (film.height - side) // 2, side), True)
+        return
+    framing = choose_square(boxes, film.width, film.height)
+    share = float(np.median([box.height for box in boxes])) * MESH_PER_BOX / framing.side
+    extent = max(box.x + box.width for box in boxes) - min(box.x for box in boxes)
+    seconds = film.seconds(stop - start)
+    why = None
+    if framing.side < min_side:
+        why = "too little resolution"
+    elif share < MIN_SHARE:
+        why = "moves too far"
+    elif share > MAX_SHARE or extent > MAX_EXTENT * framing.side:
+        why = "face too close"
+    if why is None:
+        yield Segment(start, stop, framing, False)
+    elif why == "moves too far" and seconds > HALVED_S:
+        middle = (start + stop) // 2
+        yield from _framed(film, start, middle, min_side)
+        yield from _framed(film, middle, stop, min_side)
+    else:
+        yield Dropped(film.seconds(start), film.seconds(stop), why, f"square of {framing.side}, face {share:.2f} of it")
