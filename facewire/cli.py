@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from facewire.receiver.receiver import FreeView
 
 PRESETS = ("high", "default", "low", "lowest")
-TRAINING_NEEDS = {"train": ("torch",), "evaluate": ("torch",), "export": ("torch", "onnx", "onnxscript")}
+TRAINING_NEEDS = {
+    "prepare": (),
+    "train": ("torch",),
+    "evaluate": ("torch",),
+    "export": ("torch", "onnx", "onnxscript"),
+}
 MAX_NUMBER = 1_000_000_000
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -133,6 +138,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_token(commands)
     for name, line in (
+        ("prepare", "cut and label raw videos for training"),
         ("train", "train the networks"),
         ("evaluate", "score trained networks on clips never trained on"),
         ("export", "write trained networks as a weight bundle"),

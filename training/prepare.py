@@ -87,12 +87,15 @@ class Summary:
 
     def print(self, console: Console, out: Path) -> None:
         """A table of it."""
-        table = Table(title=f"{self.minutes:.1f} minutes of clips from {self.videos} videos", title_justify="left")
+        console.print(f"{self.minutes:.1f} minutes of clips from {self.videos} videos", highlight=False)
+        table = Table()
         for column in ("", "people", "clips"):
             table.add_column(column, justify="left" if not column else "right")
         table.add_row("train", str(self.train_people), str(self.train_clips))
         table.add_row("val", str(self.val_people), str(self.val_clips))
         console.print(table)
+        if not self.train_people or not self.val_people:
+            console.print("training needs people for both: add videos of other people", style="yellow")
         if self.dropped:
             reasons = ", ".join(f"{why} {count}" for why, count in self.dropped.items())
             console.print(f"left out: {reasons}; see {out / DROPPED}", soft_wrap=True, markup=False)

@@ -41,6 +41,8 @@ ALIKE = 0.55
 CHANGE, CHANGE_FACTOR = 12.0, 8.0
 """Mean change of a pixel, of 255, from which two frames are a cut; where a picture moves all the time, times its median."""
 THUMB_PX = 48
+SAME_RATE = 0.01
+"""The file's frame rate is believed if it is this near to what its frames' times say."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,8 @@ def _watch(path: Path, detector: FaceDetector, tick: Callable[[], None]) -> _Fil
                 next_ms = frame.time_ms + 1000 / LOOKS_PER_S - 1
                 looks.append(_Look(number, detector.detect(frame.picture), histogram))
         fps = 1000 * number / last_ms if last_ms else video.fps
+        if abs(fps / video.fps - 1) < SAME_RATE:  # times are whole milliseconds
+            fps = video.fps
     return _Film(looks, np.array(changes, np.float32), np.array(likeness, np.float32), fps, shape[1], shape[0])
 
 
