@@ -55,8 +55,12 @@ class SignalingClient:
 
         name: shown to the other person. InputError for a url, room or name that no server would accept.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("ws", "wss") and parts.hostname and parts.port != 0
+        except ValueError:  # of brackets and ports
+            usable = False
+        if not usable:
             raise InputError(f"{url!r} is no signalling server; one looks like ws://127.0.0.1:8787")
         if messages.ROOM.fullmatch(room) is None:
             raise InputError(f"{room!r}: a room's name has 1 to 64 of A-Z a-z 0-9 . _ -")
@@ -138,7 +142,7 @@ class SignalingClient:
     async def _connect(self) -> aiohttp.ClientWebSocketResponse:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             socket = await self._session.ws_connect(
-                self._url, heartbeat=HEARTBEAT_S, max_msg_size=2 * messages.MAX_MESSAGE_BYTES
+                self._url, heartbeat=HEARTBEAT_S, max_msg_size=messages.MAX_MESSAGE_BYTES + 1
             )
             await socket.send_str(messages.to_json(self._join))
         self._sent = 0

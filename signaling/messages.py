@@ -19,7 +19,7 @@ from facewire.signaling.events import IceServer
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 64 * 1024
-"""Of one message either way; an offer without media sections has about 1 kB."""
+"""Of one message either way, as ASCII; an offer without media sections has about 1 kB."""
 MAX_DEPTH = 32
 """Of nested objects and arrays: what one side can read, every other can."""
 MAX_NAME_LENGTH = 64
@@ -170,9 +170,11 @@ def peer_id(session: str) -> str:
 def _read(text: str, kinds: dict[str, Any]) -> Any:
     try:
         values = json.loads(text)
-        dump(values)  # refuses NaN, and numbers such as 1e999 that would become infinite
+        size = len(dump(values))  # ValueError for NaN, and for numbers such as 1e999 that would become infinite
     except (ValueError, RecursionError) as error:
         raise DecodeError("not JSON") from error
+    if size > MAX_MESSAGE_BYTES:  # other characters than ASCII grow when they are passed on
+        raise DecodeError(f"{size} bytes of JSON, at most {MAX_MESSAGE_BYTES}")
     if not isinstance(values, dict):
         raise DecodeError("not a JSON object")
     if _is_deeper(values, MAX_DEPTH):
@@ -198,19 +200,12 @@ def _read(text: str, kinds: dict[str, Any]) -> Any:
     return kind(**values)
 
 
-def _is_deeper(value: object, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit + 1):
-        inner: list[object] = []
-        for item in level:
-            if isinstance(item, dict):
-                inner += item.values()
-            elif isinstance(item, list):
-                inner += item
-        if not inner:
-            return False
-        level = inner
-    return True
+def _is_deeper(value: dict[str, Any], limit: int) -> bool:
+    level: list[Any] = [value]
+    for _ in range(limit):
+        inner = [item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [item for item in inner if isinstance(item, dict | list)]
+    return bool(level)
 
 
 def _quoted(value: object) -> str:

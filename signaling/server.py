@@ -109,6 +109,9 @@ class SignalingServer:
         self._room_sizes: Counter[str] = Counter()
         self._addresses = Addresses(options.limits)
         self._connections: dict[_Connection, asyncio.Task[None]] = {}
+        self._transports: set[asyncio.BaseTransport | None] = set()
+        """Of the WebSockets, `_connections` and those being closed."""
+        self._sweeper: asyncio.Task[None] | None = None
         self._stopping = False
         app = web.Application(client_max_size=0)
         app.router.add_get(PATH, self._connect)
@@ -141,10 +144,13 @@ class SignalingServer:
         except OSError as error:
             await self.stop()
             raise InputError(f"{options.host}:{options.port}: cannot listen ({reason(error)})") from error
+        self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:
         """Tells every client that the server goes away and closes: they reconnect to whatever follows it here."""
         self._stopping = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         for connection in self._connections:
             connection.close(_Close(messages.CLOSE_GOING_AWAY, "the server goes away", None))
         if self._connections:
@@ -186,7 +192,7 @@ class SignalingServer:
             # Pings are answered by hand, so that they count as messages.
             autoping=False,
             heartbeat=self._options.heartbeat_s,
-            max_msg_size=messages.MAX_MESSAGE_BYTES,
+            max_msg_size=messages.MAX_MESSAGE_BYTES + 1,  # aiohttp's limit is the first size refused
             compress=False,
             timeout=CLOSE_TIMEOUT_S,
         )
@@ -194,6 +200,7 @@ class SignalingServer:
         connection = _Connection(request, socket, self._options.limits)
         task = asyncio.current_task()
         assert task is not None
+        self._transports.add(connection.transport)
         self._connections[connection] = task
         self.metrics.connections.set(len(self._connections))
         seat: Seat | None = None
@@ -212,6 +219,7 @@ class SignalingServer:
             if seat is not None:
                 await self._free(seat, said_goodbye)
             await connection.finish()
+            self._transports.discard(connection.transport)
         if connection.ending and connection.ending.cause:
             self.metrics.refused.labels(connection.ending.cause).inc()
         return socket
@@ -312,6 +320,19 @@ class SignalingServer:
             del self._room_sizes[room]
         self.metrics.rooms.set(len(self._room_sizes))
 
+    async def _sweep(self) -> None:
+        """Ends HTTP connections that have not become a WebSocket in time: aiohttp lets a request take for ever."""
+        timeout_s = self._options.limits.join_timeout_s
+        since: dict[object, float] = {}
+        while True:
+            await asyncio.sleep(timeout_s / 2)
+            now, handlers = time.monotonic(), self._runner.server.connections if self._runner.server else []
+            since = {handler: since.get(handler, now) for handler in handlers}
+            for handler in handlers:
+                transport = handler.transport
+                if now - since[handler] > timeout_s and transport is not None and transport not in self._transports:
+                    transport.abort()
+
     def _address(self, request: web.Request) -> str:
         forwarded = request.headers.get("X-Forwarded-For") if self._options.behind_proxy else None
         return forwarded.rpartition(",")[2].strip() if forwarded else request.remote or ""
@@ -322,7 +343,8 @@ class _Connection:
 
     def __init__(self, request: web.Request, socket: web.WebSocketResponse, limits: Limits) -> None:
         self.ending: _Close | None = None
-        self._request, self._socket = request, socket
+        self.transport = request.transport
+        self._socket = socket
         self._messages = Bucket(limits.messages_s, limits.message_burst)
         self._bytes = Bucket(limits.bytes_s, limits.byte_burst)
         self._out: asyncio.Queue[FromServer | _Close] = asyncio.Queue(limits.waiting_messages)
@@ -335,7 +357,7 @@ class _Connection:
         if self._early is not None:
             self._early.append(note)
         elif isinstance(note, Replaced):
-            self.close(_Close(messages.CLOSE_REPLACED, "the same session is connected elsewhere", None))
+            self.close(_Close(messages.CLOSE_REPLACED, "the seat was taken by another connection", None))
         else:
             self._put(note)
 
@@ -393,8 +415,8 @@ class _Connection:
             self._out.put_nowait(item)
         except asyncio.QueueFull:
             self.ending = _Close(messages.CLOSE_FLOOD, "does not read", "slow")
-            if self._request.transport is not None:
-                self._request.transport.abort()
+            if self.transport is not None:
+                self.transport.abort()
 
     async def _write(self) -> None:
         while True:

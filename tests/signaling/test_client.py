@@ -1,0 +1,279 @@
+"""Two clients meet, and stay together through every outage of the server."""
+
+import asyncio
+
+import pytest
+
+from facewire.errors import InputError
+from facewire.signaling import (
+    IceServer,
+    Joined,
+    PeerJoined,
+    PeerLeft,
+    Refused,
+    ServerBack,
+    ServerGone,
+    Signal,
+    SignalingClient,
+)
+from facewire.signaling.server import ServerOptions, SignalingServer
+from facewire.signaling.tokens import CLOCK_SKEW_S, mint
+from tests.signaling.conftest import SECRET, eventually, free_port, next_event, soon, until
+
+
+async def test_two_people_meet_and_exactly_one_makes_the_offer(serve):
+    server = await serve()
+    async with (
+        SignalingClient(server.url, "room", name="Anne") as anne,
+        SignalingClient(server.url, "room", name="Bob") as bob,
+    ):
+        first, second = await next_event(anne), await next_event(bob)
+        if first.peer_present:  # Bob was the quicker
+            first, second, anne, bob = second, first, bob, anne
+        assert first == Joined((), polite=True, peer_id=None)
+        came = await next_event(anne)
+        assert isinstance(came, PeerJoined)
+        assert (second.polite, second.peer_present) == (False, True)
+        assert {came.name, second.peer_name} == {"Anne", "Bob"}
+
+        assert await bob.send({"sdp": "offer", "lines": ["ü", 1, None]})
+        assert await next_event(anne) == Signal({"sdp": "offer", "lines": ["ü", 1, None]})
+        for number in range(30):
+            assert await anne.send({"candidate": number})
+        assert [await next_event(bob) for _ in range(30)] == [Signal({"candidate": number}) for number in range(30)]
+
+
+async def test_the_other_person_is_told_of_a_goodbye(serve):
+    server = await serve()
+    async with SignalingClient(server.url, "room") as anne:
+        async with SignalingClient(server.url, "room"):
+            bob = (await until(anne, PeerJoined)).peer_id
+        assert await next_event(anne) == PeerLeft(bob, "left")
+
+
+async def test_a_third_person_is_refused_and_the_two_are_unharmed(serve):
+    server = await serve()
+    async with SignalingClient(server.url, "room") as anne, SignalingClient(server.url, "room") as bob:
+        await until(anne, Joined), await until(bob, Joined)
+        async with SignalingClient(server.url, "room") as eve:
+            assert await next_event(eve) == Refused("the room is full: two people are in it")
+            with pytest.raises(StopAsyncIteration):
+                await next_event(eve)
+            assert not await eve.send({"hello": 1})
+        assert await anne.send({"still": "here"})
+        assert await until(bob, Signal) == Signal({"still": "here"})
+
+
+async def test_rooms_are_apart(serve):
+    server = await serve()
+    async with SignalingClient(server.url, "one") as anne, SignalingClient(server.url, "two") as bob:
+        assert not (await next_event(anne)).peer_present
+        assert not (await next_event(bob)).peer_present
+        assert await anne.send({"to": "nobody"}), "the server takes it; nobody is there"
+
+
+async def test_tokens_open_the_room_they_are_for(serve):
+    server = await serve(secret=SECRET)
+    async with (
+        SignalingClient(server.url, "room", mint(SECRET, "room", 60)) as anne,
+        SignalingClient(server.url, "room", mint(SECRET, "room", 60)) as bob,
+    ):
+        assert isinstance(await next_event(anne), Joined)
+        assert isinstance(await next_event(bob), Joined)
+
+
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [
+        (None, "wants a join token"),
+        (mint(SECRET, "room", -60), "expired"),
+        (mint(SECRET, "other", 60), "another room"),
+        (mint(SECRET[::-1], "room", 60), "not valid"),
+    ],
+)
+async def test_any_other_token_is_refused_in_words(serve, token, why):
+    server = await serve(secret=SECRET)
+    async with SignalingClient(server.url, "room", token) as client:
+        refused = await next_event(client)
+    assert isinstance(refused, Refused)
+    assert why in refused.reason
+
+
+async def test_one_token_is_for_one_person(serve):
+    server = await serve(secret=SECRET)
+    token = mint(SECRET, "room", 60)
+    async with SignalingClient(server.url, "room", token) as anne:
+        await until(anne, Joined)
+        async with SignalingClient(server.url, "room", token) as eve:
+            refused = await next_event(eve)
+            assert isinstance(refused, Refused)
+            assert "in use" in refused.reason
+    async with SignalingClient(server.url, "room", token) as restarted:
+        assert isinstance(await next_event(restarted), Joined), "the same person again, once the seat is free"
+
+
+async def test_clients_survive_a_restart_of_the_server_and_keep_their_roles(serve):
+    port = free_port()
+    server = await serve(port=port, secret=SECRET)
+    tokens = [mint(SECRET, "room", 1) for _ in range(2)]
+    async with (
+        SignalingClient(server.url, "room", tokens[0]) as anne,
+        SignalingClient(server.url, "room", tokens[1]) as bob,
+    ):
+        roles = [(await until(client, Joined)).polite for client in (anne, bob)]
+        await server.stop()
+        for client in (anne, bob):
+            await until(client, ServerGone)
+            assert not await client.send({"too": "late"})
+        await serve(port=port, secret=SECRET)
+        again = []
+        for client in (anne, bob):
+            await until(client, ServerBack)
+            again.append((await until(client, Joined)).polite)
+        assert again == roles
+        assert await bob.send({"after": "restart"})
+        assert await until(anne, Signal) == Signal({"after": "restart"})
+
+
+async def test_a_client_comes_back_after_its_join_token_expired(serve):
+    port = free_port()
+    server = await serve(port=port, secret=SECRET)
+    async with SignalingClient(server.url, "room", mint(SECRET, "room", 2 - CLOCK_SKEW_S)) as anne:
+        await until(anne, Joined)
+        await server.stop()
+        await until(anne, ServerGone)
+        await asyncio.sleep(2.1)  # the token's life
+        await serve(port=port, secret=SECRET)
+        await until(anne, ServerBack)
+        assert isinstance(await next_event(anne), Joined)
+
+
+async def test_a_killed_server_is_noticed_and_its_successor_found(serve_process):
+    port = free_port()
+    process = serve_process("--open", "--port", port)
+    async with SignalingClient(process.url, "room") as anne, SignalingClient(process.url, "room") as bob:
+        await until(anne, Joined), await until(bob, Joined)
+        process.kill()
+        await until(anne, ServerGone), await until(bob, ServerGone)
+        serve_process("--open", "--port", port)
+        for client in (anne, bob):
+            await until(client, ServerBack)
+            await until(client, Joined)
+        assert await anne.send({"after": "kill"})
+        assert await until(bob, Signal) == Signal({"after": "kill"})
+
+
+async def test_a_client_whose_connection_broke_takes_its_seat_back_at_once(serve, broken_link):
+    server = await serve()
+    link = await broken_link(server.port)
+    async with SignalingClient(link.url, "room") as anne, SignalingClient(server.url, "room") as bob:
+        await until(anne, Joined)
+        joined = await until(bob, Joined)
+        peer_id = joined.peer_id or (await until(bob, PeerJoined)).peer_id
+        # Frozen, not closed: the server still believes in the old connection when the new one comes.
+        link.freeze()
+        link.abort_clients()
+        await until(anne, ServerGone)
+        await until(anne, ServerBack)
+        assert (await until(anne, Joined)).peer_present
+        assert await until(bob, PeerJoined) == PeerJoined(peer_id)
+        assert await anne.send({"back": True})
+        assert await until(bob, Signal) == Signal({"back": True})
+
+
+async def test_a_silent_client_loses_its_seat_within_the_heartbeat(serve, broken_link):
+    server = await serve(heartbeat_s=0.2)
+    link = await broken_link(server.port)
+    async with SignalingClient(server.url, "room") as bob, SignalingClient(link.url, "room"):
+        anne = (await until(bob, PeerJoined)).peer_id
+        link.freeze()
+        assert await until(bob, PeerLeft) == PeerLeft(anne, "lost")
+
+
+async def test_turn_credentials_come_with_the_seat(serve):
+    urls = ("stun:127.0.0.1:3478", "turn:127.0.0.1:3478?transport=udp", "turn:127.0.0.1:3478?transport=tcp")
+    server = await serve(ice_urls=urls, turn_secret=SECRET)
+    async with SignalingClient(server.url, "room") as client:
+        stun, turn = (await until(client, Joined)).ice_servers
+    assert stun == IceServer(urls[:1])
+    assert turn.urls == urls[1:]
+    assert turn.username
+    assert turn.credential
+
+
+async def test_a_client_that_cannot_reach_its_server_says_so():
+    url = f"ws://127.0.0.1:{free_port()}"
+    with pytest.raises(InputError, match=f"{url}/ws: the signalling server cannot be reached"):
+        async with SignalingClient(url, "room"):
+            pass
+
+
+async def test_a_server_that_is_none_is_said_so(serve):
+    server = await serve()
+    with pytest.raises(InputError, match="404"):
+        async with SignalingClient(server.url.replace("/ws", "/other"), "room"):
+            pass
+
+
+async def test_a_server_that_speaks_otherwise_is_refused(talking_server):
+    async with SignalingClient(await talking_server('{"v": 2, "type": "hello"}'), "room") as client:
+        refused = await next_event(client)
+    assert isinstance(refused, Refused)
+    assert "version 2" in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("url", "room", "name"),
+    [
+        ("http://127.0.0.1", "room", ""),
+        ("ws://", "room", ""),
+        ("ws://[", "room", ""),
+        ("ws://host:99999", "room", ""),
+        ("ws://127.0.0.1", "a room", ""),
+        ("ws://127.0.0.1", "room", "x" * 65),
+        ("ws://127.0.0.1", "room", "\n"),
+    ],
+)
+def test_unusable_options_are_refused_at_once(url, room, name):
+    with pytest.raises(InputError):
+        SignalingClient(url, room, name=name)
+
+
+async def test_what_cannot_be_sent_is_said_so(serve):
+    server = await serve()
+    async with SignalingClient(server.url, "room") as client:
+        await until(client, Joined)
+        with pytest.raises(ValueError, match="at most"):
+            await client.send({"sdp": "x" * 70_000})
+        with pytest.raises(ValueError, match="JSON"):
+            await client.send({"x": float("inf")})
+        assert await client.send({"fine": True})
+
+
+async def test_leaving_while_the_server_is_away_takes_no_time(serve):
+    server = await serve()
+    async with SignalingClient(server.url, "room") as client:
+        await until(client, Joined)
+        await server.stop()
+        await until(client, ServerGone)
+    assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+
+async def test_nothing_is_left_behind(serve):
+    server = await serve()
+    for _ in range(20):
+        async with SignalingClient(server.url, "room") as anne, SignalingClient(server.url, "room") as bob:
+            await until(anne, Joined), await until(bob, Joined)
+    await eventually(lambda: not server._connections)
+    assert not server._room_sizes
+    assert not server._rooms._rooms
+    assert not server._addresses._open
+
+
+async def test_an_open_server_listens_on_loopback_only():
+    for host in ("0.0.0.0", "::", "192.168.0.1"):
+        with pytest.raises(InputError, match="loopback only"):
+            SignalingServer(ServerOptions(host=host))
+    with pytest.raises(InputError, match="loopback only"):
+        SignalingServer(ServerOptions(behind_proxy=True))
+    await soon(SignalingServer(ServerOptions(host="0.0.0.0", secret=SECRET)).stop())

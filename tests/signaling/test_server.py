@@ -1,0 +1,416 @@
+"""Hostile and broken clients: closed with a code and a reason, counted, and everybody else unharmed."""
+
+import asyncio
+import contextlib
+import json
+import ssl
+import subprocess
+
+import aiohttp
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from facewire.errors import InputError
+from facewire.signaling import Joined, Signal, SignalingClient
+from facewire.signaling.limits import Limits
+from facewire.signaling.messages import (
+    CLOSE_FLOOD,
+    CLOSE_GOING_AWAY,
+    CLOSE_MALFORMED,
+    CLOSE_ROOM_FULL,
+    CLOSE_TIMEOUT,
+    CLOSE_TOKEN,
+    CLOSE_TOO_BIG,
+    CLOSE_TRY_AGAIN,
+)
+from facewire.signaling.server import ServerOptions, SignalingServer
+from facewire.signaling.tokens import mint
+from tests.signaling.conftest import PATIENCE_S, SECRET, Raw, counted, eventually, free_port, soon, until
+
+
+@contextlib.asynccontextmanager
+async def call(server):
+    """Two people who talk; at the end they still can."""
+    async with SignalingClient(server.url, "talk") as anne, SignalingClient(server.url, "talk") as bob:
+        await until(anne, Joined), await until(bob, Joined)
+        yield
+        assert await anne.send({"still": "here"})
+        assert await until(bob, Signal) == Signal({"still": "here"})
+
+
+def refused(server, cause):
+    return counted(server, "refused_total", cause=cause)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("[1]", "not a JSON object"),
+        ('{"v":1,"type":"leave"}', "the first message must be join"),
+        ('{"v":1,"type":"signal","seq":0,"payload":{}}', "the first message must be join"),
+        ('{"v":9,"type":"join"}', "version 9"),
+        ('{"v":1,"type":"dance"}', "message type"),
+        ('{"v":1,"type":"join","room":"../..","session":"' + "0" * 32 + '"}', "room cannot be"),
+        ("[" * 60_000, "not JSON"),
+    ],
+)
+async def test_malformed_messages_close_the_connection(serve, connect, text, why):
+    server = await serve()
+    async with call(server):
+        raw = await connect(server)
+        await raw.socket.send_str(text)
+        code, reason = await raw.closed()
+        assert code == CLOSE_MALFORMED
+        assert why in reason
+        await eventually(lambda: refused(server, "malformed") == 1)
+
+
+async def test_binary_messages_are_malformed(serve, connect):
+    server = await serve()
+    raw = await connect(server)
+    await raw.socket.send_bytes(b'{"v":1,"type":"leave"}')
+    assert (await raw.closed())[0] == CLOSE_MALFORMED
+
+
+async def test_messages_after_joining_are_checked_as_strictly(serve, connect):
+    server = await serve()
+    async with call(server):
+        raw = await connect(server)
+        await raw.join()
+        await raw.send(type="signal", seq=0, payload="text")
+        assert (await raw.closed())[0] == CLOSE_MALFORMED
+        await eventually(lambda: "room" not in server._room_sizes)
+
+
+async def test_nobody_joins_twice(serve, connect):
+    server = await serve()
+    raw = await connect(server)
+    await raw.join("one")
+    await raw.send(type="join", room="two", session="1" * 32)
+    assert await raw.closed() == (CLOSE_MALFORMED, "already joined")
+
+
+@pytest.mark.parametrize("seqs", [(0, 0), (0, 1, 0), (1,), (0, 2)])
+async def test_repeated_and_missing_messages_close_the_connection(serve, connect, seqs):
+    server = await serve()
+    async with call(server):
+        raw = await connect(server)
+        await raw.join()
+        for seq in seqs:
+            await raw.send(type="signal", seq=seq, payload={})
+        code, reason = await raw.closed()
+        assert code == CLOSE_MALFORMED
+        assert f"signal {seqs[-1]}" in reason
+        await eventually(lambda: refused(server, "replayed") == 1)
+
+
+@pytest.mark.parametrize("size", [65_537, 1_000_000])
+async def test_oversized_messages_close_the_connection(serve, connect, size):
+    server = await serve()
+    async with call(server):
+        raw = await connect(server)
+        await raw.socket.send_str("x" * size)
+        assert (await raw.closed())[0] == CLOSE_TOO_BIG
+        await eventually(lambda: refused(server, "too-big") == 1)
+
+
+async def test_a_message_of_the_largest_size_is_relayed(serve, connect):
+    server = await serve()
+    anne, bob = await connect(server), await connect(server)
+    await anne.join(session="a" * 32)
+    await bob.join(session="b" * 32)
+    text = json.dumps({"v": 1, "type": "signal", "seq": 0, "payload": {"x": ""}})
+    await bob.socket.send_str(text.replace('""', f'"{"x" * (65_536 - len(text))}"'))
+    await anne.receive()  # Bob came
+    assert len((await anne.receive())["payload"]["x"]) == 65_536 - len(text)
+    assert counted(server, "signals_total", outcome="relayed") == 1
+    assert counted(server, "signal_bytes_total") > 65_000
+
+
+async def test_floods_of_messages_close_the_connection(serve, connect):
+    server = await serve()
+    async with call(server):
+        raw = await connect(server)
+        await raw.join()
+        with contextlib.suppress(ConnectionError):
+            for seq in range(1000):
+                await raw.send(type="signal", seq=seq, payload={})
+        assert await raw.closed() == (CLOSE_FLOOD, "too many messages")
+        await eventually(lambda: refused(server, "flood") == 1)
+        assert counted(server, "signals_total", outcome="undelivered") <= 200
+
+
+async def test_floods_of_bytes_close_the_connection(serve, connect):
+    server = await serve()
+    async with call(server):
+        raw = await connect(server)
+        await raw.join()
+        with contextlib.suppress(ConnectionError):
+            for seq in range(20):
+                await raw.send(type="signal", seq=seq, payload={"x": "x" * 60_000})
+        assert (await raw.closed())[0] == CLOSE_FLOOD
+
+
+@pytest.mark.parametrize("kind", ["ping", "pong"])
+async def test_floods_of_pings_close_the_connection(serve, connect, kind):
+    server = await serve()
+    async with call(server):
+        raw = await connect(server, autoping=False)
+        await raw.join()
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1000):
+                await getattr(raw.socket, kind)(b"x")
+        while (message := await soon(raw.socket.receive())).type is aiohttp.WSMsgType.PONG:
+            pass
+        assert message.data == CLOSE_FLOOD
+
+
+async def test_pings_are_answered(serve, connect):
+    server = await serve()
+    raw = await connect(server, autoping=False)
+    await raw.socket.ping(b"are you there")
+    answer = await soon(raw.socket.receive())
+    assert (answer.type, answer.data) == (aiohttp.WSMsgType.PONG, b"are you there")
+
+
+async def test_whoever_does_not_read_is_disconnected(serve):
+    """A peer that takes nothing must not fill the server's memory."""
+    server = await serve(limits=Limits(messages_s=1e9, message_burst=10**9, bytes_s=1e12, byte_burst=10**12))
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+    writer.write(
+        b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + b"A" * 22 + b"==\r\n\r\n"
+    )
+    assert b"101" in await reader.readuntil(b"\r\n\r\n")
+    join = json.dumps({"v": 1, "type": "join", "room": "room", "session": "0" * 32}).encode()
+    writer.write(bytes([0x81, 0x80 | len(join), 0, 0, 0, 0]) + join)
+    await soon(reader.readuntil(b"ice_servers"))
+    async with aiohttp.ClientSession() as session, session.ws_connect(server.url) as socket:
+        flood = Raw(socket)
+        assert (await flood.join(session="f" * 32))["peer"]
+        seq = 0
+        while not refused(server, "slow"):
+            assert seq < 5000, "300 MB for somebody who does not read"
+            await flood.send(type="signal", seq=seq, payload={"x": "x" * 60_000})
+            seq += 1
+        assert (await flood.receive())["type"] == "peer-left"
+    writer.transport.abort()
+
+
+async def test_whoever_does_not_join_is_disconnected(serve, connect):
+    server = await serve(limits=Limits(join_timeout_s=0.1))
+    raw = await connect(server)
+    assert await raw.closed() == (CLOSE_TIMEOUT, "no join message within 0.1 s")
+    await eventually(lambda: refused(server, "timeout") == 1)
+
+
+async def test_whoever_does_not_finish_a_request_is_disconnected(serve):
+    server = await serve(limits=Limits(join_timeout_s=0.1))
+    for start in (
+        b"",
+        b"GET /ws HTTP/1.1\r\nHost: lo",
+        b"GET /ws HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n",
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(start)
+        await soon(reader.read())  # up to the end of the connection
+        writer.close()
+
+
+async def test_tokens_are_refused_with_their_code(serve, connect):
+    server = await serve(secret=SECRET)
+    for token in ({}, {"token": None}, {"token": "x"}, {"token": mint(SECRET, "room", -60)}):
+        raw = await connect(server)
+        await raw.send(type="join", room="room", session="0" * 32, **token)
+        assert (await raw.closed())[0] == CLOSE_TOKEN
+    await eventually(lambda: refused(server, "token") == 4)
+    assert counted(server, "joins_total") == 0
+
+
+async def test_the_token_of_another_session_does_not_give_its_seat(serve, connect):
+    server = await serve(secret=SECRET)
+    anne, eve = await connect(server), await connect(server)
+    stolen = (await anne.join(token=mint(SECRET, "room", 60)))["token"]
+    await eve.send(type="join", room="room", session="e" * 32, token=stolen)
+    assert await eve.closed() == (CLOSE_TOKEN, "the join token belongs to another session")
+
+
+async def test_a_full_room_is_refused_with_its_code(serve, connect):
+    server = await serve()
+    for session in "ab":
+        await (await connect(server)).join(session=session * 32)
+    eve = await connect(server)
+    await eve.send(type="join", room="room", session="e" * 32)
+    assert (await eve.closed())[0] == CLOSE_ROOM_FULL
+    await eventually(lambda: refused(server, "room-full") == 1)
+
+
+async def test_rooms_are_limited(serve, connect):
+    server = await serve(limits=Limits(rooms=2))
+    for room in ("one", "two"):
+        await (await connect(server)).join(room)
+    third = await connect(server)
+    await third.send(type="join", room="three", session="0" * 32)
+    assert (await third.closed())[0] == CLOSE_TRY_AGAIN
+    assert (await (await connect(server)).join("two", session="1" * 32))["peer"], "rooms that are there can be entered"
+
+
+@pytest.mark.parametrize(
+    ("limits", "status"),
+    [
+        (Limits(connections=2), 503),
+        (Limits(connections_per_address=2), 429),
+        (Limits(connect_burst=2, connects_per_address_s=0.01), 429),
+    ],
+)
+async def test_connections_are_limited(serve, connect, limits, status):
+    server = await serve(limits=limits)
+    for session in "ab":
+        await (await connect(server)).join(session=session * 32)
+    with pytest.raises(aiohttp.WSServerHandshakeError) as error:
+        await connect(server)
+    assert error.value.status == status
+
+
+async def test_web_pages_connect_only_from_known_origins(serve, connect):
+    server = await serve(origins=("https://call.example",))
+    await connect(server, origin="https://call.example")
+    await connect(server)
+    for origin in (
+        "https://evil.example",
+        "null",
+        "https://call.example.evil.example",
+        f"http://127.0.0.1:{server.port}",
+    ):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as error:
+            await connect(server, origin=origin)
+        assert error.value.status == 403
+    assert refused(server, "origin") == 4
+
+
+async def test_addresses_are_believed_from_a_proxy_only(serve):
+    limits = Limits(connections_per_address=1)
+    plain, proxied = await serve(limits=limits), await serve(limits=limits, behind_proxy=True, secret=SECRET)
+    for server, answers in ((plain, [101, 429]), (proxied, [101, 101])):
+        sockets = [await handshake(server, f"X-Forwarded-For: 203.0.113.9, 198.51.100.{number}") for number in range(2)]
+        assert [status for status, _ in sockets] == answers
+        for _, writer in sockets:
+            writer.transport.abort()
+
+
+async def handshake(server, *headers):
+    """The HTTP status of a WebSocket handshake, and the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    lines = [
+        "GET /ws HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: " + "A" * 22 + "==",
+        *headers,
+    ]
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+    return int((await soon(reader.readline())).split()[1]), writer
+
+
+async def test_health_and_metrics(serve, connect):
+    server = await serve()
+    await (await connect(server)).join()
+    async with aiohttp.ClientSession() as session:
+        page = server.url.replace("ws://", "http://").removesuffix("/ws")
+        async with session.get(f"{page}/healthz") as answer:
+            assert (answer.status, await answer.json()) == (200, {"status": "ok"})
+        async with session.get(f"{page}/metrics") as answer:
+            text = await answer.text()
+    assert answer.content_type == "text/plain"
+    assert "facewire_signaling_connections 1.0" in text
+    assert "facewire_signaling_rooms 1.0" in text
+
+
+async def test_metrics_are_not_for_the_public(serve):
+    server = await serve(behind_proxy=True, secret=SECRET)
+    url = server.url.replace("ws://", "http://").replace("/ws", "/metrics")
+    async with aiohttp.ClientSession() as session:
+        for address, status in (("9.9.9.9", 403), ("10.0.0.1", 200), ("nonsense", 403)):
+            async with session.get(url, headers={"X-Forwarded-For": address}) as answer:
+                assert answer.status == status
+
+
+async def test_a_server_that_stops_says_so_to_everybody(serve, connect):
+    server = await serve()
+    waiting, joined = await connect(server), await connect(server)
+    await joined.join()
+    stopping = asyncio.create_task(server.stop())
+    for raw in (waiting, joined):
+        assert await raw.closed() == (CLOSE_GOING_AWAY, "the server goes away")
+    await soon(stopping)
+
+
+async def test_a_client_that_ignores_the_end_does_not_hold_the_server_up(serve):
+    server = await serve()
+    _, writer = await handshake(server)
+    await eventually(lambda: len(server._connections) == 1)
+    await soon(server.stop())
+    writer.transport.abort()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.binary(max_size=200), max_size=6), st.booleans())
+def test_random_bytes_on_the_socket_harm_nobody(data, upgraded):
+    async def run():
+        server = SignalingServer(ServerOptions(port=0))
+        await server.start()
+        async with call(server):
+            if upgraded:
+                _, writer = await handshake(server)
+            else:
+                _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            for piece in data:
+                writer.write(piece)
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()
+            writer.close()
+            await eventually(lambda: len(server._connections) == 2)
+        await server.stop()
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
+
+
+async def test_tls(serve, tmp_path):
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run(["openssl", *request, *names], check=True, capture_output=True)
+    server = await serve(tls_certificate=certificate, tls_key=key)
+    assert server.url.startswith("wss://")
+    with pytest.raises(InputError, match="certificate"):
+        async with SignalingClient(server.url, "room"):
+            pass
+    trusted = ssl.create_default_context(cafile=str(certificate))
+    async with aiohttp.ClientSession() as session, session.ws_connect(server.url, ssl=trusted) as socket:
+        assert (await Raw(socket).join())["seat"] == 0
+
+
+async def test_unusable_options_are_refused(tmp_path):
+    (tmp_path / "junk.pem").write_text("junk")
+    for options, why in (
+        ({"ice_urls": ("http://x",)}, "no STUN or TURN"),
+        ({"ice_urls": ("turn:x",)}, "needs the secret"),
+        ({"tls_key": tmp_path / "junk.pem"}, "both"),
+        ({"tls_key": tmp_path / "junk.pem", "tls_certificate": tmp_path / "junk.pem"}, "not usable"),
+        ({"tls_key": tmp_path / "none", "tls_certificate": tmp_path / "none"}, "not usable"),
+        ({"redis_url": "http://x"}, "no Redis"),
+        ({"redis_url": f"redis://127.0.0.1:{free_port()}"}, "Redis"),
+    ):
+        with pytest.raises(InputError, match=why):
+            await SignalingServer(ServerOptions(**{"port": 0} | options)).start()
+
+
+async def test_a_taken_port_is_said_so(serve):
+    server = await serve()
+    with pytest.raises(InputError, match=f"127.0.0.1:{server.port}: cannot listen"):
+        await serve(port=server.port)
