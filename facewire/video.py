@@ -1,4 +1,5 @@
-"""Pictures into files: bit-exact FFV1 in Matroska for measurement, H.264 in MP4 for viewing, chosen by the file's name.
+"""Pictures, and sound with them, into files: bit-exact FFV1 in Matroska for measurement, H.264 in MP4 for viewing, chosen
+by the file's name.
 
 Comes in: pictures from `facewire.receiver`, or framed ones from `facewire.sender`. Goes out: a file that is whole or
 not there: it is written under a temporary name and takes its own at the end, so neither a full disk nor Ctrl-C leaves
@@ -23,6 +24,14 @@ from facewire.files import check_output
 SUFFIXES = (".mkv", ".mp4")
 SYNTHESISED = "Pictures synthesised by facewire from head motion; not camera footage"
 """Goes into the file's metadata, as the EU AI Act's article 50 asks."""
+PORTRAIT = f"{SYNTHESISED}; the face is not that of the person whose motion it has"
+"""The same where another picture was put in the place of the sender's."""
+
+SOUND_RATE_HZ = 48000
+SOUND_BITRATE = 96_000
+"""Of AAC in .mp4; in .mkv sound is kept as it is."""
+MAX_SILENCE_S = 60
+"""Longest gap in the sound that is filled."""
 
 
 def check_video_path(path: Path, *others: Path) -> None:
@@ -36,24 +45,32 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
     """Writes RGB pictures of one size, one video frame each.
 
     path: ends in .mkv (FFV1 in RGB, bit-exact) or .mp4 (H.264, 4:2:0, CRF 16). fps: frames a second that the file
-    declares; with times, each frame is shown at its own. synthesised: mark the file as such.
+    declares; with times, each frame is shown at its own. synthesised: mark the file as such. portrait: mark it as
+    showing another face than the sender's. sound: the file has a sound track too, 48 kHz mono: PCM in .mkv, AAC in
+    .mp4.
     """
 
-    def __init__(self, path: Path, fps: float, *, synthesised: bool = True) -> None:
+    def __init__(
+        self, path: Path, fps: float, *, synthesised: bool = True, portrait: bool = False, sound: bool = False
+    ) -> None:
         check_video_path(path)
         self._path = path
         self._temporary = path.with_name(f".{path.stem}.part{path.suffix}")
         self._lossless = path.suffix.lower() == ".mkv"
         self._rate = Fraction(fps).limit_denominator(1001)
         self._stream: av.VideoStream | None = None
+        self._sound: av.AudioStream | None = None
+        self._with_sound = sound
+        self._sound_end = 0
         self._last_pts = -1
         self.frames = 0
+        self.closed = False
         try:
             self._container = av.open(str(self._temporary), "w")
         except (av.FFmpegError, OSError) as error:
             raise InputError(f"{path}: cannot be written ({reason(error)})") from error
         if synthesised:
-            self._container.metadata["comment"] = SYNTHESISED
+            self._container.metadata["comment"] = PORTRAIT if portrait else SYNTHESISED
 
     def write(self, picture: NDArray[np.uint8], time_ms: int | None = None) -> None:
         """Appends a picture, uint8 RGB (H, W, 3), shown at time_ms or, without it, one frame after the last."""
@@ -70,6 +87,26 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             raise InputError(f"{self._path}: cannot be written ({reason(error)})") from error
         self.frames += 1
 
+    def write_sound(self, samples: NDArray[np.int16], time_ms: float) -> None:
+        """Appends sound, int16 (N,) at 48 kHz mono, heard from time_ms on. Sound before the first picture is left out;
+        a gap is filled with silence.
+        """
+        start = round(time_ms * SOUND_RATE_HZ / 1000)
+        if self._sound is None or start < 0:
+            return
+        gap = start - self._sound_end
+        if abs(gap) > SOUND_RATE_HZ // 100:  # less is the rounding of times
+            samples = np.pad(samples, (min(gap, MAX_SILENCE_S * SOUND_RATE_HZ), 0)) if gap > 0 else samples[-gap:]
+        if not samples.size:
+            return
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE_HZ, self._sound_end, Fraction(1, SOUND_RATE_HZ)
+        self._sound_end += samples.size
+        try:
+            self._container.mux(self._sound.encode(frame))
+        except (av.FFmpegError, OSError) as error:
+            raise InputError(f"{self._path}: cannot be written ({reason(error)})") from error
+
     def _start(self, picture: NDArray[np.uint8]) -> av.VideoStream:
         height, width = picture.shape[:2]
         options = {} if self._lossless else {"crf": "16", "preset": "veryfast"}
@@ -80,6 +117,11 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         if not self._lossless:
             stream.codec_context.colorspace = 1
             stream.codec_context.color_range = 1
+        if self._with_sound:
+            self._sound = self._container.add_stream("pcm_s16le" if self._lossless else "aac", rate=SOUND_RATE_HZ)
+            self._sound.codec_context.layout = "mono"
+            if not self._lossless:
+                self._sound.codec_context.bit_rate = SOUND_BITRATE
         return stream
 
     def _frame(self, picture: NDArray[np.uint8]) -> av.VideoFrame:
@@ -91,9 +133,12 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
 
     def close(self) -> None:
         """Ends the file and gives it its name."""
+        self.closed = True
         try:
             if self._stream is not None:
                 self._container.mux(self._stream.encode(None))
+            if self._sound is not None:
+                self._container.mux(self._sound.encode(None))
             self._container.close()
             self._temporary.replace(self._path)
         except (av.FFmpegError, OSError) as error:
@@ -107,6 +152,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         if kind is None and self.frames:
             self.close()
             return
+        self.closed = True
         with contextlib.suppress(av.FFmpegError, OSError):  # the error that brought us here says more
             self._container.close()
         self._temporary.unlink(missing_ok=True)

@@ -1,21 +1,36 @@
 """Where a call's pictures and sound go: a window, a file, another program, a virtual camera, a speaker, or nowhere.
 
 Comes in: pictures with the time of their showing, and sound that a sink asks for at its own pace. Goes out: what a
-person sees and hears. `playout` feeds them; `open_video_sink` and `open_sound_sink` choose one by its name.
+person sees and hears. `playout` feeds them; `open_sinks` chooses them by name.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import sys
 import threading
 import time
+import wave
 from collections.abc import Callable
-from typing import Protocol
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facewire.errors import InputError, reason
+from facewire.files import check_output
 from facewire.receiver.sound import RATE_HZ, Samples
+from facewire.video import VideoWriter, check_video_path
 
+WINDOW_TITLE = "facewire: a synthesised picture"
+WINDOW_PX = 512
+CLOSING_KEYS = (27, ord("q"))
+PROBE_S = 20.0
+DEFAULT_DEVICE = "default"
 BLOCK_S = 0.02
 """Sound is asked for in pieces of this length where no sound card sets the pace."""
 
@@ -89,3 +104,235 @@ class PacedSound(SoundSink):
                 self._play(samples, at_s)
             blocks += 1
             self._stop.wait(max(0.0, started + blocks * BLOCK_S - self._clock()))
+
+
+class Window(VideoSink):
+    """A window on the screen; q, Escape or its own button close it.
+
+    Raises InputError where there is no screen. That is found out by another process, since the window system ends the one that
+    asks it in vain.
+    """
+
+    def __init__(self) -> None:
+        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise InputError("no window: this machine has no screen; write to a file instead, or show none")
+        script = f"import cv2; cv2.namedWindow({WINDOW_TITLE!r})"
+        try:
+            probe = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=PROBE_S, check=False)
+        except subprocess.TimeoutExpired:
+            raise InputError(f"no window: the screen did not answer in {PROBE_S:.0f} s") from None
+        if probe.returncode:
+            raise InputError("no window: the screen cannot be used; write to a file instead, or show none")
+        self._open = False
+
+    def show(self, picture: NDArray[np.uint8], at_s: float) -> bool:
+        try:
+            if not self._open:
+                cv2.namedWindow(WINDOW_TITLE, cv2.WINDOW_NORMAL)
+                cv2.resizeWindow(WINDOW_TITLE, WINDOW_PX, WINDOW_PX)
+                self._open = True
+            cv2.imshow(WINDOW_TITLE, picture[..., ::-1])
+            key = cv2.waitKey(1) & 0xFF
+            return key not in CLOSING_KEYS and cv2.getWindowProperty(WINDOW_TITLE, cv2.WND_PROP_VISIBLE) >= 1
+        except cv2.error as error:
+            raise InputError(f"the window failed ({reason(error)})") from error
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            with contextlib.suppress(cv2.error):
+                cv2.destroyWindow(WINDOW_TITLE)
+
+
+class RecordedFile(VideoSink):
+    """A video file, marked as synthesised; `sound` is the sink of its sound track. Its time begins with the first
+    picture.
+    """
+
+    def __init__(self, path: Path, fps: float = 25.0, *, portrait: bool = False, sound: bool = True) -> None:
+        check_video_path(path)
+        self._writer = VideoWriter(path, fps, portrait=portrait, sound=sound)
+        self._lock = threading.Lock()
+        self._start_s: float | None = None
+        self._failed: InputError | None = None
+        self.sound = PacedSound(self._hear)
+
+    def show(self, picture: NDArray[np.uint8], at_s: float) -> bool:
+        with self._lock:
+            if self._failed is not None:
+                raise self._failed
+            self._start_s = at_s if self._start_s is None else self._start_s
+            self._writer.write(picture, round(1000 * (at_s - self._start_s)))
+        return True
+
+    def close(self) -> None:
+        with self._lock:
+            if not self._writer.closed:
+                self._writer.__exit__(None, None, None)
+
+    def _hear(self, samples: Samples, at_s: float) -> None:
+        with self._lock:
+            if self._start_s is None or self._failed is not None or self._writer.closed:
+                return
+            try:
+                self._writer.write_sound(samples, 1000 * (at_s - self._start_s))
+            except InputError as error:
+                self._failed = error  # said by the next picture
+
+
+class RawFrames(VideoSink):
+    """RGB pictures one after the other, for another program to read; as there are no times in it, pictures come at exactly
+    fps a second, repeated where one is missing.
+    """
+
+    def __init__(self, stream: BinaryIO, fps: float) -> None:
+        self._stream, self._fps = stream, fps
+        self._start_s: float | None = None
+        self._written = 0
+
+    def show(self, picture: NDArray[np.uint8], at_s: float) -> bool:
+        self._start_s = at_s if self._start_s is None else self._start_s
+        due = 1 + round((at_s - self._start_s) * self._fps) - self._written
+        if due > self._fps:  # the reader was away; it gets what is now, not a second of the same
+            self._start_s += (due - 1) / self._fps
+            due = 1
+        try:
+            for _ in range(due):
+                self._stream.write(picture.tobytes())
+                self._written += 1
+            self._stream.flush()
+        except (BrokenPipeError, ValueError):  # the reader has left, or the stream is closed
+            return False
+        except OSError as error:
+            raise InputError(f"raw frames cannot be written ({reason(error)})") from error
+        return True
+
+    def close(self) -> None:
+        """The stream is its owner's."""
+
+
+class VirtualCamera(VideoSink):
+    """A camera that other programs may choose, through pyvirtualcam; InputError where the system has none to offer."""
+
+    def __init__(self, size: int, fps: float) -> None:
+        try:
+            import pyvirtualcam
+        except ImportError as error:
+            raise InputError("no virtual camera: it needs pip install 'facewire[virtual-camera]'") from error
+        try:
+            self._camera: Any = pyvirtualcam.Camera(width=size, height=size, fps=fps)
+        except (RuntimeError, OSError) as error:
+            raise InputError(f"no virtual camera: {reason(error)}") from error
+
+    def show(self, picture: NDArray[np.uint8], at_s: float) -> bool:
+        try:
+            self._camera.send(np.ascontiguousarray(picture))
+        except (RuntimeError, OSError) as error:
+            raise InputError(f"the virtual camera failed ({reason(error)})") from error
+        return True
+
+    def close(self) -> None:
+        self._camera.close()
+
+
+class WavFile(SoundSink):
+    """A WAV file, whole or not there."""
+
+    def __init__(self, path: Path) -> None:
+        check_output(path)
+        self._path = path
+        self._temporary = path.with_name(f".{path.name}.part")
+        self._paced = PacedSound(self._write)
+        try:
+            self._file: wave.Wave_write | None = wave.open(str(self._temporary), "wb")  # noqa: SIM115
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({reason(error)})") from error
+        self._file.setnchannels(1)
+        self._file.setsampwidth(2)
+        self._file.setframerate(RATE_HZ)
+
+    def start(self, pull: Pull) -> None:
+        self._paced.start(pull)
+
+    def stop(self) -> None:
+        self._paced.stop()
+        if self._file is None:
+            return
+        try:
+            self._file.close()
+            self._temporary.replace(self._path)
+        except OSError as error:
+            raise InputError(f"{self._path}: cannot be written ({reason(error)})") from error
+        finally:
+            self._file = None
+            self._temporary.unlink(missing_ok=True)
+
+    def _write(self, samples: Samples, _at_s: float) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # a full disk is said by `stop`
+                self._file.writeframesraw(samples.astype("<i2").tobytes())
+
+
+class Speaker(SoundSink):
+    """A loudspeaker through PortAudio. device: its name or a part of it, or "default"."""
+
+    def __init__(self, device: str = DEFAULT_DEVICE) -> None:
+        try:
+            import sounddevice
+        except ImportError as error:
+            raise InputError("no loudspeaker: it needs pip install 'facewire[sound]'") from error
+        except OSError as error:
+            raise InputError("no loudspeaker: the system lacks PortAudio (libportaudio2)") from error
+        self._pull: Pull | None = None
+
+        def wanted(block: Samples, count: int, times: Any, _status: object) -> None:
+            heard_at_s = time.monotonic() + times.outputBufferDacTime - times.currentTime
+            block[:, 0] = self._pull(count, heard_at_s) if self._pull is not None else 0
+
+        try:
+            self._stream: Any = sounddevice.OutputStream(
+                samplerate=RATE_HZ,
+                channels=1,
+                dtype="int16",
+                blocksize=round(BLOCK_S * RATE_HZ),
+                device=None if device == DEFAULT_DEVICE else device,
+                callback=wanted,
+            )
+        except (sounddevice.PortAudioError, ValueError) as error:
+            raise InputError(f"loudspeaker {device}: cannot be used ({reason(error)})") from error
+
+    def start(self, pull: Pull) -> None:
+        self._pull = pull
+        self._stream.start()
+
+    def stop(self) -> None:
+        self._stream.close()
+
+
+def open_sinks(
+    show: str, play: str | None, *, size: int, fps: float = 25.0, portrait: bool = False
+) -> tuple[VideoSink, SoundSink | None]:
+    """Sinks by the names that a person gives them; InputError for one that cannot be had here.
+
+    show: "window", "none", "-" (raw RGB pictures on standard output), "camera" (a virtual one), or a video file. play:
+    None for no sound at all, "none" (received, heard by nobody), "file" (the sound track of the video file that is
+    shown to), a .wav file, else a loudspeaker's name or "default". size: side of the pictures in pixels. portrait:
+    marks a file so.
+    """
+    if play == "file" and show in ("window", "none", "-", "camera"):
+        raise InputError(f"sound into the video file, but there is none: pictures go to {show}")
+    sound: SoundSink | None = None
+    if play == "none":
+        sound = PacedSound()
+    elif play is not None and play != "file":
+        sound = WavFile(Path(play)) if Path(play).suffix.lower() == ".wav" else Speaker(play)
+    if show == "none":
+        return NoVideo(), sound
+    if show == "window":
+        return Window(), sound
+    if show == "-":
+        return RawFrames(sys.stdout.buffer, fps), sound
+    if show == "camera":
+        return VirtualCamera(size, fps), sound
+    recorded = RecordedFile(Path(show), fps, portrait=portrait, sound=play == "file")
+    return recorded, recorded.sound if play == "file" else sound
