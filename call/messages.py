@@ -266,6 +266,7 @@ class VersionError(DecodeError):
 
 def _problem(message: Control) -> str:
     """What is out of bounds in a control message, in words; empty if nothing is."""
+    sizes: tuple[tuple[bool, str], ...] = ()
     if isinstance(message, Hello):
         sizes = (
             (len(message.weights) == WEIGHTS_HASH_BYTES, "weights hash"),
@@ -283,8 +284,6 @@ def _problem(message: Control) -> str:
         sizes = ((len(message.hash) == SOURCE_HASH_BYTES, "source hash"),)
     elif isinstance(message, Bye):
         sizes = ((_is_text(message.reason, MAX_REASON_CHARACTERS), "reason"),)
-    else:
-        sizes = ()
     wrong = [name for good, name in sizes if not good]
     return f"{type(message).__name__} with a {wrong[0]} that cannot be" if wrong else ""
 

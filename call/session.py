@@ -78,7 +78,9 @@ BYE_S = 0.4
 NEW_SOURCE_S = 2.0
 """The other side may ask for another source frame so often."""
 FLOOD_PER_S: dict[Channel, float] = {"media": 60.0, "source": 400.0, "control": 10.0}
-"""Messages a second that are read on average; three seconds of them at once. More are thrown away unread: no facewire sends so many."""
+"""Messages a second that are read on average, and three seconds of them at once. No facewire sends more; what does is
+thrown away unread.
+"""
 FLOOD_BURST_S = 3.0
 
 _log = logging.getLogger(__name__)
@@ -172,13 +174,13 @@ class Session:
     """One call in one room.
 
     signalling: joined. bundle: weights of both ends. options: see there. Set `ends` before `run`; its parts are to be
-    made with `source_ready`, `motion_ready`, `sound_ready` and `camera_state` of this session as callbacks, which may be called from
-    any thread. All else belongs to the event loop of `run`.
+    made with `source_ready`, `motion_ready`, `sound_ready` and `camera_state` of this session as callbacks, which may
+    be called from any thread. All else belongs to the event loop of `run`.
     """
 
     def __init__(self, signalling: Signalling, bundle: Bundle, options: SessionOptions | None = None) -> None:
         self._signalling = signalling
-        self._bundle = bundle
+        self.bundle = bundle
         self._options = options or SessionOptions()
         self.ends = Ends()
         self.stats = SessionStats()
@@ -203,6 +205,7 @@ class Session:
         self._retry_at = 0.0
         self._asked_at = 0.0
         self._closed_traffic = Traffic()
+        self._link = LinkMonitor()
 
         self._remote: Hello | None = None
         self._clock_offset_s: float | None = None
@@ -229,6 +232,10 @@ class Session:
 
     def camera_state(self, state: SenderState) -> None:
         self._in_loop(self._take_camera_state, state)
+
+    def ended_by_sink(self, reason: str) -> None:
+        """The window was closed, or what is written to cannot be written any more."""
+        self._in_loop(self.end, "" if reason == "closed" else reason)
 
     def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
         if self._loop is not None:
@@ -271,10 +278,11 @@ class Session:
                 part.start()
         work = [asyncio.create_task(step()) for step in (self._listen, self._tick, self._control_rate)]
         try:
-            done, _ = await asyncio.wait([self._ending, *work], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                if task is not self._ending:
-                    await task  # raises what ended it
+            awaited: list[asyncio.Future[Any]] = [self._ending, *work]
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            for task in work:
+                if task.done():
+                    task.result()  # raises what ended it
             ending = self._ending.result() if self._ending.done() else Ending("the signalling ended", failed=True)
             await self._say_goodbye(ending)
             return ending
@@ -287,9 +295,17 @@ class Session:
                 if attempt is not None:
                     await self._drop(attempt)
             self._pending = self._current = None
-            for part in (self.ends.live, self.ends.sound, self.ends.playout):
-                if part is not None:
+            await self._stop_ends()
+
+    async def _stop_ends(self) -> None:
+        for part in (self.ends.live, self.ends.sound, self.ends.playout):
+            if part is not None:
+                try:
                     await asyncio.to_thread(part.stop)
+                except (
+                    FacewireError
+                ) as error:  # such as a full disk at the very end: the others are stopped all the same
+                    self.notice(str(error))
 
     async def _say_goodbye(self, ending: Ending) -> None:
         if self._current is not None and self._current.peer.is_open:
@@ -412,6 +428,7 @@ class Session:
         if attempt.deadline is not None:
             attempt.deadline.cancel()
         before, self._current, self._pending = self._current, attempt, None
+        self._link = attempt.link
         attempt.heard_at = attempt.filled_at = now
         self.stats.connections += 1
         if self.stats.first_open_s is None and self._present_at is not None:
@@ -427,8 +444,8 @@ class Session:
             Hello(
                 protocol=PROTOCOL_VERSION,
                 codec=PACKET_VERSION,
-                weights=self._bundle.hash,
-                side=self._bundle.picture_size,
+                weights=self.bundle.hash,
+                side=self.bundle.picture_size,
                 frame_rate=float(self.ends.frame_rate) if self.ends.live is not None else 0.0,
                 session=self._id,
                 source=(playout.source_hash or b"") if playout is not None else b"",
@@ -480,8 +497,8 @@ class Session:
 
     @property
     def link(self) -> LinkState:
-        """The path as it is now."""
-        return self._current.link.state if self._current is not None else LinkMonitor().state
+        """The path as it is now, or was when there last was one."""
+        return self._link.state
 
     def end_to_end_ms(self) -> float | None:
         """From the capture of the picture now shown to its showing; None while that is not known.
@@ -708,10 +725,10 @@ class Session:
                 failed=True,
             )
             return
-        if hello.weights != self._bundle.hash or hello.side != self._bundle.picture_size:
+        if hello.weights != self.bundle.hash or hello.side != self.bundle.picture_size:
             self.end(
                 f"the other side uses other weights ({hello.weights.hex()}, {hello.side} px) than this one "
-                f"({self._bundle.hash.hex()}, {self._bundle.picture_size} px): use the same weights on both sides",
+                f"({self.bundle.hash.hex()}, {self.bundle.picture_size} px): use the same weights on both sides",
                 failed=True,
             )
             return

@@ -46,6 +46,7 @@ examples:
   facewire demo --out demo_out                     the codec on bundled pictures, no network needed
   facewire info                                    version, backends, weights
   facewire serve --open                            a signalling server for this machine alone
+  facewire call kitchen                            a call with whoever else is in that room
 """
 
 SERVE_EXAMPLES = """\
@@ -135,6 +136,12 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     _add_decode(commands)
     _add_demo(commands)
     _add_info(commands)
+    for name, line in (
+        ("call", "talk with the other person in a room"),
+        ("send", "be seen and heard in a room, see nobody"),
+        ("receive", "see and hear the other person in a room, send nothing"),
+    ):
+        _add_call(commands, name, line)
     _add_serve(commands)
     _add_token(commands)
     for name, line in (
@@ -403,6 +410,24 @@ def _run_info(options: argparse.Namespace) -> None:
 
 
 # --- signalling
+
+
+def _add_call(commands: Any, name: str, line: str) -> None:
+    from facewire.call import command
+
+    parser = _command(commands, name, line, command.EXAMPLES[name])
+    command.add_arguments(parser, name)
+    _add_json(parser)
+    parser.set_defaults(run=_run_call, command=name)
+
+
+def _run_call(options: argparse.Namespace) -> None:
+    _need(options.command, "aiortc", "msgpack", "uvloop", extra="call")
+    from facewire.call.command import read_options, run
+
+    wanted = read_options(options, options.command)
+    _check_json(options.json, *(Path(path) for path in (wanted.video, wanted.out) if path is not None))
+    run(wanted, lambda values: _write_json(options.json, values))
 
 
 def _add_serve(commands: Any) -> None:

@@ -1,0 +1,289 @@
+"""`facewire call`, `send` and `receive`: options into a session with camera, microphone, window and speaker, or files.
+
+`facewire.cli` calls `add_arguments` and `run`. What is printed while a call runs goes to standard error; figures for
+other programs go where `--json` says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facewire.errors import InputError
+
+if TYPE_CHECKING:
+    from facewire.call.session import Session
+
+DEFAULT_SERVER = "ws://127.0.0.1:8787"
+SERVER_VARIABLE, TOKEN_VARIABLE = "FACEWIRE_SERVER", "FACEWIRE_TOKEN"
+REFRESH_S = 0.5
+NOTHING = "none"
+
+EXAMPLES = {
+    "call": """\
+examples:
+  facewire serve --open                                   on one machine, for trying it out
+  facewire call kitchen                                   twice: camera, microphone, window, speaker
+  facewire call kitchen --server wss://calls.example.org --token "$(cat token)"
+  facewire call kitchen --max-kbps 20                     never more than that on the wire, sound and headers included
+  facewire call kitchen --video talk.mp4 --sound talk.mp4 --out other.mkv --seconds 60 --json call.json
+                                                          no camera, no screen: a file in, a file out
+
+Ctrl-C ends the call. What is shown is synthesised from motion and marked so in every file written.
+""",
+    "send": """\
+examples:
+  facewire send kitchen --video talk.mp4 --loop           a file, again and again, to whoever comes
+  facewire send kitchen --video 0 --sound none            the first camera, no sound
+""",
+    "receive": """\
+examples:
+  facewire receive kitchen                                look and listen, send nothing
+  facewire receive kitchen --out talk.mkv --seconds 30    into a file
+""",
+}
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """What a person asked for. video, sound, out, speaker: None for nothing."""
+
+    server: str
+    room: str
+    token: str | None
+    name: str
+    video: str | None
+    sound: str | None
+    out: str | None
+    speaker: str | None
+    loop: bool
+    max_kbps: float | None
+    seconds: float | None
+    wait_s: float | None
+    relay_only: bool
+    weights: Path | None
+    threads: int | None
+
+
+def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
+    """The options of `call`, `send` or `receive`."""
+    parser.add_argument("room", help="name of the room: whoever is in it with you is in the call")
+    parser.add_argument(
+        "--server",
+        default=os.environ.get(SERVER_VARIABLE, DEFAULT_SERVER),
+        metavar="URL",
+        help=f"signalling server (default: ${SERVER_VARIABLE}, else {DEFAULT_SERVER})",
+    )
+    parser.add_argument("--token", metavar="TEXT", help=f"join token, of `facewire token` (default: ${TOKEN_VARIABLE})")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="read the token from a file")
+    parser.add_argument("--name", default="", metavar="TEXT", help="what the other side sees you called")
+    if command != "receive":
+        parser.add_argument(
+            "--video", default="0", metavar="VIDEO", help="a camera's number, a video file, test or none (default 0)"
+        )
+        parser.add_argument(
+            "--sound",
+            default="mic",
+            metavar="SOUND",
+            help="mic, the name of a microphone, a file with sound, silence or none (default mic; a video file's own sound)",
+        )
+        parser.add_argument("--loop", action="store_true", help="files start again at their end")
+        parser.add_argument(
+            "--max-kbps",
+            type=float,
+            metavar="N",
+            help="what is sent takes at most N kbit/s on the wire, sound, headers and acknowledgements included",
+        )
+    if command != "send":
+        parser.add_argument(
+            "--out",
+            default="window",
+            metavar="SINK",
+            help="where pictures go: window, a video file (with the sound), camera (a virtual one), - (raw RGB on "
+            "standard output) or none (default window)",
+        )
+        parser.add_argument(
+            "--speaker",
+            metavar="NAME",
+            help="another loudspeaker than the default, a .wav file, or none",
+        )
+    parser.add_argument("--seconds", type=float, metavar="N", help="end the call N seconds after it began")
+    parser.add_argument("--wait", type=float, metavar="N", help="give up if nobody has come after N seconds")
+    parser.add_argument("--relay-only", action="store_true", help="everything through the TURN server")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="CPU threads of each network (default: as many as help)"
+    )
+    parser.add_argument("--weights", type=Path, metavar="FOLDER", help="another weight bundle than the one that ships")
+
+
+def read_options(options: argparse.Namespace, command: str) -> CallOptions:
+    """Checked options; InputError for those that cannot be."""
+    for name in ("seconds", "wait"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value <= 1e9:
+            raise InputError(f"--{name} {value:g}: more than 0 seconds")
+    if options.threads is not None and not 1 <= options.threads <= 256:
+        raise InputError(f"--threads {options.threads}: from 1 to 256")
+    video = getattr(options, "video", NOTHING)
+    sound = getattr(options, "sound", NOTHING)
+    out = getattr(options, "out", NOTHING)
+    if sound == "mic" and not video.isdecimal():
+        sound = "silence" if video in (NOTHING, "test") else video
+    if options.json == "-" and out == "-":
+        raise InputError("pictures and figures cannot both go to standard output")
+    if command == "call" and video == sound == out == NOTHING:
+        raise InputError("a call without video, sound and output is none")
+    return CallOptions(
+        server=options.server,
+        room=options.room,
+        token=_token(options),
+        name=options.name,
+        video=None if video == NOTHING else video,
+        sound=None if sound == NOTHING else sound,
+        out=None if command == "send" else out,
+        speaker=getattr(options, "speaker", None),
+        loop=getattr(options, "loop", False),
+        max_kbps=getattr(options, "max_kbps", None),
+        seconds=options.seconds,
+        wait_s=options.wait,
+        relay_only=options.relay_only,
+        weights=options.weights,
+        threads=options.threads,
+    )
+
+
+def _token(options: argparse.Namespace) -> str | None:
+    if options.token is not None and options.token_file is not None:
+        raise InputError("--token or --token-file, not both")
+    if options.token_file is not None:
+        try:
+            return str(options.token_file.read_text().strip())
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{options.token_file}: no token can be read there") from error
+    return options.token or os.environ.get(TOKEN_VARIABLE) or None
+
+
+def run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], *, quiet: bool = False) -> None:
+    """Holds a call until it ends; InputError if it failed.
+
+    json_target: takes the figures at the end; returns whether they went to standard output. quiet: no live table.
+    """
+    import uvloop
+
+    uvloop.run(_run(options, json_target, quiet))
+
+
+async def _run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], quiet: bool) -> None:
+    from rich.console import Console
+
+    from facewire.call.session import Session, SessionOptions
+    from facewire.call.stats import CallStats
+    from facewire.models.bundle import load_bundle
+    from facewire.signaling import SignalingClient
+
+    bundle = await asyncio.to_thread(load_bundle, options.weights)
+    client = SignalingClient(options.server, options.room, options.token, options.name)
+    session = Session(
+        client,
+        bundle,
+        SessionOptions(options.name, options.max_kbps, options.relay_only, options.seconds, options.wait_s),
+    )
+    console = Console(stderr=True, highlight=False)
+    session.notice = lambda text: console.print(f"facewire: {text}", markup=False, soft_wrap=True)
+    await asyncio.to_thread(_open_ends, session, options)
+    async with client:
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, session.end)
+        stats = CallStats(session)
+        following = asyncio.create_task(_follow(stats, console, quiet or not console.is_terminal))
+        try:
+            ending = await session.run()
+        finally:
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
+    stats.look()
+    printed = json_target(stats.values() | {"ending": ending.reason, "failed": ending.failed})
+    if ending.failed:
+        raise InputError(ending.reason)
+    if not printed:
+        if ending.reason:
+            session.notice(ending.reason)
+        Console(highlight=False).print(stats.table())
+
+
+async def _follow(stats: Any, console: Any, quiet: bool) -> None:
+    from rich.live import Live
+
+    with contextlib.ExitStack() as stack:
+        live = None if quiet else stack.enter_context(Live(stats.table(), console=console, transient=True))
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            stats.look()
+            if live is not None:
+                live.update(stats.table())
+
+
+def _open_ends(session: Session, options: CallOptions) -> None:
+    """Cameras, files, windows: whatever cannot be used is an InputError before anybody is called."""
+    from facewire.models.runtime import Networks
+    from facewire.receiver.playout import Playout
+    from facewire.receiver.sinks import open_sinks
+    from facewire.sender.live import LiveSender, LiveSenderOptions
+
+    networks = Networks(session.bundle, options.threads)
+    ends, size = session.ends, session.bundle.picture_size
+    if options.video is not None:
+        video = _test_picture() if options.video == "test" else options.video
+        ends.live = LiveSender(
+            networks,
+            video,
+            LiveSenderOptions(loop=options.loop),
+            session.source_ready,
+            session.motion_ready,
+            session.camera_state,
+            clock=ends.clock,
+        )
+    if options.sound is not None:
+        ends.sound = _open_sound(session, options)
+    if options.out is not None:
+        sink, sound_sink = open_sinks(options.out, options.speaker or _speaker(options.out), size=size)
+        # Networks of its own: the receiver's thread and the sender's do not wait for each other.
+        ends.playout = Playout(
+            Networks(session.bundle, options.threads), sink, sound_sink, on_end=session.ended_by_sink
+        )
+
+
+def _speaker(out: str) -> str:
+    """Where sound goes if nobody said: beside the pictures."""
+    if out == "window":
+        return "default"
+    return NOTHING if out in (NOTHING, "-", "camera") else "file"
+
+
+def _open_sound(session: Session, options: CallOptions) -> Any:
+    from facewire.sender.sound import SoundOptions, SoundSender
+
+    assert options.sound is not None
+    audio = {"silence": None, "mic": "default"}.get(options.sound, options.sound)
+    clock, settings = session.ends.clock, SoundOptions(loop=options.loop)
+    try:
+        return SoundSender(audio, settings, session.sound_ready, clock=clock)
+    except InputError:
+        if options.sound != options.video:
+            raise
+    return SoundSender(None, settings, session.sound_ready, clock=clock)  # a video file without sound
+
+
+def _test_picture() -> str:
+    from facewire.benchmark.demo import bundled_portrait
+
+    return str(bundled_portrait())

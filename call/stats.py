@@ -1,0 +1,205 @@
+"""A call in numbers: a table that follows it live, and everything at its end for other programs.
+
+Comes in: a `Session`, asked about twice a second. Goes out: a rich table, and plain values for JSON. Rates in the table are of the
+last seconds, totals and means in the JSON of the whole call. Bytes on the wire are IP packets, counted at the sockets.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from facewire.call.session import Session
+from facewire.call.traffic import KINDS, Direction
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WINDOW_S = 3.0
+LINE_EVERY_S = 1.0
+MAX_LINES = 24 * 3600
+"""Lines of the timeline that are kept: a day."""
+
+
+@dataclass(frozen=True)
+class _Moment:
+    at_s: float
+    sent_bytes: int
+    received_bytes: int
+    sent_payload: int
+    received_payload: int
+    sent_datagrams: int
+    received_datagrams: int
+    shown: int
+    concealed: int
+
+
+class CallStats:
+    """Follows one session. Call `look` about twice a second."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._started = time.monotonic()
+        self._moments: deque[_Moment] = deque()
+        self._lines: deque[dict[str, Any]] = deque(maxlen=MAX_LINES)
+        self._e2e_sum, self._e2e_count, self._e2e_worst = 0.0, 0, 0.0
+        self._line_at = 0.0
+        self.look()
+
+    def look(self) -> None:
+        """Notes how things stand."""
+        traffic, playout = self._session.traffic(), self._session.ends.playout
+        shown = playout.stats() if playout is not None else None
+        now = time.monotonic()
+        moment = _Moment(
+            now,
+            traffic.sent.wire_bytes,
+            traffic.received.wire_bytes,
+            sum(traffic.sent.payload_by_kind.values()),
+            sum(traffic.received.payload_by_kind.values()),
+            traffic.sent.datagrams,
+            traffic.received.datagrams,
+            shown.shown if shown is not None else 0,
+            shown.concealed if shown is not None else 0,
+        )
+        self._moments.append(moment)
+        while self._moments[0].at_s < now - WINDOW_S and len(self._moments) > 2:
+            self._moments.popleft()
+        end_to_end = self._session.end_to_end_ms()
+        if end_to_end is not None and self._session.state == "connected":
+            self._e2e_sum, self._e2e_count = self._e2e_sum + end_to_end, self._e2e_count + 1
+            self._e2e_worst = max(self._e2e_worst, end_to_end)
+        if now - self._line_at >= LINE_EVERY_S:
+            self._line_at = now
+            link = self._session.link
+            self._lines.append(
+                {
+                    "s": round(now - self._started, 1),
+                    "state": self._session.state,
+                    "sent_kbps": _round(self._rate("sent_bytes")),
+                    "received_kbps": _round(self._rate("received_bytes")),
+                    "loss": _round(link.loss, 3),
+                    "rtt_ms": _round(link.rtt_ms),
+                    "shown": moment.shown,
+                    "concealed": moment.concealed,
+                    "end_to_end_ms": _round(end_to_end),
+                }
+            )
+
+    def values(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        session = self._session
+        seconds = time.monotonic() - self._started
+        traffic, link, rate = session.traffic(), session.link, session.rate
+        ends, outgoing = session.ends, session.outgoing.stats
+        values: dict[str, Any] = {
+            "seconds": round(seconds, 2),
+            "peer": session.peer_name,
+            "sent": _direction(traffic.sent, seconds),
+            "received": _direction(traffic.received, seconds),
+            "link": {name: _round(value, 3) for name, value in asdict(link).items()},
+            "rate": asdict(rate) if rate is not None else None,
+            "session": {
+                name: dict(value) if name == "refused" else _round(value, 3)
+                for name, value in asdict(session.stats).items()
+            },
+            "outgoing": asdict(outgoing),
+            "end_to_end_ms": {
+                "mean": _round(self._e2e_sum / self._e2e_count) if self._e2e_count else None,
+                "worst": _round(self._e2e_worst) if self._e2e_count else None,
+            },
+            "timeline": list(self._lines),
+        }
+        if ends.playout is not None:
+            values["playout"] = asdict(ends.playout.stats())
+        if ends.live is not None:
+            values["sender"] = asdict(ends.live.stats()) | {"state": ends.live.state}
+        return values
+
+    def table(self) -> Table:
+        """How the last seconds were."""
+        from rich.table import Table
+
+        session, link = self._session, self._session.link
+        table = Table(title=self._title(), title_justify="left", show_header=True, box=None, padding=(0, 2, 0, 0))
+        for name in ("", "sent", "received"):
+            table.add_column(name, justify="left" if not name else "right")
+        table.add_row("on the wire, kbps", *(_text(self._rate(f"{way}_bytes"), 1) for way in ("sent", "received")))
+        table.add_row("payload, kbps", *(_text(self._rate(f"{way}_payload"), 1) for way in ("sent", "received")))
+        table.add_row(
+            "packets a second", *(_text(self._per_second(f"{way}_datagrams"), 1) for way in ("sent", "received"))
+        )
+        table.add_row(
+            "lost", *(_text(None if share is None else 100 * share, 1, " %") for share in (link.loss, link.loss_here))
+        )
+        traffic = session.traffic()
+        for kind in KINDS:
+            sent, received = (8 * way.kinds()[kind] / 1000 for way in (traffic.sent, traffic.received))
+            table.add_row(f"{kind}, kbit in all", f"{sent:.0f}", f"{received:.0f}")
+        if (playout := session.ends.playout) is not None:
+            stats = playout.stats()
+            table.add_row("pictures a second", "", _text(self._per_second("shown"), 1))
+            table.add_row("pictures shown, concealed", "", f"{stats.shown}, {stats.concealed}")
+            table.add_row("playout delay", "", f"{stats.delay_ms:.0f} ms")
+            table.add_row("sound ahead of picture", "", _text(stats.lip_sync_ms, 0, " ms"))
+        table.add_row("capture to picture", "", _text(session.end_to_end_ms(), 0, " ms"))
+        table.add_row("round trip", _text(link.rtt_ms, 0, " ms"), "")
+        if (rate := session.rate) is not None:
+            table.add_row(
+                "sending", f"{rate.preset}, {rate.fps:g} fps, {rate.frames_per_packet} a packet, +{rate.redundancy}", ""
+            )
+        return table
+
+    def _title(self) -> str:
+        session = self._session
+        who = session.peer_name or "the other side"
+        texts = {
+            "waiting": "waiting for the other side",
+            "connecting": "connecting",
+            "connected": f"in a call with {who}",
+            "stalled": f"{who} is not heard; waiting for the network",
+            "ended": "ended",
+        }
+        camera = session.peer_state.camera if session.peer_state is not None else "sending"
+        notes = {
+            "no-face": "their face is not seen",
+            "paused": "their camera is off",
+            "camera-lost": "their camera is gone",
+        }
+        note = notes.get(camera, "")
+        if session.peer_state is not None and session.peer_state.muted:
+            note = f"{note}, muted" if note else "they are muted"
+        return texts[session.state] + (f" ({note})" if note else "")
+
+    def _per_second(self, name: str) -> float | None:
+        first, last = self._moments[0], self._moments[-1]
+        span = last.at_s - first.at_s
+        return (getattr(last, name) - getattr(first, name)) / span if span > 0.2 else None
+
+    def _rate(self, name: str) -> float | None:
+        """kbps."""
+        value = self._per_second(name)
+        return None if value is None else 8 * value / 1000
+
+
+def _direction(way: Direction, seconds: float) -> dict[str, Any]:
+    payload = sum(way.payload_by_kind.values())
+    return {
+        "datagrams": way.datagrams,
+        "wire_bytes": way.wire_bytes,
+        "wire_kbps": _round(8 * way.wire_bytes / (1000 * max(seconds, 0.001)), 2),
+        "payload_kbps": _round(8 * payload / (1000 * max(seconds, 0.001)), 2),
+        "wire_bytes_by_kind": way.kinds(),
+        "payload_bytes_by_kind": dict(way.payload_by_kind),
+        "messages": dict(way.messages),
+    }
+
+
+def _round(value: Any, digits: int = 1) -> Any:
+    return round(value, digits) if isinstance(value, float) else value
+
+
+def _text(value: float | None, digits: int, unit: str = "") -> str:
+    return "–" if value is None else f"{value:.{digits}f}{unit}"
