@@ -57,11 +57,11 @@ class ClipLabels:
 def read_labels(path: Path) -> ClipLabels:
     """A file of `ClipLabels.save`; InputError if it is none."""
     try:
-        with np.load(path, allow_pickle=False) as z:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as z:
             labels = ClipLabels(**{name: z[name].astype(np.float32) for name in ("landmarks", "pose", "eyes", "mouth")})
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such label file") from error
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a label file of facewire prepare ({reason(error)})") from error
     frames = len(labels.landmarks)
     if (

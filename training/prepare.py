@@ -49,7 +49,7 @@ from facewire.training.segments import Dropped
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".gif")
 People = Literal["folders", "names", "files"]
 MANIFEST, DROPPED = "manifest.csv", "dropped.csv"
-MAX_WORKERS = 256
+MAX_WORKERS = 1024
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,403 @@
+"""Raw videos become the clips that the trainer reads: cut where the sender would, split by person, resumable, losses told."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from rich.console import Console
+
+from facewire.errors import InputError
+from facewire.sender.face_detector import FaceDetector
+from facewire.sender.framing import Framing, frame_video
+from facewire.sender.media import VideoFile
+from facewire.training.clips import unfinished, write_clip
+from facewire.training.data import load_labels, read_clip, read_manifest
+from facewire.training.face_labels import ClipLabels, check_mesh_installed, read_labels
+from facewire.training.prepare import PrepareOptions, find_videos, person_of, prepare, split_people
+from facewire.training.segments import Scan, scan
+from facewire.video import VideoWriter
+
+Picture = NDArray[np.uint8]
+QUIET = Console(quiet=True)
+MIN_SIDE = 96
+needs_mesh = pytest.mark.skipif(importlib.util.find_spec("mediapipe") is None, reason="needs MediaPipe")
+
+
+def write(path: Path, pictures: Sequence[Picture], fps: float = 25.0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path, fps, synthesised=False) as writer:
+        for picture in pictures:
+            writer.write(picture)
+    return path
+
+
+def swaying(portrait: Picture, frames: int = 45) -> list[Picture]:
+    """A portrait that turns and shifts a little."""
+    height, width = portrait.shape[:2]
+    pictures = []
+    for number in range(frames):
+        move = cv2.getRotationMatrix2D((225, 130), 4 * np.sin(number / 3), 1.0)
+        move[:, 2] += 6 * np.cos(number / 4), 0
+        moved = cv2.warpAffine(portrait, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        pictures.append(np.asarray(moved, np.uint8))
+    return pictures
+
+
+def scanned(path: Path, detector: FaceDetector, min_side: int = MIN_SIDE) -> Scan:
+    return scan(path, detector, min_side, lambda: None)
+
+
+def reasons(found: Scan) -> list[str]:
+    return [dropped.reason for dropped in found.dropped]
+
+
+# --- segments
+
+
+def test_a_clip_is_cut_as_the_sender_frames_it(carphone: Path, detector: FaceDetector) -> None:
+    found = scanned(carphone, detector)
+    (segment,) = found.segments
+    with VideoFile(carphone) as video:
+        assert segment.framing == frame_video(video, detector).framing
+    assert (segment.start, segment.stop) == (0, found.frames)
+
+
+def test_no_segment_reaches_over_a_cut(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
+    here = swaying(astronaut)
+    there = [np.ascontiguousarray(255 - picture[:, ::-1] // 2) for picture in here]  # another light, the other side
+    found = scanned(write(tmp_path / "cut.mp4", [*here, *there]), detector)
+    assert found.segments[0].start == 0
+    assert 40 <= found.segments[0].stop <= 45
+    assert all(segment.start >= 45 for segment in found.segments[1:])
+
+
+def test_videos_of_several_people_are_left_out(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
+    pair = [np.concatenate([picture, picture[:, ::-1]], 1) for picture in swaying(astronaut)]
+    found = scanned(write(tmp_path / "pair.mp4", pair), detector)
+    assert not found.segments
+    assert reasons(found) == ["several faces"]
+
+
+def test_a_small_bystander_does_not_count(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
+    far = cv2.resize(astronaut, (160, 160), interpolation=cv2.INTER_AREA)
+    far = cv2.copyMakeBorder(far, 352, 0, 0, 0, cv2.BORDER_REPLICATE)
+    crowd = [np.concatenate([picture, far], 1) for picture in swaying(astronaut)]
+    assert len(scanned(write(tmp_path / "crowd.mp4", crowd), detector).segments) == 1
+
+
+def test_what_is_left_out_is_told(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
+    pictures = swaying(astronaut)
+    nobody = np.full((256, 256, 3), 90, np.uint8)
+    canvas = [cv2.copyMakeBorder(p, 0, 0, 0, 512, cv2.BORDER_REPLICATE) for p in pictures]
+    for name, frames, fps, side, reason in (
+        ("short", pictures[:20], 25, MIN_SIDE, "too short"),
+        ("slides", pictures[:20], 5, MIN_SIDE, "too few frames a second"),
+        ("small", pictures, 25, 600, "too little resolution"),
+        ("nobody", [nobody] * 45, 25, MIN_SIDE, "no face"),
+        ("far", canvas, 25, 500, "small face"),
+    ):
+        found = scanned(write(tmp_path / f"{name}.mp4", frames, fps), detector, side)
+        assert not found.segments, name
+        assert set(reasons(found)) == {reason}, name
+
+
+def test_a_framed_video_is_taken_whole(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
+    crop = np.ascontiguousarray(astronaut[20:250, 110:340])
+    found = scanned(write(tmp_path / "crop.mp4", swaying(crop)), detector)
+    (segment,) = found.segments
+    assert segment.whole_picture
+    assert segment.framing == Framing(0, 0, 230)
+
+
+def test_fast_videos_are_thinned(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
+    found = scanned(write(tmp_path / "fast.mp4", swaying(astronaut, 120), 60), detector)
+    assert found.fps == pytest.approx(60, rel=1e-3)
+    assert found.step == 2
+
+
+def test_long_takes_are_cut_into_even_parts(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
+    small = [np.asarray(cv2.resize(p, (256, 256), interpolation=cv2.INTER_AREA)) for p in swaying(astronaut, 16)]
+    found = scanned(write(tmp_path / "long.mp4", small * 12, 12), detector, 64)  # 192 frames, 16 seconds
+    assert [(s.start, s.stop) for s in found.segments] == [(0, 96), (96, 192)]
+
+
+# --- people
+
+
+@pytest.mark.parametrize(
+    ("source", "people", "person"),
+    [
+        ("id00012/21Uxsk56VDQ/00001.mp4", "folders", "id00012"),
+        ("WDA_BarackObama_000.mp4", "names", "WDA_BarackObama"),
+        ("clips/RD_Radio1_012.mp4", "names", "RD_Radio1"),
+        ("train/id10001#7w0IBEWc9Qw#000993#001143.mp4", "names", "id10001"),
+        ("anna.mp4", "names", "anna"),
+        ("a/anna.take.mp4", "files", "a/anna.take"),
+    ],
+)
+def test_paths_tell_the_person(source: str, people: str, person: str) -> None:
+    assert person_of(source, people) == person  # type: ignore[arg-type]
+
+
+@given(st.sets(st.text(min_size=1, max_size=8), min_size=2), st.sets(st.text(min_size=1, max_size=8)))
+def test_nobody_changes_sides_when_people_are_added(first: set[str], more: set[str]) -> None:
+    before = split_people(first, 0.3, {})
+    assert set(before.values()) == {"train", "val"}
+    after = split_people(first | more, 0.3, before)
+    assert {name: after[name] for name in first} == before
+
+
+def test_the_share_of_validation_people_is_about_what_was_asked() -> None:
+    splits = list(split_people((f"person {i}" for i in range(2000)), 0.1, {}).values())
+    assert 150 < splits.count("val") < 250
+
+
+def options(raw: Path, out: Path, **changes: object) -> PrepareOptions:
+    return PrepareOptions(raw, out, **({"min_side": MIN_SIDE, "workers": 2} | changes))  # type: ignore[arg-type]
+
+
+def test_the_chosen_videos_of_a_person_stay_when_others_are_added(tmp_path: Path) -> None:
+    for name in ("ann/1.mp4", "ann/2.mp4", "ann/3.mp4", "bob/1.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    chosen = find_videos(options(tmp_path, tmp_path / "out", videos_per_person=2))
+    assert len(chosen) == 3
+    for name in "abcdefgh":
+        (tmp_path / "cid").mkdir(exist_ok=True)
+        (tmp_path / "cid" / f"{name}.mp4").touch()
+    again = find_videos(options(tmp_path, tmp_path / "out", videos_per_person=2))
+    assert set(chosen) < set(again)
+    assert len(again) == 5
+
+
+# --- what is refused
+
+
+def test_folders_that_cannot_be_used_are_refused_in_a_line(tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "out"
+
+    def refuses(text: str, **changes: object) -> None:
+        with pytest.raises(InputError, match=text):
+            prepare(options(raw, out, **changes), QUIET)
+
+    refuses("no such folder")
+    raw.mkdir()
+    (raw / "notes.txt").touch()
+    refuses("--val 0.0: a share", val=0.0)
+    with pytest.raises(InputError, match="neither inside the other"):
+        prepare(options(raw, raw / "clips"), QUIET)
+    refuses("holds no videos")
+    (raw / "a.mp4").touch()
+    refuses("the first folder is the person")
+    (raw / "a.mp4").rename(raw / "anna_001.mp4")
+    refuses("all videos are of one person, 'anna'", people="names")
+    shutil.rmtree(out)
+    out.mkdir()
+    (out / "labels.py").touch()
+    refuses("holds other things")
+
+
+def test_without_mediapipe_the_line_to_type_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    with pytest.raises(InputError, match=r"pip install --no-deps mediapipe==0\.10\.21"):
+        check_mesh_installed()
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04 cut short"])
+def test_a_damaged_label_file_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(InputError, match="not a label file"):
+        load_labels(tmp_path, tmp_path / "a.npz")
+
+
+def test_a_label_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", landmarks=np.zeros((3, 2)), pose=np.zeros(3), eyes=np.zeros((3, 2)), mouth=np.zeros(3))
+    with pytest.raises(InputError, match="wrong shapes"):
+        read_labels(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", landmarks=np.array([{}], object))
+    with pytest.raises(InputError, match="not a label file"):
+        read_labels(tmp_path / "b.npz")
+    with pytest.raises(InputError, match="no such label file"):
+        read_labels(tmp_path / "c.npz")
+
+
+def test_labels_come_back_within_a_thirtieth_of_a_pixel(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    landmarks = random.uniform(-1, 1, (5, 478, 3)).astype(np.float32)
+    eyes, mouth, pose = (random.random(shape).astype(np.float32) for shape in ((5, 2), (5,), (5, 6)))
+    ClipLabels(landmarks, pose, eyes, mouth).save(tmp_path / "a.npz")
+    labels = load_labels(tmp_path, tmp_path / "a.npz")
+    assert np.abs(labels["landmarks"] - landmarks).max() * 128 < 1 / 30
+    np.testing.assert_array_equal(labels["eyes"], eyes)
+    np.testing.assert_array_equal(labels["mouth"], mouth)
+
+
+def test_clips_are_closed_groups_of_h264_and_keep_their_frames(nodding: list[Picture], tmp_path: Path) -> None:
+    pictures = [np.asarray(p) for p in nodding * 6]
+    write_clip(tmp_path / "a.mp4", pictures, 29.97)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        stream = container.streams.video[0]
+        frames = list(container.decode(stream))
+        assert stream.codec_context.name == "h264"
+        assert stream.average_rate is not None
+        assert abs(float(stream.average_rate) - 29.97) < 0.001
+    keys = [number for number, frame in enumerate(frames) if frame.key_frame]
+    assert max(np.diff([*keys, len(frames)])) <= 30
+    decoded = read_clip(tmp_path / "a.mp4")
+    assert len(decoded) == len(pictures)
+    assert np.abs(decoded[40].astype(int) - pictures[40]).mean() < 4
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+# --- the whole command
+
+
+@pytest.fixture(scope="module")
+def raw(carphone: Path, astronaut: Picture, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two people, one of them twice, and a file that is no video."""
+    folder = tmp_path_factory.mktemp("raw")
+    write(folder / "astronaut" / "portrait.mp4", swaying(astronaut))
+    write(folder / "astronaut" / "Ä clips256 take #2.mp4", swaying(astronaut[:, ::-1].copy()))
+    (folder / "phone").mkdir()
+    shutil.copy(carphone, folder / "phone" / "carphone.mp4")
+    (folder / "phone" / "broken.mp4").write_bytes(b"not a video")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("prepared") / "data"
+    prepare(options(raw, out), QUIET)
+    return out
+
+
+@needs_mesh
+def test_videos_become_labelled_clips(data: Path) -> None:
+    rows = read_manifest(data, "train") + read_manifest(data, "val")
+    assert sorted(row.identity for row in rows) == ["astronaut", "astronaut", "phone"]
+    assert len({row.split for row in rows if row.identity == "astronaut"}) == 1
+    assert {row.split for row in rows} == {"train", "val"}
+    for row in rows:
+        pictures, labels = read_clip(row.path), load_labels(data, row.labels)
+        assert pictures.shape == (row.frames, 256, 256, 3)
+        assert labels["landmarks"].shape == (row.frames, 478, 3)
+        height = np.ptp(labels["landmarks"][..., 1], axis=1) / 2
+        assert 0.4 < np.median(height) < 0.65, "the face takes about half of the side"
+        nose = (labels["landmarks"][:, 4, :2] + 1) * 128
+        assert np.all((nose > 60) & (nose < 200)), "landmarks lie on the face"
+    phone = next(row for row in rows if row.identity == "phone")
+    assert load_labels(data, phone.labels)["mouth"].std() > 0.03, "the man on the phone shouts"
+    with (data / "dropped.csv").open() as file:
+        (dropped,) = csv.DictReader(file)
+    assert dropped["source_path"] == "phone/broken.mp4"
+    assert dropped["reason"] == "cannot be read"
+
+
+@needs_mesh
+def test_what_is_done_is_not_done_again(raw: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    shutil.copytree(data, out)
+    stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*.mp4")}
+    lost = next(out.rglob("portrait*.json"))
+    lost.unlink()
+    (out / "clips256" / "phone" / ".half.part.mp4").touch()
+    prepare(options(raw, out, workers=1), QUIET)
+    again = {path for path in out.rglob("*.mp4") if path.stat().st_mtime_ns != stamps.get(path)}
+    assert {path.name.split("_")[0] for path in again} == {"portrait"}
+    assert not list(unfinished(out))
+    assert (out / "manifest.csv").read_text() == (data / "manifest.csv").read_text()
+
+
+@needs_mesh
+def test_videos_without_a_usable_face_end_in_a_line(tmp_path: Path) -> None:
+    for name in "ab":
+        write(tmp_path / "raw" / name / "grey.mp4", [np.full((128, 128, 3), 90, np.uint8)] * 40)
+    with pytest.raises(InputError, match=r"no clip came out of 2 videos \(no face 2\)"):
+        prepare(options(tmp_path / "raw", tmp_path / "out", workers=1), QUIET)
+
+
+def facewire(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "facewire", *map(str, arguments)]
+
+
+@needs_mesh
+@pytest.mark.slow
+def test_prepared_clips_train_and_are_evaluated(data: Path, tmp_path: Path) -> None:
+    train = facewire("train", "sender", "--data", data, "--cache", tmp_path / "cache", "--out", tmp_path / "run")
+    subprocess.run([*train, "--steps", "3", "--batch", "2", "--device", "cpu"], check=True, capture_output=True)
+    assert (tmp_path / "run" / "weights.safetensors").is_file()
+    evaluate = facewire("evaluate", "--data", data, "--every", "20", "--workers", "1", "--out", tmp_path / "scores")
+    subprocess.run(evaluate, check=True, capture_output=True)
+    clips = len(read_manifest(data, "val"))
+    assert len(json.loads((tmp_path / "scores" / "scores.json").read_text())["clips"]) == clips
+
+
+def until(condition: object, process: subprocess.Popen[bytes] | None = None) -> None:
+    deadline = time.monotonic() + 120
+    while not condition() and time.monotonic() < deadline:  # type: ignore[operator]
+        assert process is None or process.poll() is None, "it ended before it was stopped"
+        time.sleep(0.02)
+
+
+@needs_mesh
+@pytest.mark.slow
+@pytest.mark.parametrize("signals", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_leaves_nothing_half_and_goes_on(
+    signals: signal.Signals, raw: Path, data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "data"
+    command = facewire("prepare", raw, "--out", out, "--min-side", MIN_SIDE, "--workers", 1)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    until(lambda: list(out.rglob("*.mp4")), process)
+    process.send_signal(signals)
+    _, errors = process.communicate(timeout=60)  # ends only when the workers, who hold the pipe as well, have ended
+    assert process.returncode == (130 if signals is signal.SIGINT else -signals)
+    assert b"Traceback" not in errors
+    for clip in out.rglob("[!.]*.mp4"):
+        assert len(read_clip(clip)) >= 37, "a clip that has its name is whole"
+    for labels in out.rglob("[!.]*.npz"):
+        read_labels(labels)
+    subprocess.run(command, check=True, capture_output=True)
+    assert not list(unfinished(out))
+    assert (out / "manifest.csv").read_text() == (data / "manifest.csv").read_text()
+    assert {p.relative_to(out) for p in out.rglob("*.*")} == {p.relative_to(data) for p in data.rglob("*.*")}
+
+
+@needs_mesh
+@pytest.mark.slow
+def test_a_worker_that_dies_costs_nothing(raw: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    killed: list[int] = []
+
+    def kill_the_first_worker() -> None:
+        until(lambda: list(out.rglob("*.part*")))
+        for worker in multiprocessing.active_children()[:1]:
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGKILL)
+            killed.append(worker.pid)
+
+    thread = threading.Thread(target=kill_the_first_worker)
+    thread.start()
+    prepare(options(raw, out), QUIET)
+    thread.join()
+    assert killed
+    assert (out / "manifest.csv").read_text() == (data / "manifest.csv").read_text()
