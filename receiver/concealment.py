@@ -36,8 +36,12 @@ class MotionTimeline:
     rest: the motion to come to rest at after a long loss; the source frame's own, which is what it shows best.
     """
 
-    CARRY_ON_MS = 60.0
-    """Time constant with which a movement dies out that nothing new is known of."""
+    CARRY_ON_MS = 40.0
+    """Time constant with which a movement of the head dies out that nothing new is known of. On 14 validation clips a head
+    guessed so is off by 0.44 degrees and 0.53 pixels of 256 after 80 ms (held: 0.53 and 0.71; carried on undamped: 0.56 and
+    0.59; bridged once the next frame is here: 0.18 and 0.20). The expression is held: carrying it on is no better at
+    80 ms and worse later.
+    """
     HOLD_MS = 1500.0
     """So long after the last known frame the face begins to come to rest."""
     EASE_MS = 1200.0
@@ -91,13 +95,15 @@ class MotionTimeline:
     def _blind(self, last: int, time_ms: float) -> Seen:
         """The motion after the newest known frame, whose place is `last`."""
         frame, age = self._frames[last], time_ms - self._times[last]
-        reach = 0.0
-        if last > 0 and self._times[last] - self._times[last - 1] <= 2 * self.CARRY_ON_MS:
+        carried = frame.motion
+        step = self._times[last] - self._times[last - 1] if last > 0 else 0.0
+        if 0 < step <= 3 * self.CARRY_ON_MS:
             # A speed that dies out with this time constant covers speed * constant * (1 - e^-t) by the time t.
-            reach = self.CARRY_ON_MS * (1 - exp(-age / self.CARRY_ON_MS)) / (self._times[last] - self._times[last - 1])
-        carried = frame.motion if reach == 0 else interpolate(self._frames[last - 1].motion, frame.motion, 1 + reach)
+            reach = self.CARRY_ON_MS * (1 - exp(-age / self.CARRY_ON_MS)) / step
+            moved = interpolate(self._frames[last - 1].motion, frame.motion, 1 + reach)
+            carried = Motion(moved.rotation, moved.translation, frame.motion.expression)
         if age <= self.HOLD_MS:
-            return Seen(carried, "guessed" if age <= 2 * self.CARRY_ON_MS else "held")
+            return Seen(carried, "guessed" if age <= 3 * self.CARRY_ON_MS else "held")
         way = min((age - self.HOLD_MS) / self.EASE_MS, 1.0)
         return Seen(interpolate(carried, self.rest, way * way * (3 - 2 * way)), "resting")
 
