@@ -62,12 +62,16 @@ def ms_ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     product = 1.0
     for weight in MS_SSIM_WEIGHTS[:-1]:
         product *= max(_similarity(x, y)[1], 0.0) ** weight
-        x, y = (cv2.resize(p, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for p in (x, y))
+        x, y = _halved(x), _halved(y)
     return float(product * max(_similarity(x, y)[0], 0.0) ** MS_SSIM_WEIGHTS[-1])
 
 
 def _luma(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.float64)
+
+
+def _halved(luma: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(cv2.resize(luma, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float64)
 
 
 def _similarity(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:

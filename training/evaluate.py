@@ -1,8 +1,9 @@
 """The scoreboard: a weight bundle judged on people it never saw, through real bytes, beside "repeat the source frame".
 
-Comes in: a bundle and a folder of labelled clips. Goes out: figures per clip and their means, a table, `scores.json` and a strip of
-the worst clips. One source frame a clip, the first; motion coded at a preset with acknowledgements 100 ms late. Metrics are
-`facewire.benchmark.quality`'s.
+Comes in: a bundle and a folder of labelled clips. Goes out: a table, `scores.json`, `scoreboard.html` and strips of the worst
+clips. `training.evaluate_clip` scores each clip in a process of its own, `training.rate_curve` the motion code,
+`training.scoreboard_page` draws the page; rows, gates and summary are in
+`training.scoreboard`.
 """
 
 from __future__ import annotations
@@ -10,226 +11,171 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import multiprocessing
-from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-import cv2
-import numpy as np
-import safetensors.numpy
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from facewire.benchmark.quality import FaceMesh, psnr, ssim
-from facewire.codec import Motion, MotionDecoder
-from facewire.coding import Coding
-from facewire.errors import InputError
-from facewire.models.bundle import WEIGHTS_FILE, load_bundle
-from facewire.models.runtime import Appearance, Networks
-from facewire.sender.sender import Sender, SenderOptions
-from facewire.source_picture import decompress
-from facewire.training.data import ClipRow, load_labels, read_clip, read_manifest
-from facewire.training.motion_space import MotionSpace, project
+from facewire.benchmark.quality import FaceMesh
+from facewire.errors import InputError, reason
+from facewire.files import write_whole
+from facewire.models.bundle import load_bundle
+from facewire.training import teacher_files
+from facewire.training.data import ClipRow, read_manifest
+from facewire.training.evaluate_clip import ClipScore, EvaluateOptions, evaluate_clip
+from facewire.training.rate_curve import SETTINGS, RatePoint, average, rate_clip
+from facewire.training.scoreboard import (
+    ALL_FIGURES,
+    FIGURES,
+    Figure,
+    Scoreboard,
+    frechet_distances,
+    repeated,
+    summarise,
+    worst_first,
+)
+from facewire.training.scoreboard_page import WORST, page
 
-ROUND_TRIP_MS = 100.0
-MOUTH_MOVES, EYES_MOVE = 0.015, 0.02
-"""Spread of opening from which a clip counts as moving mouth or eyes: face heights; lid distance over eye width."""
-
-
-@dataclass(frozen=True)
-class EvaluateOptions:
-    """What to evaluate."""
-
-    data: Path
-    """Folder of labelled clips."""
-    weights: Path | None = None
-    """Bundle folder; None for the packaged one."""
-    split: str = "val"
-    """Which people."""
-    preset: str = "default"
-    """Quality setting of the motion code, or "none" to leave the motion uncoded."""
-    every: int = 1
-    """Score every n-th frame (all are coded)."""
-    clips: int | None = None
-    """Only the first clips."""
-    workers: int = 2
-    """Processes."""
-
-
-def evaluate_clip(
-    options: EvaluateOptions, row: ClipRow, space: MotionSpace
-) -> tuple[dict[str, float], NDArray[np.uint8]]:
-    """Figures of one clip, and a strip of true and synthesised frames where the landmark distance is worst."""
-    cv2.setNumThreads(1)
-    networks = Networks(load_bundle(options.weights), threads=1)
-    mesh = FaceMesh() if FaceMesh.installed() else None
-    labels = load_labels(options.data, row.labels)
-    frames = read_clip(row.path)[: len(labels["landmarks"])]
-    coded = _coded_motion(networks, frames, row.fps, options.preset)
-    label = project(space, labels["landmarks"])
-    pose = np.stack([m.vector()[:6] for m in coded.motions])
-    figures: dict[str, float] = dict(
-        zip(
-            ("yaw_error", "pitch_error", "roll_error"),
-            np.degrees(np.abs(pose - label.pose).mean(0)[:3]).tolist(),
-            strict=True,
-        )
-    )
-    figures["payload_bytes"] = coded.payload_bytes
-    figures["source_bytes"] = coded.source_bytes
-    chosen = range(1, len(frames), options.every)
-    rows, faces, shown = [], [], []
-    first = mesh.look(coded.source_picture) if mesh else None
-    for index in chosen:
-        ours = networks.render(coded.appearance, coded.canonical, coded.source_motion, coded.motions[index])
-        true = frames[index]
-        score = [psnr(ours, true), psnr(coded.source_picture, true), ssim(ours, true), ssim(coded.source_picture, true)]
-        distance = repeat = np.nan
-        truth = mesh.look(true) if mesh else None
-        if mesh and truth is not None:
-            found = mesh.look(ours)
-            if found is not None:
-                distance = float(np.linalg.norm(found.points - truth.points, axis=1).mean())
-                faces.append((truth.mouth, found.mouth, truth.eyes, found.eyes))
-            if first is not None:
-                repeat = float(np.linalg.norm(first.points - truth.points, axis=1).mean())
-        rows.append([*score, distance, repeat])
-        shown.append((distance if np.isfinite(distance) else -score[0], true, ours))
-    names = ("psnr", "psnr_repeat", "ssim", "ssim_repeat", "akd", "akd_repeat")
-    table = np.array(rows)
-    figures |= {n: float(np.nanmean(table[:, i])) for i, n in enumerate(names) if np.isfinite(table[:, i]).any()}
-    figures |= _openings(np.array(faces).reshape(-1, 4))
-    worst = sorted(shown, key=lambda item: -item[0])[:: max(1, len(shown) // 3)][:3]
-    cells = [coded.source_picture, *(np.concatenate([true, ours], 1) for _, true, ours in worst)]
-    return figures, np.concatenate(cells, 1)
-
-
-@dataclass(frozen=True)
-class _Coded:
-    motions: list[Motion]
-    source_motion: Motion
-    source_picture: NDArray[np.uint8]
-    appearance: Appearance
-    canonical: NDArray[np.float32]
-    payload_bytes: float
-    source_bytes: float
-
-
-def _coded_motion(networks: Networks, frames: NDArray[np.uint8], fps: float, preset: str) -> _Coded:
-    """The motion of every frame as the other side decodes it, nothing lost."""
-    bundle = networks.bundle
-    coding = Coding.of(bundle)
-    sender = Sender(networks, frames[0], fps, SenderOptions("default" if preset == "none" else preset, redundancy=0))
-    picture = decompress(sender.source.picture, bundle.picture_size)
-    motions: list[Motion] = []
-    sizes: list[int] = []
-    decoder = MotionDecoder(coding.tables, coding.quantiser, frame_rate=sender.source.frame_rate)
-    late: deque[int] = deque()
-    for number, frame in enumerate(frames):
-        motion = sender.measure(frame)
-        if preset == "none":
-            motions.append(motion)
-            continue
-        packet = sender.pack(motion, round(1000 * number / fps))
-        assert packet is not None
-        sizes.append(len(packet))
-        motions.extend(decoded.motion for decoded in decoder.decode(packet))
-        late.append(number)
-        if len(late) > ROUND_TRIP_MS * fps / 1000:
-            sender.acknowledge(late.popleft())
-    canonical = (sender.source.canonical * np.float32(bundle.canonical_step)).astype(np.float32)
-    return _Coded(
-        motions=motions,
-        source_motion=coding.quantiser.motion(sender.source.motion_units),
-        source_picture=picture,
-        appearance=networks.appearance(picture),
-        canonical=canonical,
-        payload_bytes=float(np.mean(sizes)) if sizes else 0.0,
-        source_bytes=float(len(sender.source.picture)),
-    )
-
-
-def _openings(faces: NDArray[np.float64]) -> dict[str, float]:
-    """Correlation and slope of mouth and eye opening against the camera's, where they move."""
-    figures: dict[str, float] = {}
-    for name, column, least in (("mouth", 0, MOUTH_MOVES), ("eye", 2, EYES_MOVE)):
-        if len(faces) < 5 or faces[:, column].std() < least:
-            continue
-        true, ours = faces[:, column] - faces[:, column].mean(), faces[:, column + 1] - faces[:, column + 1].mean()
-        figures[f"{name}_r"] = float((true * ours).sum() / (np.sqrt((true**2).sum() * (ours**2).sum()) + 1e-12))
-        figures[f"{name}_slope"] = float((true * ours).sum() / (true**2).sum())
-    return figures
+T = TypeVar("T")
 
 
 def evaluate(options: EvaluateOptions, out: Path | None, console: Console) -> dict[str, float]:
-    """Judge a bundle; writes scores.json and strips into `out`. Returns the summary."""
+    """Judge a bundle; writes scores.json, scoreboard.html and worst/ into `out`. Returns the summary."""
     rows = read_manifest(options.data, options.split)[: options.clips]
     if not rows:
         raise InputError(f"{options.data} has no clips of split {options.split!r}")
-    space = motion_space_of(options.weights)
-    scores: dict[str, dict[str, float]] = {}
-    strips: dict[str, NDArray[np.uint8]] = {}
+    bundle = load_bundle(options.weights)
+    left_out = teacher_files.missing()
+    if not FaceMesh.installed():
+        left_out.append("landmarks, pose, openings, identity: not measured; they need mediapipe (docs/evaluation.md)")
+    for line in left_out:
+        console.print(f"[yellow]{line}", highlight=False)
+    clips, points = _measure(options, rows, console)
+    clips = worst_first(clips)
+    board = Scoreboard(
+        bundle=f"{bundle.name} {bundle.hash.hex()[:12]}",
+        options=options,
+        summary=summarise([clip.figures for clip in clips]) | frechet_distances(clips),
+        clips=clips,
+        curve=average(points),
+        left_out=left_out,
+    )
+    for part in tables(board):
+        console.print(part)
+    if out is not None:
+        try:
+            (out / "worst").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{out}: cannot be written ({reason(error)})") from error
+        write_whole(out / "scores.json", json.dumps(board.to_json(), indent=1).encode())
+        write_whole(out / "scoreboard.html", page(board).encode())
+        for place, clip in enumerate(clips[:WORST], 1):
+            for kind, strip in clip.strips.items():
+                write_whole(out / "worst" / f"{place:02}_{clip.name}_{kind}.webp", strip)
+        console.print(f"wrote {out / 'scoreboard.html'}", highlight=False, soft_wrap=True)
+    return board.summary
+
+
+def _measure(
+    options: EvaluateOptions, rows: list[ClipRow], console: Console
+) -> tuple[list[ClipScore], list[dict[str, RatePoint]]]:
     context = multiprocessing.get_context("spawn")
     with (
         Progress(console=console, transient=True) as progress,
         concurrent.futures.ProcessPoolExecutor(options.workers, context) as pool,
     ):
-        task = progress.add_task("evaluating clips", total=len(rows))
-        jobs = {pool.submit(evaluate_clip, options, row, space): row.name for row in rows}
-        for job in concurrent.futures.as_completed(jobs):
-            scores[jobs[job]], strips[jobs[job]] = job.result()
-            progress.advance(task)
-    summary = summarise(list(scores.values()))
-    console.print(_table(summary, options, len(rows)))
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "scores.json").write_text(json.dumps({"summary": summary, "clips": scores}, indent=1))
-        worst = sorted(scores, key=lambda name: -scores[name].get("akd", -scores[name]["psnr"]))[:10]
-        width = min(strips[name].shape[1] for name in worst)
-        strip = np.concatenate([strips[name][:, :width] for name in worst], 0)
-        cv2.imwrite(str(out / "worst.png"), strip[..., ::-1])
-    return summary
+        try:
+            jobs = [pool.submit(evaluate_clip, options, row, partner(rows, i)) for i, row in enumerate(rows)]
+            clips = _finished(jobs, progress, "evaluating clips")
+            if not options.curve:
+                return clips, []
+            rates = [pool.submit(rate_clip, options, row) for row in rows]
+            return clips, _finished(rates, progress, f"motion code at {len(SETTINGS)} settings")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
-def motion_space_of(weights: Path | None) -> MotionSpace:
-    """The motion space that a bundle was trained in, from its own tensors."""
-    tensors = safetensors.numpy.load_file(load_bundle(weights).folder / WEIGHTS_FILE)
-    names = ("template", "mean", "shape_basis", "expression_basis")
-    nothing = np.zeros((0, 0), np.float32)
-    return MotionSpace(**{name: tensors[f"face.{name}"] for name in names}, flip_shape=nothing, flip_expression=nothing)
+def _finished(jobs: list[concurrent.futures.Future[T]], progress: Progress, what: str) -> list[T]:
+    task = progress.add_task(what, total=len(jobs))
+    for job in concurrent.futures.as_completed(jobs):
+        job.result()
+        progress.advance(task)
+    return [job.result() for job in jobs]
 
 
-def summarise(scores: list[dict[str, float]]) -> dict[str, float]:
-    """Mean over clips of every figure; correlations and slopes are medians over the clips that move."""
-    summary: dict[str, float] = {}
-    for name in sorted({name for score in scores for name in score}):
-        values = [score[name] for score in scores if name in score]
-        summary[name] = float(np.median(values) if name.endswith(("_r", "_slope")) else np.mean(values))
-    summary["psnr_gain"] = summary["psnr"] - summary["psnr_repeat"]
-    summary["ssim_gain"] = summary["ssim"] - summary["ssim_repeat"]
-    return summary
+def partner(rows: list[ClipRow], index: int) -> ClipRow | None:
+    """The clip of somebody else whose first frame clip `index` moves: half the list further on; None if all are one person."""
+    others = (rows[(index + len(rows) // 2 + step) % len(rows)] for step in range(len(rows)))
+    return next((row for row in others if row.identity != rows[index].identity), None)
 
 
-def _table(summary: dict[str, float], options: EvaluateOptions, clips: int) -> Table:
-    table = Table(title=f"{clips} {options.split} clips, preset {options.preset}, every {options.every}. frame scored")
-    table.add_column("figure")
-    table.add_column("ours", justify="right")
-    table.add_column("repeat the source", justify="right")
-    for name, digits in (("psnr", 2), ("ssim", 3), ("akd", 2)):
-        if name in summary:
-            table.add_row(name, f"{summary[name]:.{digits}f}", f"{summary[name + '_repeat']:.{digits}f}")
-    for name in (
-        "mouth_r",
-        "mouth_slope",
-        "eye_r",
-        "eye_slope",
-        "yaw_error",
-        "pitch_error",
-        "roll_error",
-        "payload_bytes",
-    ):
-        if name in summary:
-            table.add_row(name, f"{summary[name]:.2f}", "")
+def tables(board: Scoreboard) -> list[Table]:
+    """The scoreboard for the terminal: figures with gates, the worst clips, and the rate curve if there is one."""
+    options = board.options
+    people = len({clip.person for clip in board.clips})
+    main = Table(
+        title=f"{board.bundle}: {len(board.clips)} {options.split} clips of {people} people, preset {options.preset}, "
+        f"every {options.every}. frame"
+    )
+    for name in ("figure", "ours", "repeat the source", "gate", "goal"):
+        main.add_column(name, justify="left" if name == "figure" else "right")
+    for group, figures in FIGURES.items():
+        shown = [figure for figure in figures if figure.key in board.summary]
+        if shown:
+            main.add_row(f"[bold]{group}", end_section=False)
+        for figure in shown:
+            value = board.summary[figure.key]
+            main.add_row(
+                f"  {figure.label}",
+                f"{value:.{figure.digits}f} {figure.unit}".rstrip(),
+                "" if (repeat := repeated(board.summary, figure)) is None else f"{repeat:.{figure.digits}f}",
+                _verdict(figure, value, figure.gate),
+                _verdict(figure, value, figure.goal),
+                end_section=figure is shown[-1],
+            )
+    parts = [main, _worst_table(board.clips[:WORST])]
+    if board.curve:
+        curve = Table(title="rate and distortion of the motion code")
+        for name in ("setting", "bytes a frame", "PSNR dB", "AKD px", "ST-LPIPS", "mouth r"):
+            curve.add_column(name, justify="left" if name == "setting" else "right")
+        for name, point in board.curve.items():
+            values = (point.payload_bytes, point.psnr, point.akd, point.st_lpips, point.mouth_r)
+            digits = (2, 2, 2, 4, 3)
+            curve.add_row(name, *("" if v is None else f"{v:.{d}f}" for v, d in zip(values, digits, strict=True)))
+        parts.append(curve)
+    return parts
+
+
+def _verdict(figure: Figure, value: float, bound: float | None) -> str:
+    if bound is None:
+        return ""
+    good = figure.passes(value, bound)
+    sign = "≥" if figure.better > 0 else "≤"
+    return f"[{'green' if good else 'red'}]{sign} {bound:g} {'✓' if good else '✗'}"
+
+
+def _worst_table(clips: list[ClipScore]) -> Table:
+    table = Table(title=f"the {len(clips)} worst clips, by mean rank")
+    columns = ("psnr", "ssim", "st_lpips", "akd", "identity", "mouth_r", "eye_r", "jitter")
+    table.add_column("clip")
+    for name in columns:
+        table.add_column(name, justify="right")
+    digits = {figure.key: figure.digits for figure in ALL_FIGURES}
+    for clip in clips:
+        cells = (f"{clip.figures[n]:.{digits[n]}f}" if n in clip.figures else "" for n in columns)
+        table.add_row(clip.name, *cells)
     return table
+
+
+def fetch_teachers(console: Console) -> Path:
+    """Download the identity network with a progress bar."""
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("fetching the identity network", total=None)
+
+        def tell(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total or None)
+
+        return teacher_files.fetch_identity(tell)

@@ -19,7 +19,7 @@ SLOW = pytest.mark.slow
 def test_all_validation_motions_decode_to_the_encoders_reconstruction(preset: str) -> None:
     pytest.importorskip("torch")
     from facewire.training.data import load_labels, read_manifest
-    from facewire.training.evaluate import motion_space_of
+    from facewire.training.evaluate_clip import motion_space_of
     from facewire.training.motion_space import project
 
     bundle = load_bundle()

@@ -1,0 +1,355 @@
+"""One clip on the scoreboard: its motion through real bytes, then the same person, another person, and other views, judged.
+
+Comes in: a bundle's networks, a labelled clip and a second person's clip. Goes out: a `ClipScore` of figures, curves and strips
+of pictures, for `training.evaluate`. Runs in a process of its own; `training.judge` does the looking.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from facewire.benchmark.quality import agreement, jitter
+from facewire.codec import Motion, MotionDecoder, relative, rotation_matrix, turn
+from facewire.coding import Coding
+from facewire.models.bundle import WEIGHTS_FILE, load_bundle
+from facewire.models.runtime import Appearance, Networks
+from facewire.sender.sender import Sender, SenderOptions
+from facewire.source_picture import compress, decompress
+from facewire.training.data import ClipRow, load_labels, read_clip
+from facewire.training.judge import Judge, Look, Picture, degrees, same_person, turn_between
+from facewire.training.motion_space import MotionSpace, angles, project
+
+ROUND_TRIP_MS = 100.0
+MOUTH_MOVES, EYES_MOVE, HEAD_MOVES_DEG = 0.015, 0.02, 2.0
+"""Spread from which a clip counts as moving mouth, eyes or head: face heights; lid distance over eye width; degrees."""
+RUNS, RUN_FRAMES = 2, 12
+"""Runs of consecutive frames in a clip for the jitter."""
+VIEWS = tuple(("yaw", angle) for angle in (-40, -30, -20, -10, 10, 20, 30, 40)) + tuple(
+    ("pitch", angle) for angle in (-20, -10, 10, 20)
+)
+"""Free views asked for, degrees."""
+STRIP_PAIRS = 3
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What to evaluate."""
+
+    data: Path
+    """Folder of labelled clips."""
+    weights: Path | None = None
+    """Bundle folder; None for the packaged one."""
+    split: str = "val"
+    """Which people."""
+    preset: str = "default"
+    """Quality setting of the motion code, or "none" to leave the motion uncoded."""
+    every: int = 1
+    """Score every n-th frame (all are coded)."""
+    clips: int | None = None
+    """Only the first clips."""
+    workers: int = 2
+    """Processes."""
+    curve: bool = False
+    """Measure the rate-distortion curve of the motion code, too."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One free view of one source frame."""
+
+    axis: str
+    """yaw or pitch."""
+    asked: int
+    """Degrees the head was turned by."""
+    reached: float | None
+    """Degrees about that axis seen in the picture against the source frame; None where no face is seen."""
+    error: float | None
+    """Angle between the asked and the seen rotation, degrees."""
+    identity: float | None
+    """Cosine to the source frame."""
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """What one clip scored."""
+
+    name: str
+    person: str
+    figures: dict[str, float]
+    """By name; one that could not be measured is not there."""
+    openings: NDArray[np.float32]
+    """(n, 5): seconds, mouth of the camera's and of our picture, eyes likewise; where both faces are seen."""
+    views: list[View]
+    features: NDArray[np.float32]
+    """(3, n, 320) for the Fréchet distance: camera, ours, source; n = 0 without the teacher."""
+    strips: dict[str, bytes] = field(repr=False)
+    """WebP pictures: same (source, then camera | ours), cross (source, then driver | ours), view."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream as the other side has it."""
+
+    motions: list[Motion]
+    source_motion: Motion
+    picture: Picture
+    """The source frame after compression."""
+    appearance: Appearance
+    canonical: NDArray[np.float32]
+    payload_bytes: float
+    """Mean over frames."""
+    source_bytes: float
+
+
+@functools.cache
+def judge_of(weights: Path | None) -> Judge:
+    """This process's judge."""
+    cv2.setNumThreads(1)
+    return Judge(motion_space_of(weights).template)
+
+
+def motion_space_of(weights: Path | None) -> MotionSpace:
+    """The motion space that a bundle was trained in, from its own tensors."""
+    tensors = safetensors.numpy.load_file(load_bundle(weights).folder / WEIGHTS_FILE)
+    names = ("template", "mean", "shape_basis", "expression_basis")
+    nothing = np.zeros((0, 0), np.float32)
+    return MotionSpace(**{name: tensors[f"face.{name}"] for name in names}, flip_shape=nothing, flip_expression=nothing)
+
+
+def transmit(
+    networks: Networks,
+    source: Picture,
+    motions: Sequence[Motion],
+    fps: float,
+    preset: str,
+    *,
+    transfer: bool = False,
+    coding: Coding | None = None,
+) -> Stream:
+    """A source frame and the motion after it through real bytes, nothing lost, acknowledged 100 ms late.
+
+    preset: "none" leaves the motion uncoded. transfer: the motions are somebody else's, whose changes since the first are
+    applied to the source. coding: the bundle's unless another is tried.
+    """
+    bundle = networks.bundle
+    coding = coding or Coding.of(bundle)
+    options = SenderOptions("default" if preset == "none" else preset, redundancy=0)
+    sender = Sender(networks, source, fps, options, coding=coding)
+    source_motion = coding.quantiser.motion(sender.source.motion_units)
+    if transfer:
+        motions = [relative(source_motion, motions[0], motion) for motion in motions]
+    decoded: list[Motion] = list(motions) if preset == "none" else []
+    sizes: list[int] = []
+    decoder = MotionDecoder(coding.tables, coding.quantiser, frame_rate=sender.source.frame_rate)
+    late: deque[int] = deque()
+    for number, motion in enumerate(motions if preset != "none" else ()):
+        packet = sender.pack(motion, round(1000 * number / fps))
+        assert packet is not None
+        sizes.append(len(packet))
+        decoded.extend(frame.motion for frame in decoder.decode(packet))
+        late.append(number)
+        if len(late) > ROUND_TRIP_MS * fps / 1000:
+            sender.acknowledge(late.popleft())
+    picture = decompress(sender.source.picture, bundle.picture_size)
+    return Stream(
+        motions=decoded,
+        source_motion=source_motion,
+        picture=picture,
+        appearance=networks.appearance(picture),
+        canonical=(sender.source.canonical * np.float32(bundle.canonical_step)).astype(np.float32),
+        payload_bytes=float(np.mean(sizes)) if sizes else 0.0,
+        source_bytes=float(len(sender.source.picture)),
+    )
+
+
+def evaluate_clip(options: EvaluateOptions, row: ClipRow, other: ClipRow | None) -> ClipScore:
+    """Score one clip. other: a clip of somebody else, whose first frame this clip's motion moves."""
+    judge = judge_of(options.weights)
+    networks = Networks(load_bundle(options.weights), threads=1)
+    labels = load_labels(options.data, row.labels)
+    frames = read_clip(row.path)[: len(labels["landmarks"])]
+    motions = [networks.motion(frame) for frame in frames]
+    stream = transmit(networks, frames[0], motions, row.fps, options.preset)
+    source = judge.look(stream.picture)
+    chosen = list(range(1, len(frames), options.every))
+    true = [judge.look(frames[index]) for index in chosen]
+    ours = [judge.look(_render(networks, stream, stream.motions[index])) for index in chosen]
+
+    figures = _pose_read(options, labels, stream)
+    figures |= {"payload_bytes": stream.payload_bytes, "source_bytes": stream.source_bytes}
+    scored = [judge.compare(a, b) for a, b in zip(ours, true, strict=True)]
+    figures |= means(scored)
+    figures |= {f"{name}_repeat": value for name, value in means([judge.compare(source, b) for b in true]).items()}
+    seen = [(b, a) for a, b in zip(ours, true, strict=True) if a.face is not None and b.face is not None]
+    if with_face := sum(look.face is not None for look in true):
+        figures["face_missing"] = 1 - len(seen) / with_face
+    figures |= openings(seen)
+    if (shaking := _jitter(judge, networks, stream, frames)) is not None:
+        figures["jitter"] = shaking
+    views, turned = _free_views(judge, networks, stream, source)
+    figures |= view_figures(views)
+    worst = sorted(range(len(chosen)), key=lambda i: -scored[i].get("st_lpips", -scored[i]["psnr"]))
+    shown = worst[:: max(1, len(worst) // STRIP_PAIRS)][:STRIP_PAIRS]
+    strips = {
+        "same": _strip([stream.picture, *(p for i in shown for p in (true[i].picture, ours[i].picture))]),
+        "view": _strip(turned),
+    }
+    if other is not None:
+        crossed = transmit(networks, read_clip(other.path)[0], motions, row.fps, options.preset, transfer=True)
+        moved = [judge.face(_render(networks, crossed, crossed.motions[index])) for index in chosen]
+        driver = judge.face(frames[0])
+        figures |= cross_figures(judge.face(crossed.picture), moved, driver, true)
+        shown = list(range(0, len(chosen), max(1, len(chosen) // STRIP_PAIRS)))[:STRIP_PAIRS]
+        strips["cross"] = _strip([crossed.picture, *(p for i in shown for p in (true[i].picture, moved[i].picture))])
+    times = {id(look): index / row.fps for look, index in zip(true, chosen, strict=True)}
+    return ClipScore(
+        name=row.name,
+        person=row.identity,
+        figures=figures,
+        openings=np.array([(times[id(b)], *_openings(b, a)) for b, a in seen], np.float32).reshape(-1, 5),
+        views=views,
+        features=_features(true, ours, source),
+        strips=strips,
+    )
+
+
+def means(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Mean of every figure over the rows that have it."""
+    names = {name for row in rows for name in row}
+    return {name: float(np.mean([row[name] for row in rows if name in row])) for name in sorted(names)}
+
+
+def openings(seen: Sequence[tuple[Look, Look]], prefix: str = "") -> dict[str, float]:
+    """Correlation and slope of mouth and eye opening against the camera's, where those move. seen: (camera's, ours)."""
+    faces = np.array([_openings(true, ours) for true, ours in seen]).reshape(-1, 4)
+    return {
+        f"{prefix}{name}": value
+        for part, column, least in (("mouth", 0, MOUTH_MOVES), ("eye", 2, EYES_MOVE))
+        for name, value in _moving(part, faces[:, column], faces[:, column + 1], least).items()
+    }
+
+
+def _moving(part: str, true: NDArray[np.floating], ours: NDArray[np.floating], least: float) -> dict[str, float]:
+    if len(true) < 5 or true.std() < least:
+        return {}
+    r, slope = agreement(true, ours)
+    return {f"{part}_r": r, f"{part}_slope": slope}
+
+
+def _openings(true: Look, ours: Look) -> tuple[float, float, float, float]:
+    assert true.face is not None
+    assert ours.face is not None
+    return true.face.mouth, ours.face.mouth, true.face.eyes, ours.face.eyes
+
+
+def cross_figures(source: Look, moved: list[Look], driver_start: Look, driver: list[Look]) -> dict[str, float]:
+    """Another person's picture moved by a driver: whose face it still is, and whether it follows."""
+    figures = means(
+        [
+            {name: value for name, value in pair if value is not None}
+            for ours, true in zip(moved, driver, strict=True)
+            for pair in [
+                (("cross_identity", same_person(ours, source)), ("cross_identity_driver", same_person(ours, true)))
+            ]
+        ]
+    )
+    seen = [(b, a) for a, b in zip(moved, driver, strict=True) if a.face is not None and b.face is not None]
+    figures |= openings(seen, "cross_")
+    if len(seen) < 5 or source.rotation is None or driver_start.rotation is None:
+        return figures
+    true_pose, pose = (np.stack([degrees(pair[side]) for pair in seen]) for side in (0, 1))
+    for axis, name in enumerate(("yaw", "pitch", "roll")):
+        figures |= {
+            f"cross_{key}": value
+            for key, value in _moving(name, true_pose[:, axis], pose[:, axis], HEAD_MOVES_DEG).items()
+        }
+    turns = []
+    for true, ours in seen:
+        assert true.rotation is not None
+        assert ours.rotation is not None
+        change = true.rotation @ driver_start.rotation.T
+        turns.append((turn_between(ours.rotation @ source.rotation.T, change), turn_between(change, np.eye(3))))
+    figures["cross_pose_error"], figures["cross_pose_error_repeat"] = np.mean(turns, 0).tolist()
+    return figures
+
+
+def view_figures(views: list[View]) -> dict[str, float]:
+    """Free views in figures: slope of the angle reached on the angle asked, error, identity, and how often no face is seen."""
+    figures = {"view_missing": float(np.mean([view.reached is None for view in views]))}
+    for axis in ("yaw", "pitch"):
+        pairs = np.array([(v.asked, v.reached) for v in views if v.axis == axis and v.reached is not None])
+        if len(pairs):
+            figures[f"view_{axis}_slope"] = float(pairs.prod(1).sum() / (pairs[:, 0] ** 2).sum())
+    for name in ("error", "identity"):
+        values = [getattr(view, name) for view in views if getattr(view, name) is not None]
+        if values:
+            figures[f"view_{name}"] = float(np.mean(values))
+    return figures
+
+
+def _free_views(judge: Judge, networks: Networks, stream: Stream, source: Look) -> tuple[list[View], list[Picture]]:
+    """Every view of the source frame, and the pictures of a strip."""
+    views, pictures = [], {0: stream.picture}
+    for axis, asked in VIEWS:
+        angle = np.radians(asked)
+        wanted = (angle, 0.0, 0.0) if axis == "yaw" else (0.0, angle, 0.0)
+        seen = judge.face(_render(networks, stream, turn(stream.source_motion, *wanted)))
+        if axis == "yaw":
+            pictures[asked] = seen.picture
+        if seen.rotation is None or source.rotation is None:
+            views.append(View(axis, asked, None, None, None))
+            continue
+        change = seen.rotation @ source.rotation.T
+        reached = float(np.degrees(angles(change[None])[0][0 if axis == "yaw" else 1]))
+        error = turn_between(change, rotation_matrix(wanted))
+        views.append(View(axis, asked, reached, error, same_person(seen, source)))
+    return views, [pictures[angle] for angle in (-40, -30, -20, 0, 20, 30, 40)]
+
+
+def _jitter(judge: Judge, networks: Networks, stream: Stream, frames: NDArray[np.uint8]) -> float | None:
+    """`benchmark.quality.jitter` over runs of consecutive frames spread over the clip."""
+    length = min(RUN_FRAMES, len(frames) - 1)
+    starts = np.unique(np.linspace(1, len(frames) - length, RUNS).astype(int))
+    true: list[NDArray[np.float32]] = []
+    ours: list[NDArray[np.float32]] = []
+    gap = np.full((1, 468, 2), np.nan, np.float32)
+    for start in starts:
+        for index in range(start, start + length):
+            pictures = frames[index], _render(networks, stream, stream.motions[index])
+            for points, picture in zip((true, ours), pictures, strict=True):
+                face = judge.face(picture).face
+                points.append(face.points[None] if face else gap)
+        true.append(gap)  # no acceleration across runs
+        ours.append(gap)
+    return jitter(np.concatenate(true), np.concatenate(ours))
+
+
+def _pose_read(options: EvaluateOptions, labels: dict[str, NDArray[np.float32]], stream: Stream) -> dict[str, float]:
+    """Error of the head pose that arrives, against the labels, degrees."""
+    label = project(motion_space_of(options.weights), labels["landmarks"])
+    pose = np.stack([motion.vector()[:3] for motion in stream.motions])
+    errors = np.degrees(np.abs(pose - label.pose[:, :3]).mean(0))
+    return dict(zip(("yaw_error", "pitch_error", "roll_error"), errors.tolist(), strict=True))
+
+
+def _features(true: list[Look], ours: list[Look], source: Look) -> NDArray[np.float32]:
+    rows = [(b.features, a.features, source.features) for a, b in zip(ours, true, strict=True)]
+    kept = [row for row in rows if all(part is not None for part in row)]
+    return np.array(kept, np.float32).reshape(len(kept), 3, -1).transpose(1, 0, 2)
+
+
+def _render(networks: Networks, stream: Stream, motion: Motion) -> Picture:
+    return networks.render(stream.appearance, stream.canonical, stream.source_motion, motion)
+
+
+def _strip(pictures: list[Picture]) -> bytes:
+    return compress(np.concatenate(pictures, 1))
