@@ -118,7 +118,8 @@ class RateController:
         self._fell_at: float | None = None
         self._probe: tuple[float, float] | None = None
         """When a step down was made to see what becomes of the loss, and how high that was."""
-        self._random_until = 0.0
+        self._random_until = self._random_loss = 0.0
+        """Until when, and at what share, loss is known not to be of our making."""
         self._top = DEFAULT_LEVEL if max_kbps is None else len(LEVELS) - 1
         self._ceiling = self._top
         self._ceiling_until = 0.0
@@ -166,7 +167,9 @@ class RateController:
         elif loss > LOSS_LIMIT:
             self._look_into(loss)
         else:
-            self._probe = None
+            if self._probe is not None:  # the step down has helped
+                self._ceiling, self._ceiling_until = self.level, self._now + 2 * RISE_AFTER_FALL_S
+                self._probe = None
             if loss < LOSS_LIMIT / 2 and self._now >= self._random_until:
                 self._robust = False
             self._rise()
@@ -180,20 +183,22 @@ class RateController:
         if self.level > 0:
             self._ceiling, self._ceiling_until = self.level - 1, self._now + 2 * RISE_AFTER_FALL_S
             self.level -= 1
-        self._robust = False
+        self._robust, self._random_until, self._random_loss = False, 0.0, 0.0
         self._fell_at = self._quiet_since = self._now
 
     def _look_into(self, loss: float) -> None:
-        """Loss without a queue: one step down tells whether we cause it; if not, repeat more and stay."""
-        self._quiet_since = self._now
-        if self._now < self._random_until:
+        """Loss without a queue: one step down tells whether we cause it; if not, it is repeated against."""
+        if self._now < self._random_until or loss < 1.3 * self._random_loss:
             self._robust = True
-        elif self._probe is None:
+            self._rise()
+            return
+        self._quiet_since = self._now
+        if self._probe is None:
             self._probe = self._now, loss
             self.level = max(0, self.level - 1)
         elif self._now - self._probe[0] >= PROBE_S:
             if loss > 0.7 * self._probe[1]:
-                self._random_until, self._robust = self._now + RANDOM_LOSS_FOR_S, True
+                self._random_until, self._random_loss, self._robust = self._now + RANDOM_LOSS_FOR_S, loss, True
                 self.level = min(self.level + 1, self._ceiling)
             self._probe = None
 

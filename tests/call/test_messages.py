@@ -1,0 +1,196 @@
+"""Media and control messages: what is written is read back, and nothing but DecodeError comes out of anything else."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facewire.call.messages import (
+    MAX_CONTROL_BYTES,
+    MAX_MEDIA_BYTES,
+    PROTOCOL_VERSION,
+    Bye,
+    Control,
+    Hello,
+    MediaMessage,
+    Report,
+    SourceHave,
+    SourceWant,
+    State,
+    VersionError,
+    decode_control,
+    decode_media,
+    encode_control,
+    encode_media,
+)
+from facewire.errors import DecodeError
+
+HELLO = Hello(
+    protocol=1,
+    codec=1,
+    weights=b"weights!",
+    side=256,
+    frame_rate=25.0,
+    session=b"session!",
+    source=b"",
+    video=True,
+    sound=True,
+    shows=True,
+    clock_ms=1234,
+    name="Ada",
+)
+GOLDEN_MEDIA = bytes.fromhex("38 3456 8701 0f00 2700 02 03") + b"\x06mot" + b"\x05so"
+GOLDEN_STATE = bytes.fromhex("93 01 a7") + b"sending" + bytes.fromhex("c2")
+
+reports = st.builds(
+    Report,
+    heard=st.integers(0, 65535),
+    received=st.integers(0, 65535),
+    hold_ms=st.integers(0, 255).map(lambda steps: 4 * steps),
+    late=st.integers(0, 255),
+)
+parts = st.lists(st.tuples(st.sampled_from(["motion", "sound"]), st.binary(min_size=1, max_size=200)), max_size=12)
+media = st.builds(
+    MediaMessage,
+    sequence=st.integers(0, 65535),
+    acknowledged=st.none() | st.integers(0, (1 << 32) - 1),
+    report=st.none() | reports,
+    parts=parts.map(tuple),
+)
+controls: st.SearchStrategy[Control] = st.one_of(
+    st.builds(
+        Hello,
+        protocol=st.just(PROTOCOL_VERSION),
+        codec=st.integers(0, 255),
+        weights=st.binary(min_size=8, max_size=8),
+        side=st.integers(1, 4096),
+        frame_rate=st.floats(0, 1000),
+        session=st.binary(min_size=8, max_size=8),
+        source=st.sampled_from([b"", b"12345678"]),
+        video=st.booleans(),
+        sound=st.booleans(),
+        shows=st.booleans(),
+        clock_ms=st.integers(0, (1 << 48) - 1),
+        name=st.text("abc äöü", max_size=64),
+    ),
+    st.builds(State, camera=st.sampled_from(["none", "sending", "no-face", "paused"]), muted=st.booleans()),
+    st.builds(SourceHave, hash=st.binary(min_size=8, max_size=8)),
+    st.just(SourceWant()),
+    st.builds(Bye, reason=st.text("abc äöü", max_size=200)),
+)
+
+
+@given(media)
+def test_media_come_back_as_they_went(message: MediaMessage) -> None:
+    data = encode_media(message)
+    assert decode_media(data) == message
+
+
+@given(media)
+def test_a_media_message_costs_few_bytes_beside_its_packets(message: MediaMessage) -> None:
+    packets = sum(len(packet) for _, packet in message.parts)
+    assert len(encode_media(message)) - packets <= 3 + 5 + 6 + 2 * len(message.parts)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_break_the_media_parser(data: bytes) -> None:
+    with contextlib.suppress(DecodeError):
+        assert encode_media(decode_media(data)) == data  # whatever is accepted has exactly one spelling
+
+
+@given(media, st.data())
+def test_damaged_media_messages_raise_only_our_error(message: MediaMessage, data: st.DataObject) -> None:
+    original = encode_media(message)
+    place = data.draw(st.integers(0, len(original) - 1))
+    damaged = original[:place] + bytes([data.draw(st.integers(0, 255))]) + original[place + 1 :]
+    with contextlib.suppress(DecodeError):
+        decode_media(damaged)
+    with contextlib.suppress(DecodeError):
+        decode_media(original[:place])
+
+
+@given(controls)
+def test_control_messages_come_back_as_they_went(message: Control) -> None:
+    assert decode_control(encode_control(message)) == message
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_break_the_control_parser(data: bytes) -> None:
+    with contextlib.suppress(DecodeError):
+        decode_control(data)
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(1 << 63), (1 << 64) - 1)
+    | st.floats()
+    | st.binary(max_size=9)
+    | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=14),
+)
+
+
+@given(st.integers(-2, 6), st.lists(values, max_size=14))
+def test_no_values_break_the_control_parser(kind: int, fields: list[object]) -> None:
+    with contextlib.suppress(DecodeError):
+        decode_control(msgpack.packb([kind, *fields]))
+
+
+def test_golden_bytes() -> None:
+    message = MediaMessage(
+        sequence=0x5634,
+        acknowledged=135,
+        report=Report(heard=15, received=39, hold_ms=8, late=3),
+        parts=(("motion", b"mot"), ("sound", b"so")),
+    )
+    assert encode_media(message) == GOLDEN_MEDIA
+    assert encode_control(State("sending", False)) == GOLDEN_STATE
+
+
+def test_messages_that_are_too_large_are_refused() -> None:
+    with pytest.raises(DecodeError):
+        decode_media(b"\x20" + bytes(MAX_MEDIA_BYTES))
+    with pytest.raises(DecodeError):
+        decode_control(bytes(MAX_CONTROL_BYTES + 1))
+    with pytest.raises(ValueError, match="4096"):
+        encode_media(MediaMessage(0, parts=(("motion", bytes(4096)),)))
+
+
+def test_a_deeply_nested_control_message_is_refused() -> None:
+    with pytest.raises(DecodeError):
+        decode_control(b"\x91" * 1000)
+
+
+def test_another_version_of_the_protocol_is_told_in_words() -> None:
+    values = [getattr(HELLO, field.name) for field in dataclasses.fields(Hello)]
+    values[0] = 9
+    with pytest.raises(VersionError, match="install the same version"):
+        decode_control(msgpack.packb([0, *values, "a field of the future"]))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("weights", b"short"),
+        ("session", b""),
+        ("source", b"123"),
+        ("side", 0),
+        ("side", 1 << 20),
+        ("frame_rate", float("nan")),
+        ("frame_rate", 1e9),
+        ("clock_ms", -1),
+        ("name", "x" * 65),
+        ("name", "a\x1b[2Jb"),
+        ("video", 1),
+    ],
+)
+def test_a_hello_with_what_cannot_be_is_refused(field: str, value: object) -> None:
+    values = [value if f.name == field else getattr(HELLO, f.name) for f in dataclasses.fields(Hello)]
+    with pytest.raises(DecodeError):
+        decode_control(msgpack.packb([0, *values]))

@@ -1,0 +1,55 @@
+"""Source messages in pieces: whole again in whatever order they come, and refused when they cannot be right."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facewire.call.pieces import PIECE_BYTES, Assembly, cut
+from facewire.errors import DecodeError
+
+
+@given(st.binary(min_size=1, max_size=12_000), st.randoms(use_true_random=False))
+def test_pieces_in_any_order_and_twice_make_the_message_once(data: bytes, chance: random.Random) -> None:
+    pieces = cut(data)
+    assert all(len(piece) <= PIECE_BYTES for piece in pieces)
+    arriving = pieces * 2
+    chance.shuffle(arriving)
+    assembly = Assembly()
+    whole = [message for piece in arriving if (message := assembly.add(piece)) is not None]
+    assert whole == [data]
+
+
+@given(st.binary(max_size=PIECE_BYTES + 20))
+def test_no_bytes_break_the_assembly(data: bytes) -> None:
+    with contextlib.suppress(DecodeError):
+        Assembly().add(data)
+
+
+def test_a_late_piece_of_the_message_before_does_not_harm_the_new_one() -> None:
+    old, new = cut(b"o" * 5000), cut(b"n" * 5000)
+    assembly = Assembly()
+    for piece in [*old[:3], *new[:4], old[3]]:
+        assert assembly.add(piece) is None
+    assert assembly.add(new[4]) == b"n" * 5000
+
+
+def test_of_many_messages_begun_only_two_are_kept() -> None:
+    assembly = Assembly()
+    first = cut(b"x" * 3000)
+    assembly.add(first[0])
+    for number in range(50):
+        assembly.add(cut(bytes([number]) * 3000)[0])
+    assert all(assembly.add(piece) is None for piece in first[1:])
+
+
+def test_a_message_that_does_not_have_its_hash_is_refused() -> None:
+    first, last = cut(b"a" * 1500)
+    assembly = Assembly()
+    assembly.add(first)
+    with pytest.raises(DecodeError, match="hash"):
+        assembly.add(last[:-1] + b"b")

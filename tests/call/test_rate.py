@@ -1,0 +1,135 @@
+"""Rate control against simulated paths: it starts low, keeps the budget, yields to queues and not to chance."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facewire.call.rate import DEFAULT_LEVEL, LEVELS, MIN_KBPS, Measured, Rate, RateController, estimate_kbps
+from facewire.errors import InputError
+
+STEP_S = 0.5
+
+
+class Path:
+    """A link of some capacity with a queue before it, and loss by chance."""
+
+    def __init__(self, kbps: float, loss: float = 0.0, rtt_ms: float = 60.0, queue_limit_ms: float = 2000.0) -> None:
+        self.kbps, self.loss, self.rtt_ms, self.limit = kbps, loss, rtt_ms, queue_limit_ms
+        self.queue_ms = 0.0
+        self.chance = random.Random(0)
+
+    def carry(self, sent_kbps: float) -> Measured:
+        self.queue_ms += 1000 * STEP_S * (sent_kbps - self.kbps) / self.kbps
+        overflow = max(0.0, self.queue_ms - self.limit) * self.kbps / (1000 * STEP_S * sent_kbps)
+        self.queue_ms = min(max(0.0, self.queue_ms), self.limit)
+        loss = min(1.0, max(0.0, self.loss + overflow + self.chance.gauss(0, 0.02)))
+        return Measured(loss, self.rtt_ms + self.queue_ms, self.queue_ms, 0, sent_kbps)
+
+
+def cost(rate: Rate) -> float:
+    """What a rate takes on the wire: the messages' overhead, the motion, the sound."""
+    motion = {"lowest": 7, "low": 9, "default": 12, "high": 17}[rate.preset] * (1 + 0.45 * rate.redundancy)
+    sound = rate.sound_bps * (1 + rate.repeat_sound) / 1000 + 0.7
+    return rate.fps / rate.frames_per_packet * 106 * 8 / 1000 + motion * rate.fps * 8 / 1000 + sound + 0.4
+
+
+def run(controller: RateController, path: Path, seconds: float) -> list[tuple[Rate, float, float]]:
+    history = []
+    for _ in range(int(seconds / STEP_S)):
+        sent = cost(controller.rate)
+        history.append((controller.rate, sent, path.queue_ms))
+        controller.update(path.carry(sent), STEP_S)
+    return history
+
+
+def test_it_starts_low_and_rises_on_a_good_path() -> None:
+    controller = RateController()
+    history = run(controller, Path(1000.0), 30)
+    assert history[0][1] < 18
+    assert controller.level == DEFAULT_LEVEL
+    assert history[-1][0].fps == 25
+    assert history[-1][1] < 32
+
+
+def test_it_stays_below_a_narrow_path() -> None:
+    controller = RateController()
+    history = run(controller, Path(20.0), 120)
+    queues = [queue for _, _, queue in history[20:]]
+    assert sorted(queues)[len(queues) // 2] < 100
+    assert max(queues) < 1000
+    assert sum(sent for _, sent, _ in history[20:]) / len(history[20:]) < 20
+
+
+@pytest.mark.parametrize("loss", [0.1, 0.2])
+def test_loss_by_chance_is_answered_with_repetition(loss: float) -> None:
+    controller = RateController()
+    history = run(controller, Path(1000.0, loss=loss), 40)
+    late = history[-20:]
+    assert all(rate.redundancy >= 1 for rate, _, _ in late)
+    assert any(rate.redundancy == 2 for rate, _, _ in late)
+    assert all(rate.fps == 25 for rate, _, _ in late)
+
+
+def test_loss_that_comes_from_sending_too_much_is_answered_with_less() -> None:
+    controller = RateController()
+    history = run(controller, Path(17.0, queue_limit_ms=60.0), 60)
+    overloads = [sent for _, sent, _ in history[40:] if sent > 17.0]
+    assert len(overloads) < len(history[40:]) / 4
+
+
+@pytest.mark.parametrize("budget", [12.0, 16.0, 20.0, 32.0, 64.0])
+def test_a_budget_is_kept(budget: float) -> None:
+    controller = RateController(budget)
+    history = run(controller, Path(1000.0), 60)
+    assert all(sent <= budget for _, sent, _ in history[-60:])
+
+
+@pytest.mark.parametrize("budget", [16.0, 24.0])
+def test_a_budget_is_kept_on_a_lossy_path(budget: float) -> None:
+    controller = RateController(budget)
+    history = run(controller, Path(1000.0, loss=0.2), 60)
+    assert all(sent <= 1.05 * budget for _, sent, _ in history[-60:])
+
+
+@pytest.mark.parametrize("budget", [0.0, MIN_KBPS - 1, float("nan"), float("inf"), -3.0])
+def test_a_budget_that_nothing_fits_in_is_refused(budget: float) -> None:
+    with pytest.raises(InputError, match="max-kbps"):
+        RateController(budget)
+
+
+measurements = st.builds(
+    Measured,
+    loss=st.none() | st.floats(0, 1),
+    rtt_ms=st.none() | st.floats(0, 60_000),
+    queue_ms=st.none() | st.floats(0, 60_000),
+    held_back=st.integers(0, 100),
+    sent_kbps=st.none() | st.floats(0, 10_000),
+)
+
+
+@given(st.none() | st.floats(MIN_KBPS, 200), st.lists(st.tuples(measurements, st.floats(0, 60)), max_size=60))
+def test_whatever_is_measured_the_rate_is_one_that_exists(
+    budget: float | None, history: list[tuple[Measured, float]]
+) -> None:
+    controller = RateController(budget)
+    for measured, elapsed in history:
+        rate = controller.update(measured, elapsed)
+        assert 0 <= controller.level < len(LEVELS)
+        assert 1 <= rate.frames_per_packet * (1 + rate.redundancy) <= 16
+        assert rate.preset in ("high", "default", "low", "lowest")
+        assert 0 < controller.source_kbps <= controller.budget_kbps
+
+
+def test_levels_cost_more_the_finer_they_are() -> None:
+    for video, sound in ((True, True), (True, False)):
+        costs = [estimate_kbps(level, video=video, sound=sound) for level in range(len(LEVELS))]
+        assert costs == sorted(costs)
+
+
+def test_video_alone_and_the_whole_call_stay_below_their_targets_by_estimate() -> None:
+    assert estimate_kbps(DEFAULT_LEVEL, video=True, sound=False) < 12
+    assert estimate_kbps(DEFAULT_LEVEL, video=True, sound=True) < 24
