@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from dataclasses import replace
 from functools import partial
@@ -67,7 +68,9 @@ def add_arguments_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--seed", type=int, default=1, help="random seed (default 1)")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: CUDA where torch has it (default auto)"
+    )
     parser.add_argument("--validate-every", type=float, default=300.0, help="seconds between validations (default 300)")
 
 
@@ -77,8 +80,14 @@ def run_train(args: argparse.Namespace) -> None:
 
     from facewire.training.ranks import join
 
-    if args.steps is not None and args.steps < 1:
-        raise InputError(f"--steps {args.steps}: at least 1")
+    for name, least in (("steps", 1), ("batch", 1), ("threads", 1), ("seed", 0)):
+        if (value := getattr(args, name)) is not None and value < least:
+            raise InputError(f"--{name} {value}: at least {least}")
+    for name in ("minutes", "rate", "validate_every"):
+        if (value := getattr(args, name)) is not None and not 0 < value < math.inf:
+            raise InputError(f"--{name.replace('_', '-')} {value}: a number above 0")
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: torch sees no CUDA GPU; nvidia-smi and torch.cuda.is_available() tell more")
     if args.device == "auto":
         args.device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(args.threads)
