@@ -16,6 +16,8 @@ from datetime import timedelta
 import torch
 from torch import Tensor, distributed, nn
 
+from facewire.errors import InputError
+
 PATIENCE = timedelta(hours=6)
 """How long a rank waits for the others: rank 0 decodes all clips, and validates. The launcher sees to ranks that die."""
 
@@ -62,6 +64,8 @@ def join(device: str) -> Iterator[Ranks]:
         return
     ranks = Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ.get("LOCAL_RANK", "0")))
     if device == "cuda":
+        if ranks.local >= torch.cuda.device_count():
+            raise InputError(f"{ranks.local + 1} processes need as many GPUs: torch sees {torch.cuda.device_count()}")
         torch.cuda.set_device(ranks.local)
     distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
     try:

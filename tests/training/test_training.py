@@ -13,6 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from facewire.cli import main
 from facewire.errors import InputError
 from facewire.models.config import ModelConfig
 from facewire.models.face_codec import FaceCodec
@@ -152,6 +153,36 @@ def test_loader_averages_pictures_and_keeps_labels(clips: Path, cache: Path) -> 
     assert batch.pictures.shape == (2, 3, 128, 128)
     assert float(batch.pictures.max()) <= 1
     assert batch.motion.shape == (2, 26)
+
+
+def test_a_store_held_by_the_device_gives_the_same_batches(
+    clips: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(clips, cache, "train")
+    indices = PairSampler(store, 0).draw(4, 1).reshape(-1)
+    monkeypatch.setattr("facewire.training.data.UPLOAD_FRAMES", 7)  # several slices, the last one short
+    held = BatchLoader(store, CPU, resident=True)
+    assert held.pictures is not None
+    assert len(held.pictures) % 7
+    assert torch.equal(held.load(indices, 256).pictures, BatchLoader(store, CPU).load(indices, 256).pictures)
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        (["--batch", "0"], "--batch 0: at least 1"),
+        (["--minutes", "nan"], "--minutes nan: a number above 0"),
+        (["--steps", "0"], "--steps 0: at least 1"),
+        (["--device", "cuda"], "torch sees no CUDA GPU"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_in_a_line(
+    option: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "cuda" in option and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert main(["train", "sender", "--data", str(tmp_path), "--out", str(tmp_path / "run"), *option]) == 2
+    assert says in capsys.readouterr().err
 
 
 def test_a_used_run_folder_is_not_overwritten(clips: Path, cache: Path, tmp_path: Path) -> None:
