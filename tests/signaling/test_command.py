@@ -1,0 +1,112 @@
+"""`facewire serve` and `facewire token`: one line for what is wrong, and an end that clients are told of."""
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+
+from facewire.cli import main
+from facewire.signaling import Joined, Refused, ServerGone, SignalingClient
+from tests.signaling.conftest import free_port, next_event, until
+
+
+@pytest.fixture(autouse=True)
+def no_secrets(monkeypatch):
+    for name in ("FACEWIRE_SECRET", "FACEWIRE_TURN_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def secret(tmp_path):
+    file = tmp_path / "secret"
+    file.write_text("s" * 40)
+    return file
+
+
+async def test_a_token_of_the_command_opens_a_room_of_the_command(serve_process, secret, capsys):
+    process = serve_process("--port", 0, "--secret-file", secret)
+    assert main(["token", "kitchen", "--secret-file", str(secret)]) == 0
+    token = capsys.readouterr().out.strip()
+    async with SignalingClient(process.url, "kitchen", token) as client:
+        assert isinstance(await next_event(client), Joined)
+    async with SignalingClient(process.url, "cellar", token) as client:
+        assert isinstance(await next_event(client), Refused)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_ends_gracefully(serve_process, number):
+    process = serve_process("--open", "--port", 0)
+    async with SignalingClient(process.url, "room") as client:
+        await until(client, Joined)
+        process.process.send_signal(number)
+        await until(client, ServerGone)
+        assert process.wait() == (0, "")
+
+
+def test_health_is_served(serve_process):
+    process = serve_process("--open", "--port", 0)
+    with urllib.request.urlopen(
+        process.url.replace("ws://", "http://").replace("/ws", "/healthz"), timeout=10
+    ) as answer:
+        assert json.load(answer) == {"status": "ok"}
+
+
+def test_the_secret_never_shows(serve_process, secret):
+    process = serve_process("--port", 0, "--secret-file", secret)
+    for path in ("/healthz", "/metrics", "/other"):
+        url = process.url.replace("ws://", "http://").replace("/ws", path)
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                text = error.read()
+        assert b"ssss" not in text
+    process.process.send_signal(signal.SIGTERM)
+    assert "ssss" not in process.wait()[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["serve"], "serve needs --secret-file"),
+        (["serve", "--open", "--host", "0.0.0.0"], "open server is for loopback only"),
+        (["serve", "--open", "--behind-proxy"], "open server is for loopback only"),
+        (["serve", "--open", "--secret-file", "SECRET"], "exclude each other"),
+        (["serve", "--secret-file", "/nothing/there"], "cannot be read"),
+        (["serve", "--open", "--host", "no such host"], "cannot listen"),
+        (["serve", "--open", "--ice", "turn:x"], "needs the secret"),
+        (["serve", "--open", "--redis", "redis://127.0.0.1:1"], "Redis cannot be asked"),
+        (["serve", "--open", "--redis", "nonsense"], "no Redis"),
+        (["token", "kitchen"], "token needs the server's secret"),
+        (["token", "a room", "--secret-file", "SECRET"], "a room's name"),
+    ],
+)
+def test_bad_options_are_one_line(arguments, why, secret, capsys):
+    assert main([str(secret) if argument == "SECRET" else argument for argument in arguments]) == 2
+    output = capsys.readouterr()
+    assert why in output.err
+    assert output.err.count("\n") == 1
+    assert output.out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["serve", "--port", "65536"], ["serve", "--port", "x"], ["token", "kitchen", "--minutes", "0"]]
+)
+def test_numbers_have_their_range(arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "facewire.cli", *arguments], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_taken_port_is_one_line(serve_process, capsys):
+    port = free_port()
+    serve_process("--open", "--port", port)
+    assert main(["serve", "--open", "--port", str(port)]) == 2
+    assert f"127.0.0.1:{port}: cannot listen" in capsys.readouterr().err
