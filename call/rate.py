@@ -164,12 +164,9 @@ class RateController:
         over = measured.sent_kbps is not None and measured.sent_kbps > self.budget_kbps
         if congested or over or loss > HEAVY_LOSS:
             self._fall()
-        elif loss > LOSS_LIMIT:
+        elif loss > LOSS_LIMIT or self._probe is not None:
             self._look_into(loss)
         else:
-            if self._probe is not None:  # the step down has helped
-                self._ceiling, self._ceiling_until = self.level, self._now + 2 * RISE_AFTER_FALL_S
-                self._probe = None
             if loss < LOSS_LIMIT / 2 and self._now >= self._random_until:
                 self._robust = False
             self._rise()
@@ -188,7 +185,7 @@ class RateController:
 
     def _look_into(self, loss: float) -> None:
         """Loss without a queue: one step down tells whether we cause it; if not, it is repeated against."""
-        if self._now < self._random_until or loss < 1.3 * self._random_loss:
+        if self._probe is None and (self._now < self._random_until or loss < 1.3 * self._random_loss):
             self._robust = True
             self._rise()
             return
@@ -200,6 +197,8 @@ class RateController:
             if loss > 0.7 * self._probe[1]:
                 self._random_until, self._random_loss, self._robust = self._now + RANDOM_LOSS_FOR_S, loss, True
                 self.level = min(self.level + 1, self._ceiling)
+            else:  # the step down has helped
+                self._ceiling, self._ceiling_until = self.level, self._now + 2 * RISE_AFTER_FALL_S
             self._probe = None
 
     def _rise(self) -> None:
