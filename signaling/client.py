@@ -78,7 +78,11 @@ class SignalingClient:
         self._session = aiohttp.ClientSession()
         try:
             socket = await self._connect()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except (
+            aiohttp.ClientError,
+            OSError,
+            UnicodeError,
+        ) as error:  # the last for a name that cannot be one of a host
             await self._session.close()
             raise InputError(f"{self._url}: the signalling server cannot be reached ({_why(error)})") from error
         except BaseException:
@@ -92,7 +96,7 @@ class SignalingClient:
     ) -> None:
         self._task.cancel()
         await asyncio.wait([self._task])
-        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+        with contextlib.suppress(aiohttp.ClientError, OSError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 if self._socket is not None and not self._socket.closed:
                     await self._socket.send_str(messages.to_json(Leave()))
@@ -156,7 +160,7 @@ class SignalingClient:
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
             try:
                 return await self._connect()
-            except (aiohttp.ClientError, OSError, TimeoutError):
+            except (aiohttp.ClientError, OSError):
                 wait_s = min(2 * wait_s, LAST_RETRY_S)
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:

@@ -141,7 +141,7 @@ class SignalingServer:
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, options.host, options.port, ssl_context=tls).start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for a name that cannot be one of a host
             await self.stop()
             raise InputError(f"{options.host}:{options.port}: cannot listen ({reason(error)})") from error
         self._sweeper = asyncio.create_task(self._sweep())

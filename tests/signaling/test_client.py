@@ -202,10 +202,15 @@ async def test_turn_credentials_come_with_the_seat(serve):
 
 
 async def test_a_client_that_cannot_reach_its_server_says_so():
-    url = f"ws://127.0.0.1:{free_port()}"
-    with pytest.raises(InputError, match=f"{url}/ws: the signalling server cannot be reached"):
-        async with SignalingClient(url, "room"):
-            pass
+    for url in (
+        f"ws://127.0.0.1:{free_port()}",
+        "ws://no.such.host.invalid",
+        "ws://a..b",
+        f"wss://127.0.0.1:{free_port()}",
+    ):
+        with pytest.raises(InputError, match=f"{url}/ws: the signalling server cannot be reached"):
+            async with SignalingClient(url, "room"):
+                pass
 
 
 async def test_a_server_that_is_none_is_said_so(serve):

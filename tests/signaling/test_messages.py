@@ -1,7 +1,9 @@
 """Messages: what is written is read back; whatever else comes is refused, never a crash."""
 
 import json
+import re
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -132,3 +134,11 @@ def test_what_one_side_may_send_the_other_can_read_however_nested():
     assert read_from_server(to_json(FromPeer(read.payload))).payload == deepest
     with pytest.raises(DecodeError, match="nested"):
         read_from_client(to_json(ToPeer(0, {"x": deepest})))
+
+
+def test_every_close_code_is_documented():
+    text = (Path(__file__).parents[2] / "docs" / "signaling.md").read_text()
+    codes = {value for name, value in vars(messages).items() if name.startswith("CLOSE_")} - {messages.CLOSE_NORMAL}
+    rows = {int(row[0]): row[1] for row in re.findall(r"^\| (\d{4}) \|.*\| ([a-z ]+) \|$", text, re.MULTILINE)}
+    assert rows.keys() == codes
+    assert {code for code, what in rows.items() if what == "gives up"} == messages.FINAL_CODES
