@@ -31,6 +31,7 @@ from facewire.training.scoreboard import (
     FIGURES,
     Figure,
     Scoreboard,
+    by_person,
     frechet_distances,
     repeated,
     summarise,
@@ -58,6 +59,7 @@ def evaluate(options: EvaluateOptions, out: Path | None, console: Console) -> di
         bundle=f"{bundle.name} {bundle.hash.hex()[:12]}",
         options=options,
         summary=summarise([clip.figures for clip in clips]) | frechet_distances(clips),
+        people=by_person(clips),
         clips=clips,
         curve=average(points),
         left_out=left_out,
@@ -120,7 +122,7 @@ def tables(board: Scoreboard) -> list[Table]:
         title=f"{board.bundle}: {len(board.clips)} {options.split} clips of {people} people, preset {options.preset}, "
         f"every {options.every}. frame"
     )
-    for name in ("figure", "ours", "repeat the source", "gate", "goal"):
+    for name in ("figure", "ours", "each person once", "repeat the source", "gate", "goal"):
         main.add_column(name, justify="left" if name == "figure" else "right")
     for group, figures in FIGURES.items():
         shown = [figure for figure in figures if figure.key in board.summary]
@@ -131,6 +133,7 @@ def tables(board: Scoreboard) -> list[Table]:
             main.add_row(
                 f"  {figure.label}",
                 f"{value:.{figure.digits}f} {figure.unit}".rstrip(),
+                f"{board.people[figure.key]:.{figure.digits}f}" if figure.key in board.people else "",
                 "" if (repeat := repeated(board.summary, figure)) is None else f"{repeat:.{figure.digits}f}",
                 _verdict(figure, value, figure.gate),
                 _verdict(figure, value, figure.goal),

@@ -20,8 +20,8 @@ from facewire.training.evaluate_clip import EvaluateOptions, judge_of, means, tr
 PRESET_NAMES = ("high", "default", "low", "lowest")
 COEFFICIENTS = (0, 2, 4, 8, 12)
 STEP_SCALES = (0.5, 2.0, 4.0, 8.0)
-STRIDE = 4
-"""Of the frames that the scoreboard scores, every so many-th is scored here: there are many settings."""
+FRAMES = 4
+"""Frames scored in a clip, evenly spread: there are many settings."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def rate_clip(options: EvaluateOptions, row: ClipRow) -> dict[str, RatePoint]:
     networks = Networks(load_bundle(options.weights), threads=1)
     frames = read_clip(row.path)
     motions = [networks.motion(frame) for frame in frames]
-    chosen = range(min(options.every, len(frames) - 1), len(frames), options.every * STRIDE)
+    chosen = np.unique(np.linspace(1, len(frames) - 1, FRAMES).astype(int))
     true = [judge.look(frames[index], features=False) for index in chosen]
     points = {}
     for name, setting in SETTINGS.items():

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from facewire.training.evaluate_clip import ClipScore, EvaluateOptions
+from facewire.training.evaluate_clip import ClipScore, EvaluateOptions, means
 from facewire.training.judge import frechet
 from facewire.training.rate_curve import RatePoint
 
@@ -226,6 +226,8 @@ class Scoreboard:
     """Name and hash of the weights."""
     options: EvaluateOptions
     summary: dict[str, float]
+    people: dict[str, float]
+    """The same with every person counted once."""
     clips: list[ClipScore]
     """Worst first."""
     curve: dict[str, RatePoint]
@@ -244,6 +246,7 @@ class Scoreboard:
             "bundle": self.bundle,
             "options": {k: str(v) if isinstance(v, Path) else v for k, v in vars(self.options).items()},
             "summary": self.summary,
+            "summary_people": self.people,
             "gates": gates,
             "clips": {clip.name: clip.figures for clip in self.clips},
             "views": {clip.name: [asdict(view) for view in clip.views] for clip in self.clips},
@@ -263,6 +266,14 @@ def summarise(scores: list[dict[str, float]]) -> dict[str, float]:
     if summary.get("st_lpips_repeat"):
         summary["st_lpips_ratio"] = summary["st_lpips"] / summary["st_lpips_repeat"]
     return summary
+
+
+def by_person(clips: Iterable[ClipScore]) -> dict[str, float]:
+    """`summarise` with every person counted once, by the mean of their clips: some people have many clips."""
+    people: dict[str, list[dict[str, float]]] = {}
+    for clip in clips:
+        people.setdefault(clip.person, []).append(clip.figures)
+    return summarise([means(scores) for scores in people.values()])
 
 
 def frechet_distances(clips: Iterable[ClipScore]) -> dict[str, float]:

@@ -164,18 +164,19 @@ def _figures(board: Scoreboard) -> str:
     for group, figures in FIGURES.items():
         shown = [figure for figure in figures if figure.key in board.summary]
         if shown:
-            rows.append(f'<tr class="group"><th colspan="4">{html.escape(group)}</th></tr>')
+            rows.append(f'<tr class="group"><th colspan="5">{html.escape(group)}</th></tr>')
         for figure in shown:
-            repeat = repeated(board.summary, figure)
-            rows.append(
-                f"<tr><td>{html.escape(figure.label)}</td><td>{board.summary[figure.key]:.{figure.digits}f} {figure.unit}</td>"
-                f"<td>{'' if repeat is None else f'{repeat:.{figure.digits}f}'}</td><td>{html.escape(figure.note)}</td></tr>"
-            )
-    heads = "".join(f"<th>{name}</th>" for name in ("figure", "ours", "repeat", "what it sees"))
+            values = (board.summary[figure.key], board.people.get(figure.key), repeated(board.summary, figure))
+            cells = ["" if value is None else f"{value:.{figure.digits}f}" for value in values]
+            cells[0] = f"{cells[0]} {figure.unit}"
+            row = [html.escape(figure.label), *cells, html.escape(figure.note)]
+            rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>")
+    heads = "".join(f"<th>{name}</th>" for name in ("figure", "ours", "person-wise", "repeat", "what it sees"))
     return _section(
         "figures",
         "All figures",
-        "Means over clips; correlations and amplitudes are medians over the clips that move.",
+        "Means over clips; correlations and amplitudes are medians over the clips that move. Person-wise: every person counts "
+        "once, however many clips they have.",
         f'<div class="scroll"><table class="figures"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>',
     )
 
@@ -329,8 +330,8 @@ def _rate(curve: dict[str, RatePoint]) -> str:
     return _section(
         "rate",
         "Rate and distortion of the motion code",
-        "What fewer bytes cost, motion payload alone. Every fourth of the scored frames; mouth r over all clips together, each "
-        "with its own mean taken out.",
+        "What fewer bytes cost, motion payload alone. Four frames a clip; mouth r over all clips together, each with its own mean "
+        "taken out.",
         f'<div class="charts pairs">{"".join(_rate_chart(curve, *figure) for figure in RATE_FIGURES)}</div>',
     )
 
