@@ -20,8 +20,8 @@ PERCENTILE = 97
 MARGIN_MS = 10.0
 MIN_DELAY_MS, MAX_DELAY_MS = 20.0, 800.0
 """Bounds of the delay behind the fastest packet."""
-FIRST_GUESS_MS = 60.0
-"""Delay behind the first packet until jitter is known."""
+FIRST_GUESS_MS = 120.0
+"""Delay behind the first packet until more is known: three frames a packet at 25 a second, or two of sound."""
 UP_PER_S, DOWN_PER_S = 400.0, 15.0
 """Milliseconds of delay gained and lost in a second: up while something is missing anyway, down unnoticed (1.5 %)."""
 JUMP_MS = 2000.0

@@ -21,7 +21,6 @@ from facewire.codec import (
     DecodedFrame,
     Motion,
     MotionDecoder,
-    SourceFrame,
     decode_sound,
     decode_source,
     relative,
@@ -35,7 +34,7 @@ from facewire.receiver.jitter import PlayoutClock
 from facewire.receiver.receiver import FreeView
 from facewire.receiver.sinks import SoundSink, VideoSink
 from facewire.receiver.sound import Samples, SoundTrack
-from facewire.receiver.source import ReceivedSource, check_source
+from facewire.receiver.source import ReceivedSource
 
 MAX_EARLY_PACKETS = 32
 """Motion packets kept until the source frame is here."""
@@ -144,7 +143,6 @@ class Playout:
         """A recent capture time in full, for sound packets that carry a part of theirs."""
         self._due_ms: float | None = None
         self._source_hash: bytes | None = None
-        self._new_source: SourceFrame | None = None
         self._source: ReceivedSource | None = None
         self._driver_start: Motion | None = None
         """What the portrait's own motion corresponds to."""
@@ -164,18 +162,21 @@ class Playout:
     # --- what arrives, from any thread
 
     def source(self, message: bytes) -> None:
-        """Takes a source message. It is drawn from as soon as the networks have read it; until then the last one is.
+        """Takes a source message: from the next picture on it is drawn from.
 
         Raises DecodeError for a damaged one and WeightsError for one of other weights.
         """
         source = decode_source(message)
-        check_source(self._networks, source, self._coding)
+        received = ReceivedSource.of(self._networks, source, self._coding)
         with self._lock:
             if self._decoder is None or source.frame_rate != self._frame_rate:
                 self._forget_decoder()
                 self._frame_rate = source.frame_rate
                 self._decoder = MotionDecoder(self._coding.tables, self._coding.quantiser, frame_rate=source.frame_rate)
-            self._source_hash, self._new_source = source_hash(message), source
+            self._source_hash, self._source = source_hash(message), self._portrait or received
+            self._driver_start = self._driver_start or received.motion
+            self._timeline.rest = received.motion
+            self._sources += 1
             self._anchor_ms = self._anchor_ms or source.capture_time_ms
             early, self._early = list(self._early), deque(maxlen=MAX_EARLY_PACKETS)
         for packet, arrival_s in early:
@@ -292,7 +293,6 @@ class Playout:
 
         What the thread does at every tick; a program with a loop of its own may call it instead of `start`.
         """
-        self._use_new_source()
         at_s = now_s + self._render_estimate_s
         with self._lock:
             source = self._source
@@ -341,18 +341,6 @@ class Playout:
             reason = f"showing pictures failed ({type(error).__name__})"
         if reason and self._on_end is not None:
             self._on_end(reason)
-
-    def _use_new_source(self) -> None:
-        with self._lock:
-            new, self._new_source = self._new_source, None
-        if new is None:
-            return
-        source = ReceivedSource.of(self._networks, new, self._coding)
-        with self._lock:
-            self._driver_start = self._driver_start or source.motion
-            self._source = self._portrait or source
-            self._timeline.rest = source.motion
-            self._sources += 1
 
     def _draw(self, source: ReceivedSource, motion: Motion) -> NDArray[np.uint8]:
         if self._drawn is not None and self._drawn[0] is source and _same(self._drawn[1], motion):

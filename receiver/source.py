@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from facewire.codec import Motion, SourceFrame
 from facewire.coding import Coding
 from facewire.errors import DecodeError, WeightsError
-from facewire.models.runtime import Networks
+from facewire.models.runtime import Appearance, Networks
 from facewire.source_picture import decompress
 
 
@@ -28,16 +28,24 @@ class ReceivedSource:
         self._networks = networks
         self.picture, self.motion = picture, motion
         self._canonical = canonical
-        self._appearance = networks.appearance(picture)
+        self._appearance: Appearance | None = None
 
     @classmethod
     def of(cls, networks: Networks, source: SourceFrame, coding: Coding) -> ReceivedSource:
         """Of a source message, decoded. Raises WeightsError for one of other weights, DecodeError if it cannot be
         used.
         """
-        check_source(networks, source, coding)
-        canonical = (source.canonical * np.float32(networks.bundle.canonical_step)).astype(np.float32)
-        picture = decompress(source.picture, networks.bundle.picture_size)
+        bundle = networks.bundle
+        if source.bundle_hash != bundle.hash:
+            ours = f"{bundle.name} {bundle.hash.hex()}"
+            raise WeightsError(f"the stream was made with weights {source.bundle_hash.hex()}; these are {ours}")
+        sizes = source.canonical.size, source.motion_units.size
+        if sizes != (bundle.canonical_size, coding.quantiser.steps.size):
+            raise DecodeError(
+                f"a source frame with {sizes[0]} canonical and {sizes[1]} motion values: not of these weights"
+            )
+        canonical = (source.canonical * np.float32(bundle.canonical_step)).astype(np.float32)
+        picture = decompress(source.picture, bundle.picture_size)
         return cls(networks, picture, coding.quantiser.motion(source.motion_units), canonical)
 
     @classmethod
@@ -47,18 +55,7 @@ class ReceivedSource:
         return cls(networks, square, motion, canonical)
 
     def render(self, motion: Motion) -> NDArray[np.uint8]:
-        """The face moved to that motion, uint8 RGB (S, S, 3)."""
+        """The face moved to that motion, uint8 RGB (S, S, 3). The first one takes longer: F reads the picture then."""
+        if self._appearance is None:
+            self._appearance = self._networks.appearance(self.picture)
         return self._networks.render(self._appearance, self._canonical, self.motion, motion)
-
-
-def check_source(networks: Networks, source: SourceFrame, coding: Coding) -> None:
-    """What can be found wrong with a source frame without a look at its picture; raises as `ReceivedSource.of` does."""
-    bundle = networks.bundle
-    if source.bundle_hash != bundle.hash:
-        ours = f"{bundle.name} {bundle.hash.hex()}"
-        raise WeightsError(f"the stream was made with weights {source.bundle_hash.hex()}; these are {ours}")
-    sizes = source.canonical.size, source.motion_units.size
-    if sizes != (bundle.canonical_size, coding.quantiser.steps.size):
-        raise DecodeError(
-            f"a source frame with {sizes[0]} canonical and {sizes[1]} motion values: not of these weights"
-        )

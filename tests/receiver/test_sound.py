@@ -119,7 +119,7 @@ def test_speech_that_is_out_of_step_is_led_back_gently(voice: np.ndarray, moved_
     for entry in packets[:64]:
         track.add(*entry)
     offsets = []
-    for number in range(190):
+    for number in range(180):
         due_ms = 20.0 * number + (moved_ms if number >= 30 else 0)  # the playout delay changes at once
         track.block(BLOCK, due_ms)
         offsets.append(track.stats().offset_ms)

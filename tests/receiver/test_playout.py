@@ -1,0 +1,452 @@
+"""A whole call's receiving end on a clock of the test's own: every moment has its picture and its sound, in step."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from dataclasses import replace as replaced
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from facewire.codec import Motion, MotionEncoder, decode_source, encode_source, source_hash
+from facewire.coding import Coding
+from facewire.errors import DecodeError, WeightsError
+from facewire.models.runtime import Networks
+from facewire.receiver.concealment import MAX_KNOWN
+from facewire.receiver.playout import MAX_EARLY_PACKETS, Playout, PlayoutOptions
+from facewire.receiver.sinks import NoVideo, VideoSink
+from facewire.receiver.sound import MAX_WAITING, RATE_HZ
+from facewire.sender.sender import make_source
+from facewire.sender.sound import SoundOptions, SoundSender
+
+FPS = 25.0
+BLOCK = 960
+LIP_SYNC_MS = (-125.0, 45.0)
+"""The sound may be so far behind and ahead of the picture (ITU-R BT.1359, the detectability thresholds)."""
+
+
+class Kept(VideoSink):
+    """Keeps when pictures were shown, and the last one."""
+
+    def __init__(self, wanted: int = 1 << 60) -> None:
+        self.at_s: list[float] = []
+        self.picture: np.ndarray | None = None
+        self._wanted = wanted
+
+    def show(self, picture: np.ndarray, at_s: float) -> bool:
+        self.at_s.append(at_s)
+        self.picture = picture
+        return len(self.at_s) < self._wanted
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class Network:
+    """What is on its way; delivered in the order of arrival."""
+
+    jitter: Callable[[], float] = lambda: 0.0
+    lost: Callable[[], bool] = lambda: False
+    delay_s: float = 0.05
+    on_the_way: list[tuple[float, int, Callable[[bytes, float], None], bytes]] = field(default_factory=list)
+    sent: int = 0
+
+    def send(self, deliver: Callable[[bytes, float], None], packet: bytes, at_s: float) -> None:
+        self.sent += 1
+        if not self.lost():
+            heapq.heappush(self.on_the_way, (at_s + self.delay_s + self.jitter(), self.sent, deliver, packet))
+
+    def deliver(self, until_s: float) -> None:
+        while self.on_the_way and self.on_the_way[0][0] <= until_s:
+            arrival_s, _, deliver, packet = heapq.heappop(self.on_the_way)
+            deliver(packet, arrival_s)
+
+
+class Caller:
+    """A sender of a still face and of a given voice, without a camera and without a thread.
+
+    drift_ppm: by how much its clock is slow against the receiver's.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        source: bytes,
+        motion: Motion,
+        voice: np.ndarray | None,
+        network: Network,
+        playout: Playout,
+        *,
+        drift_ppm: float = 0.0,
+        frames_per_packet: int = 3,
+    ) -> None:
+        coding = Coding.of(networks.bundle)
+        self.encoder = MotionEncoder(
+            coding.tables, coding.quantiser, frame_rate=FPS, frames_per_packet=frames_per_packet, redundancy=1
+        )
+        self._motion, self._voice, self._network, self._playout = motion, voice, network, playout
+        self._rate = 1 - drift_ppm * 1e-6
+        self._frames = self._sounds = 0
+        self._now_s = 0.0
+        self._sound = SoundSender(
+            None, SoundOptions(), lambda packet, _: network.send(playout.sound, packet, self._now_s)
+        )
+        playout.source(source)
+
+    def until(self, now_s: float) -> None:
+        """Captures and sends what is captured until then, on the receiver's clock."""
+        while (at_s := self._frames / FPS / self._rate) <= now_s:
+            packet = self.encoder.encode(self._motion, round(1000 * self._frames / FPS))
+            self._frames += 1
+            if packet is not None:
+                self._network.send(self._playout.motion, packet, at_s)
+            if (newest := self._playout.acknowledged()) is not None:
+                self.encoder.acknowledge(newest)
+        while self._voice is not None and (at_s := (self._sounds + 1) * 0.06 / self._rate) <= now_s:
+            self._now_s = at_s
+            start = self._sounds * 2880 % (self._voice.size - 2880) // 2880 * 2880
+            self._sound.take(self._voice[start : start + 2880], 60 * self._sounds)
+            self._sounds += 1
+
+
+@pytest.fixture(scope="module")
+def still(networks: Networks, nodding: list[np.ndarray]) -> tuple[bytes, Motion]:
+    """A source message and its own motion."""
+    source, motion = make_source(networks, Coding.of(networks.bundle), nodding[0], FPS, 0)
+    return encode_source(source), motion
+
+
+def run(caller: Caller, network: Network, playout: Playout, clock: list[float], seconds: float) -> np.ndarray:
+    """Lets the call go on for so long; returns the sound that was heard."""
+    heard = []
+    end_s = clock[0] + seconds
+    while clock[0] < end_s:
+        caller.until(clock[0])
+        network.deliver(clock[0])
+        if round(clock[0] * 1000) % 40 == 0:
+            playout.show(clock[0])
+        heard.append(playout.sound_block(BLOCK, clock[0]))
+        clock[0] = round(clock[0] + 0.02, 6)
+    return np.concatenate(heard)
+
+
+def call(
+    networks: Networks,
+    still: tuple[bytes, Motion],
+    voice: np.ndarray | None,
+    network: Network,
+    options: PlayoutOptions | None = None,
+    **more: float,
+) -> tuple[Caller, Playout, list[float], Kept]:
+    clock, sink = [0.0], Kept()
+    playout = Playout(networks, sink, None, options, clock=lambda: clock[0])
+    return Caller(networks, *still, voice, network, playout, **more), playout, clock, sink  # type: ignore[arg-type]
+
+
+def onsets_ms(sound: np.ndarray) -> np.ndarray:
+    """When words begin in a sound, ms from its start."""
+    level = np.abs(sound.astype(np.float32)).reshape(-1, 240).max(1) > 1500
+    starts = np.flatnonzero(level[1:] & ~level[:-1]) + 1
+    return np.array([5.0 * at for at in starts if not level[max(0, at - 60) : at].any()])
+
+
+def test_steady_call_shows_every_frame_and_plays_every_word(
+    networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray
+) -> None:
+    network = Network()
+    caller, playout, clock, sink = call(networks, still, talk, network)
+    run(caller, network, playout, clock, 12)
+    stats = playout.stats()
+    assert stats.shown == len(sink.at_s) == 300
+    assert stats.concealed <= 2
+    assert stats.freezes == stats.late == stats.undecodable == stats.sound_late == 0
+    assert stats.sound_concealed_ms == 0
+    assert 100 < stats.delay_ms < 180
+    assert stats.sources == 1
+
+
+@pytest.mark.parametrize(("loss", "jitter_s"), [(0.0, 0.03), (0.05, 0.08), (0.2, 0.02)])
+def test_lips_and_sound_stay_in_step_on_a_bad_link(
+    networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray, loss: float, jitter_s: float
+) -> None:
+    random = np.random.default_rng(0)
+    network = Network(lambda: random.uniform(0, jitter_s), lambda: random.random() < loss)
+    caller, playout, clock, _ = call(networks, still, talk, network)
+    run(caller, network, playout, clock, 20)
+    stats = playout.stats()
+    assert LIP_SYNC_MS[0] < stats.worst_lip_sync_ms[0] <= stats.worst_lip_sync_ms[1] < LIP_SYNC_MS[1]
+    assert stats.sound_played_ms > 5000
+    assert stats.longest_freeze_ms < 400
+
+
+@pytest.mark.parametrize("drift_ppm", [-200.0, 200.0])
+def test_words_are_heard_when_the_picture_of_their_capture_is_due(
+    networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray, drift_ppm: float
+) -> None:
+    """Measured on the sound itself, not on what the playout says of it."""
+    random = np.random.default_rng(1)
+    network = Network(lambda: random.uniform(0, 0.03))
+    caller, playout, clock, _ = call(networks, still, talk, network, drift_ppm=drift_ppm)
+    heard = run(caller, network, playout, clock, 40)
+    onset_s = onsets_ms(heard) / 1000
+    spoken_ms = onsets_ms(np.concatenate([talk[: (talk.size - 2880) // 2880 * 2880]] * 4))
+    # The delay changes slowly, so what is due at an onset is read off the delay at the end of the run.
+    late = [onset * 1000 - playout._clock._offset_ms for onset in onset_s[-6:]]  # type: ignore[operator]
+    off = [min(spoken_ms - capture, key=abs) for capture in late]
+    assert len(off) == 6
+    assert LIP_SYNC_MS[0] < -max(off) <= -min(off) < LIP_SYNC_MS[1]
+    assert playout.stats().freezes == 0
+
+
+@pytest.mark.slow
+def test_twenty_minutes_with_clocks_apart_stay_in_step_and_small(
+    networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray
+) -> None:
+    random = np.random.default_rng(2)
+    network = Network(lambda: random.exponential(0.01), lambda: random.random() < 0.01)
+    caller, playout, clock, _ = call(networks, still, talk, network, drift_ppm=100.0)
+    run(caller, network, playout, clock, 60)
+    run(caller, network, playout, clock, 1140)
+    stats = playout.stats()
+    assert LIP_SYNC_MS[0] < stats.worst_lip_sync_ms[0] <= stats.worst_lip_sync_ms[1] < LIP_SYNC_MS[1]
+    assert abs(stats.lip_sync_ms or 0.0) < 40
+    assert stats.delay_ms < 250
+    assert stats.freezes < 5
+    assert len(playout._timeline._frames) < 64
+
+
+def test_blackout_is_a_freeze_then_rest_then_recovery_without_a_new_source(
+    networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray
+) -> None:
+    network = Network()
+    caller, playout, clock, _ = call(networks, still, talk, network)
+    run(caller, network, playout, clock, 4)
+    network.lost = lambda: True
+    run(caller, network, playout, clock, 5)
+    network.lost = lambda: False
+    assert playout.stats().freezes == 1
+    assert playout.stats().longest_freeze_ms > 4500
+    before = playout.stats()
+    run(caller, network, playout, clock, 4)
+    after = playout.stats()
+    assert after.shown - before.shown == 100
+    assert after.concealed - before.concealed <= 15  # back within 0.6 s
+    assert after.sources == 1
+    assert after.sound_played_ms > before.sound_played_ms
+
+
+def test_sender_that_says_it_pauses_is_no_freeze(networks: Networks, still: tuple[bytes, Motion]) -> None:
+    network = Network()
+    caller, playout, clock, _ = call(networks, still, None, network)
+    run(caller, network, playout, clock, 2)
+    concealed = playout.stats().concealed
+    network.lost = lambda: True
+    playout.pause(True)
+    run(caller, network, playout, clock, 3)
+    assert playout.stats().freezes == 0
+    assert playout.stats().concealed == concealed
+    assert playout.stats().shown == 125
+
+
+def test_packets_from_before_the_source_are_used_when_it_is_here(
+    networks: Networks, still: tuple[bytes, Motion]
+) -> None:
+    network, clock, sink = Network(), [0.0], Kept()
+    playout = Playout(networks, sink, None, clock=lambda: clock[0])
+    coding = Coding.of(networks.bundle)
+    encoder = MotionEncoder(coding.tables, coding.quantiser, frame_rate=FPS)
+    for number in range(2 * MAX_EARLY_PACKETS):
+        packet = encoder.encode(still[1], 40 * number)
+        assert packet is not None
+        playout.motion(packet, 0.04 * number)
+    assert playout.acknowledged() is None
+    assert len(playout._early) == MAX_EARLY_PACKETS
+    assert playout.show(2.5)
+    assert sink.at_s == []
+    playout.source(still[0])
+    assert playout.acknowledged() == 2 * MAX_EARLY_PACKETS - 1
+    playout.show(2.54)
+    assert len(sink.at_s) == 1
+    assert network.sent == 0
+
+
+def test_sound_waits_for_no_picture(networks: Networks, talk: np.ndarray) -> None:
+    clock = [0.0]
+    playout = Playout(networks, NoVideo(), None, clock=lambda: clock[0])
+    packets: list[tuple[bytes, int]] = []
+    sender = SoundSender(None, SoundOptions(), lambda packet, at: packets.append((packet, at)))
+    for at in range(0, talk.size - 2880, 2880):
+        sender.take(talk[at : at + 2880], at // 48)
+    heard = []
+    while clock[0] < 5:
+        while packets and packets[0][1] / 1000 + 0.1 <= clock[0]:
+            playout.sound(packets.pop(0)[0], clock[0])
+        heard.append(playout.sound_block(BLOCK, clock[0]))
+        clock[0] += 0.02
+    assert playout.stats().sound_played_ms > 1500
+    assert np.abs(np.concatenate(heard)).max() > 3000
+
+
+def test_new_source_replaces_the_old_one_between_two_pictures(
+    networks: Networks, still: tuple[bytes, Motion], nodding: list[np.ndarray]
+) -> None:
+    network = Network()
+    caller, playout, clock, sink = call(networks, still, None, network)
+    run(caller, network, playout, clock, 2)
+    first, shown = sink.picture, len(sink.at_s)
+    other, _ = make_source(networks, Coding.of(networks.bundle), np.ascontiguousarray(255 - nodding[6]), FPS, 2000)
+    message = encode_source(other)
+    playout.source(message)
+    run(caller, network, playout, clock, 1)
+    assert len(sink.at_s) == shown + 25
+    assert playout.source_hash == source_hash(message)
+    assert playout.stats().sources == 2
+    assert playout.stats().freezes == 0
+    assert first is not None
+    assert sink.picture is not None
+    assert np.abs(sink.picture.astype(int) - first).mean() > 30
+
+
+def test_another_sender_starts_anew(networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray) -> None:
+    network = Network()
+    caller, playout, clock, sink = call(networks, still, talk, network)
+    run(caller, network, playout, clock, 3)
+    newest = playout.acknowledged()
+    assert newest is not None
+    assert newest > 60
+    network.on_the_way.clear()
+    playout.restart()
+    assert playout.acknowledged() is None
+    again = Caller(networks, *still, talk, network, playout)
+    begun_s = clock[0]
+    again_clock_until = again.until
+    again.until = lambda now_s: again_clock_until(now_s - begun_s)  # type: ignore[method-assign]
+    late = network.send
+    network.send = lambda deliver, packet, at_s: late(deliver, packet, at_s + begun_s)  # type: ignore[method-assign]
+    before = playout.stats()
+    run(again, network, playout, clock, 4)
+    after = playout.stats()
+    assert playout.acknowledged() in range(80, 100)
+    assert after.shown - before.shown == 100
+    assert after.concealed - before.concealed < 20
+    assert after.sound_played_ms > before.sound_played_ms
+    assert len(sink.at_s) == after.shown
+
+
+def test_free_view_and_portrait_change_what_is_drawn(
+    networks: Networks, still: tuple[bytes, Motion], nodding: list[np.ndarray]
+) -> None:
+    network = Network()
+    caller, playout, clock, sink = call(networks, still, None, network)
+    run(caller, network, playout, clock, 1)
+    straight = sink.picture
+    playout.free_view(0.4, 0.0, 0.0)
+    run(caller, network, playout, clock, 0.2)
+    assert straight is not None
+    assert sink.picture is not None
+    assert np.abs(sink.picture.astype(int) - straight).mean() > 3
+    portrait = np.ascontiguousarray(nodding[0][:, ::-1])
+    caller, playout, clock, sink = call(networks, still, None, Network(), PlayoutOptions(portrait=portrait))
+    run(caller, caller._network, playout, clock, 1)
+    assert sink.picture is not None
+    mirrored = np.abs(sink.picture.astype(int) - portrait).mean()
+    assert mirrored < 0.3 * np.abs(sink.picture.astype(int) - straight).mean()
+
+
+def test_bytes_that_are_not_ours_are_refused_and_the_call_goes_on(
+    networks: Networks, still: tuple[bytes, Motion]
+) -> None:
+    network = Network()
+    caller, playout, clock, _ = call(networks, still, None, network)
+    run(caller, network, playout, clock, 1)
+    source = decode_source(still[0])
+    with pytest.raises(WeightsError):
+        playout.source(encode_source(replaced(source, bundle_hash=bytes(8))))
+    for take in (
+        lambda: playout.source(b"FWSF"),
+        lambda: playout.motion(b"\xff", clock[0]),
+        lambda: playout.sound(b"", clock[0]),
+    ):
+        with pytest.raises(DecodeError):
+            take()
+    run(caller, network, playout, clock, 1)
+    assert playout.stats().freezes == 0
+
+
+def test_picture_that_cannot_be_read_ends_nothing(networks: Networks, still: tuple[bytes, Motion]) -> None:
+    network = Network()
+    caller, playout, clock, sink = call(networks, still, None, network)
+    run(caller, network, playout, clock, 1)
+    with pytest.raises(DecodeError, match="picture is damaged"):
+        playout.source(encode_source(replaced(decode_source(still[0]), picture=b"no picture")))
+    run(caller, network, playout, clock, 1)
+    assert len(sink.at_s) == 50
+    assert playout.stats().sources == 1
+
+
+events = st.lists(
+    st.one_of(
+        st.tuples(st.just("motion"), st.integers(0, 79), st.floats(0, 0.5)),
+        st.tuples(st.just("sound"), st.integers(0, 49), st.floats(0, 0.5)),
+        st.tuples(st.just("junk"), st.binary(max_size=40), st.floats(0, 0.5)),
+        st.tuples(st.just("wait"), st.integers(0, 3), st.floats(0, 3)),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events)
+def test_any_loss_order_and_copies_give_a_picture_at_every_tick(
+    networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray, events: list[tuple[str, int | bytes, float]]
+) -> None:
+    coding = Coding.of(networks.bundle)
+    encoder = MotionEncoder(coding.tables, coding.quantiser, frame_rate=FPS, redundancy=1)
+    motions = [encoder.encode(still[1], 40 * number) for number in range(80)]
+    sounds: list[bytes] = []
+    sender = SoundSender(None, SoundOptions(), lambda packet, _: sounds.append(packet))
+    for at in range(0, 50 * 2880, 2880):
+        sender.take(talk[at : at + 2880], at // 48)
+    clock, sink = [0.0], Kept()
+    playout = Playout(networks, sink, None, clock=lambda: clock[0])
+    playout.source(still[0])
+    for ticks, (kind, what, later_s) in enumerate(events, start=1):
+        clock[0] += later_s
+        try:
+            if kind == "motion":
+                playout.motion(motions[what] or b"", clock[0])  # type: ignore[index]
+            elif kind == "sound":
+                playout.sound(sounds[what % len(sounds)], clock[0])  # type: ignore[operator]
+            elif kind == "junk":
+                (playout.motion if len(what) % 2 else playout.sound)(what, clock[0])  # type: ignore[arg-type]
+        except DecodeError:
+            pass
+        assert playout.show(clock[0])
+        assert len(sink.at_s) == ticks
+        assert playout.sound_block(BLOCK, clock[0]).shape == (BLOCK,)
+    assert len(playout._timeline._frames) <= MAX_KNOWN
+    assert len(playout._track._waiting) <= MAX_WAITING
+
+
+def test_closed_window_ends_the_showing_once(networks: Networks, still: tuple[bytes, Motion]) -> None:
+    ends: list[str] = []
+    from threading import Event
+
+    ended = Event()
+
+    def on_end(reason: str) -> None:
+        ends.append(reason)
+        ended.set()
+
+    playout = Playout(networks, Kept(wanted=3), None, on_end=on_end)
+    playout.source(still[0])
+    playout.start()
+    assert ended.wait(30)
+    playout.stop()
+    assert ends == ["closed"]
+    assert playout.stats().shown == 3
+    assert RATE_HZ == 48000
