@@ -27,7 +27,7 @@ class Limits:
     bytes_s: float = 32 * 1024
     """Bytes a second on one connection, after a burst of `byte_burst`."""
     byte_burst: int = 4 * MAX_MESSAGE_BYTES
-    waiting_messages: int = 256
+    waiting_bytes: int = 8 * MAX_MESSAGE_BYTES
     """To a client that does not read: more, and it is disconnected."""
     join_timeout_s: float = 5.0
     """From the connection to its join message."""

@@ -24,7 +24,7 @@ from facewire.errors import DecodeError, InputError, reason
 from facewire.signaling import messages, tokens
 from facewire.signaling.events import IceServer
 from facewire.signaling.limits import Addresses, Bucket, Limits, is_loopback
-from facewire.signaling.messages import FromPeer, FromServer, Gone, Join, Leave, ToPeer, Welcome
+from facewire.signaling.messages import Arrived, FromPeer, FromServer, Gone, Join, Leave, ToPeer, Welcome
 from facewire.signaling.metrics import Metrics
 from facewire.signaling.rooms import (
     Member,
@@ -113,7 +113,7 @@ class SignalingServer:
         """Of the WebSockets, `_connections` and those being closed."""
         self._sweeper: asyncio.Task[None] | None = None
         self._stopping = False
-        app = web.Application(client_max_size=0)
+        app = web.Application()
         app.router.add_get(PATH, self._connect)
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/metrics", self._metrics)
@@ -137,7 +137,7 @@ class SignalingServer:
         try:
             await self._rooms.start()
         except RoomsUnavailable as error:
-            raise InputError(f"{options.redis_url}: {error}") from error
+            raise InputError(str(error)) from error
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, options.host, options.port, ssl_context=tls).start()
@@ -209,7 +209,7 @@ class SignalingServer:
             seat = await self._join(connection)
             said_goodbye = await self._relay(connection, seat)
         except _Close as close:
-            connection.ending = close
+            connection.ending = connection.ending or close
         except ConnectionError:
             pass  # the client went away while it was written to
         finally:
@@ -343,11 +343,13 @@ class _Connection:
 
     def __init__(self, request: web.Request, socket: web.WebSocketResponse, limits: Limits) -> None:
         self.ending: _Close | None = None
+        """Why it was closed, if somebody decided to."""
         self.transport = request.transport
         self._socket = socket
         self._messages = Bucket(limits.messages_s, limits.message_burst)
         self._bytes = Bucket(limits.bytes_s, limits.byte_burst)
-        self._out: asyncio.Queue[FromServer | _Close] = asyncio.Queue(limits.waiting_messages)
+        self._out: asyncio.Queue[str | _Close] = asyncio.Queue()
+        self._waiting_bytes, self._max_waiting_bytes = 0, limits.waiting_bytes
         self._early: list[FromServer | Replaced] | None = []
         """What was told before the welcome was."""
         self._writer = asyncio.create_task(self._write())
@@ -365,12 +367,13 @@ class _Connection:
         early, self._early = self._early or [], None
         self._put(message)
         for note in early:
-            self.tell(note)
+            if not isinstance(note, Arrived | Gone):  # the welcome says who is there now
+                self.tell(note)
 
     def close(self, close: _Close) -> None:
         """Ends the connection from outside, after what was told before."""
         self.ending = self.ending or close
-        self._put(close)
+        self._out.put_nowait(close)
 
     async def receive(self) -> messages.FromClient | None:
         """The next message, None at the end of the connection; _Close if it must end."""
@@ -397,12 +400,14 @@ class _Connection:
                     raise _Close(messages.CLOSE_MALFORMED, str(error), "malformed") from error
 
     async def finish(self) -> None:
-        """Closes with the reason that `ending` gives."""
-        if self.ending is None or self.ending.code != messages.CLOSE_GOING_AWAY:
+        """Closes with the reason that `ending` gives; a client that takes no part in it is cut off."""
+        self._out.put_nowait(self.ending or _Close(messages.CLOSE_NORMAL, "", None))
+        closed, _ = await asyncio.wait([self._writer], timeout=2 * CLOSE_TIMEOUT_S)
+        if not closed:
+            if self.transport is not None:
+                self.transport.abort()
             self._writer.cancel()
-        await asyncio.wait([self._writer])
-        code, text = (self.ending.code, self.ending.text) if self.ending else (messages.CLOSE_NORMAL, "")
-        await self._socket.close(code=code, message=text.encode()[:MAX_REASON_BYTES])
+            await asyncio.wait([self._writer])
 
     def _broken(self, error: object) -> _Close:
         """What aiohttp refused, having closed the connection: a frame that is too big or none, or a lost heartbeat."""
@@ -410,13 +415,14 @@ class _Connection:
         causes = {messages.CLOSE_NORMAL: "lost", messages.CLOSE_TOO_BIG: "too-big"}
         return _Close(code, str(error), causes.get(code, "malformed"))
 
-    def _put(self, item: FromServer | _Close) -> None:
-        try:
-            self._out.put_nowait(item)
-        except asyncio.QueueFull:
+    def _put(self, message: FromServer) -> None:
+        text = messages.to_json(message)
+        self._waiting_bytes += len(text)
+        if self._waiting_bytes <= self._max_waiting_bytes:
+            self._out.put_nowait(text)
+        elif self.transport is not None:
             self.ending = _Close(messages.CLOSE_FLOOD, "does not read", "slow")
-            if self.transport is not None:
-                self.transport.abort()
+            self.transport.abort()
 
     async def _write(self) -> None:
         while True:
@@ -425,7 +431,8 @@ class _Connection:
                 if isinstance(item, _Close):
                     await self._socket.close(code=item.code, message=item.text.encode()[:MAX_REASON_BYTES])
                     return
-                await self._socket.send_str(messages.to_json(item))
+                await self._socket.send_str(item)
+                self._waiting_bytes -= len(item)
             except ConnectionError:
                 return  # the reading side sees the same
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import ssl
 import subprocess
@@ -176,9 +177,8 @@ async def test_pings_are_answered(serve, connect):
     assert (answer.type, answer.data) == (aiohttp.WSMsgType.PONG, b"are you there")
 
 
-async def test_whoever_does_not_read_is_disconnected(serve):
-    """A peer that takes nothing must not fill the server's memory."""
-    server = await serve(limits=Limits(messages_s=1e9, message_burst=10**9, bytes_s=1e12, byte_burst=10**12))
+async def join_without_reading(server):
+    """Joins and takes nothing more than the welcome; returns the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
     writer.write(
         b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -188,15 +188,36 @@ async def test_whoever_does_not_read_is_disconnected(serve):
     join = json.dumps({"v": 1, "type": "join", "room": "room", "session": "0" * 32}).encode()
     writer.write(bytes([0x81, 0x80 | len(join), 0, 0, 0, 0]) + join)
     await soon(reader.readuntil(b"ice_servers"))
-    async with aiohttp.ClientSession() as session, session.ws_connect(server.url) as socket:
-        flood = Raw(socket)
-        assert (await flood.join(session="f" * 32))["peer"]
-        seq = 0
-        while not refused(server, "slow"):
-            assert seq < 5000, "300 MB for somebody who does not read"
-            await flood.send(type="signal", seq=seq, payload={"x": "x" * 60_000})
-            seq += 1
-        assert (await flood.receive())["type"] == "peer-left"
+    return writer
+
+
+UNLIMITED = Limits(messages_s=1e9, message_burst=10**9, bytes_s=1e12, byte_burst=10**12)
+
+
+async def test_whoever_does_not_read_is_disconnected(serve, connect):
+    """A peer that takes nothing must not fill the server's memory."""
+    server = await serve(limits=UNLIMITED)
+    writer = await join_without_reading(server)
+    flood = await connect(server)
+    assert (await flood.join(session="f" * 32))["peer"]
+    seq = 0
+    while not refused(server, "slow"):
+        assert seq < 5000, "300 MB for somebody who does not read"
+        await flood.send(type="signal", seq=seq, payload={"x": "x" * 60_000})
+        seq += 1
+    assert (await flood.receive())["type"] == "peer-left"
+    writer.transport.abort()
+
+
+async def test_whoever_does_not_read_does_not_hold_the_server_up(serve, connect):
+    server = await serve(limits=dataclasses.replace(UNLIMITED, waiting_bytes=10**9))
+    writer = await join_without_reading(server)
+    flood = await connect(server)
+    await flood.join(session="f" * 32)
+    for seq in range(500):  # 30 MB, more than the kernel's buffers hold
+        await flood.send(type="signal", seq=seq, payload={"x": "x" * 60_000})
+    await eventually(lambda: counted(server, "signals_total", outcome="relayed") == 500)
+    await soon(server.stop())
     writer.transport.abort()
 
 
