@@ -396,7 +396,7 @@ class LiveSender:
             except FacewireError as error:
                 self.problem = str(error)
                 then = "ended"
-            if then is not None:
+            if then is not None and not self._stop.is_set():
                 self._hold(then)
             if then == "ended":
                 return

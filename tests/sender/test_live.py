@@ -1,0 +1,281 @@
+"""A live sender: pictures in, source and motion out; a lost face, an unplugged camera and the end of a file are states."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from facewire.codec import MotionDecoder, decode_source, source_hash
+from facewire.coding import Coding
+from facewire.errors import InputError
+from facewire.models.runtime import Networks
+from facewire.sender import live
+from facewire.sender.live import LiveSender, LiveSenderOptions, RateSettings, SenderState, SourceMessage
+from facewire.sender.media import open_live_video
+
+WALL = np.full((256, 256, 3), 127, np.uint8)
+
+
+class Other:
+    """The other side: keeps what it is sent, and lets a test wait for a state."""
+
+    def __init__(self) -> None:
+        self.sources: list[SourceMessage] = []
+        self.packets: list[tuple[bytes, int]] = []
+        self.states: list[SenderState] = []
+        self._changed = threading.Condition()
+
+    def on_state(self, state: SenderState) -> None:
+        with self._changed:
+            self.states.append(state)
+            self._changed.notify_all()
+
+    def wait_for(self, state: SenderState, times: int = 1) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.states.count(state) >= times, timeout=60), self.states
+
+    def sender(self, networks: Networks, video: str | int, options: LiveSenderOptions | None = None) -> LiveSender:
+        return LiveSender(
+            networks,
+            video,
+            options or LiveSenderOptions(),
+            self.sources.append,
+            lambda packet, capture_ms: self.packets.append((packet, capture_ms)),
+            self.on_state,
+        )
+
+
+def give(sender: LiveSender, pictures: Sequence[np.ndarray], begin_ms: int = 0) -> int:
+    """Lets it take pictures, 25 a second; returns when the next one would come."""
+    for number, picture in enumerate(pictures):
+        sender.take(picture, begin_ms + 40 * number)
+    return begin_ms + 40 * len(pictures)
+
+
+def decoded(networks: Networks, other: Other) -> dict[int, int]:
+    """Capture times by frame number, from the packets alone."""
+    coding = Coding.of(networks.bundle)
+    rate = decode_source(other.sources[0].data).frame_rate
+    decoder = MotionDecoder(coding.tables, coding.quantiser, frame_rate=rate)
+    return {frame.number: frame.capture_time_ms for packet, _ in other.packets for frame in decoder.decode(packet)}
+
+
+def test_first_picture_becomes_the_source_and_every_picture_motion(
+    networks: Networks, clip: Path, nodding: list[np.ndarray]
+) -> None:
+    other = Other()
+    sender = other.sender(networks, str(clip))
+    give(sender, nodding)
+    (source,) = other.sources
+    assert source.hash == source_hash(source.data)
+    assert source.number == 0
+    assert len(other.packets) == 4  # three frames each
+    assert [capture_ms for _, capture_ms in other.packets] == [80, 200, 320, 440]
+    assert decoded(networks, other) == {number: 40 * number for number in range(12)}
+    assert other.states == ["sending"]
+    assert sender.stats().sent == 12
+
+
+def test_file_is_sent_in_real_time_to_its_end(networks: Networks, clip: Path) -> None:
+    other = Other()
+    sender = other.sender(networks, str(clip))
+    sender.start()
+    other.wait_for("ended")
+    sender.stop()
+    stats = sender.stats()
+    assert other.states == ["sending", "ended"]
+    assert stats.captured == 12
+    assert stats.sent == len(decoded(networks, other)) == 12 - stats.skipped
+    assert sender.problem == ""
+
+
+def test_looped_file_goes_on_with_growing_times(networks: Networks, clip: Path) -> None:
+    other, enough = Other(), threading.Event()
+
+    def on_motion(packet: bytes, capture_ms: int) -> None:
+        other.packets.append((packet, capture_ms))
+        if capture_ms > 1200:
+            enough.set()
+
+    looped = LiveSenderOptions(loop=True)
+    sender = LiveSender(networks, str(clip), looped, other.sources.append, on_motion, other.on_state)
+    sender.start()
+    assert enough.wait(60)
+    sender.stop()
+    times = list(decoded(networks, other).values())
+    assert times == sorted(times)
+    assert times[-1] > 1000  # the clip lasts 480 ms
+    assert "ended" not in other.states
+
+
+def test_lost_face_is_held_said_and_recovered_from(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
+    other = Other()
+    sender = other.sender(networks, str(clip))
+    now_ms = give(sender, nodding)
+    now_ms = give(sender, [WALL] * 6, now_ms)
+    said = len(other.packets)
+    assert other.states == ["sending"]  # doubt: nothing is sent, nothing is said yet
+    now_ms = give(sender, [WALL] * 20, now_ms)
+    assert other.states == ["sending", "no-face"]
+    assert len(other.packets) == said
+    give(sender, nodding, now_ms)
+    assert other.states == ["sending", "no-face", "sending"]
+    assert len(other.sources) == 1
+    times = decoded(networks, other)
+    assert list(times) == list(range(len(times)))
+    assert sender.stats().without_face > 20
+
+
+def test_sender_without_any_face_says_so(networks: Networks, clip: Path) -> None:
+    other = Other()
+    give(other.sender(networks, str(clip)), [WALL] * 20)
+    assert other.states == ["no-face"]
+    assert other.sources == []
+    assert other.packets == []
+
+
+def test_face_is_followed_where_a_camera_sees_it(networks: Networks, clip: Path, astronaut: np.ndarray) -> None:
+    small = cv2.resize(astronaut, (300, 300), interpolation=cv2.INTER_AREA)
+
+    def at(x: int) -> np.ndarray:
+        return np.asarray(cv2.copyMakeBorder(small, 90, 90, x, 340 - x, cv2.BORDER_REPLICATE), np.uint8)
+
+    other = Other()
+    sender = other.sender(networks, str(clip))
+    sender._fixed = None  # as with a camera
+    give(sender, [at(min(340, 6 * number)) for number in range(60)] + [at(340)] * 60)
+    assert other.states == ["sending"]
+    assert sender._following is not None
+    assert sender._following.framing.x > 200
+
+
+def test_new_source_is_made_on_demand(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
+    other = Other()
+    sender = other.sender(networks, str(clip))
+    sender.new_source()  # none yet: the first one is on its way anyway
+    now_ms = give(sender, nodding)
+    sender.new_source()
+    give(sender, nodding, now_ms)
+    assert [source.number for source in other.sources] == [0, 1]
+    assert other.sources[0].hash != other.sources[1].hash
+
+
+def test_new_receiver_gets_the_source_again_and_packets_it_can_read(
+    networks: Networks, clip: Path, nodding: list[np.ndarray]
+) -> None:
+    other = Other()
+    sender = other.sender(networks, str(clip))
+    now_ms = give(sender, nodding)
+    sender.acknowledge(11)
+    now_ms = give(sender, nodding[:6], now_ms)
+    coding = Coding.of(networks.bundle)
+    newcomer = MotionDecoder(coding.tables, coding.quantiser)
+    assert newcomer.decode(other.packets[-1][0]) == []  # predicted from what it never had
+    sender.new_receiver()
+    give(sender, nodding[:3], now_ms)
+    assert other.sources[1] is other.sources[0]
+    assert newcomer.decode(other.packets[-1][0])
+
+
+def test_rate_changes_on_the_way(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
+    other = Other()
+    sender = other.sender(networks, str(clip), LiveSenderOptions(RateSettings("high", 1, 0)))
+    now_ms = give(sender, nodding)
+    first = other.packets.copy()
+    sender.set_rate(RateSettings("lowest", 4, 0, 12.5))
+    give(sender, nodding, now_ms)
+    assert len(first) == 12
+    assert len(other.packets) == 15
+    assert sum(len(p) for p, _ in other.packets[12:]) < 0.5 * sum(len(p) for p, _ in first)
+    for wrong in (
+        RateSettings("best"),
+        RateSettings(frames_per_packet=17),
+        RateSettings(redundancy=3),
+        RateSettings(fps=0),
+    ):
+        with pytest.raises(InputError):
+            sender.set_rate(wrong)
+
+
+def test_paused_camera_sends_nothing(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
+    other = Other()
+    sender = other.sender(networks, str(clip))
+    now_ms = give(sender, nodding[:4])
+    sender.pause(True)
+    now_ms = give(sender, nodding, now_ms)
+    assert other.states == ["sending", "paused"]
+    assert sorted(decoded(networks, other)) == [0, 1, 2, 3]  # what was gathered has gone out
+    sender.pause(False)
+    give(sender, nodding, now_ms)
+    assert other.states[-1] == "sending"
+
+
+def test_newest_picture_wins_when_the_machine_is_slow(
+    networks: Networks, clip: Path, nodding: list[np.ndarray]
+) -> None:
+    other = Other()
+    sender = other.sender(networks, str(clip))
+    for number, picture in enumerate(nodding):
+        sender._offer(picture, 40 * number)  # the worker has not begun
+    assert sender.stats().skipped == 11
+    sender._then_enter("ended")
+    sender._work()
+    assert sender.stats().sent == 1
+    assert other.packets[0][1] >= 0
+    assert list(decoded(networks, other).values()) == [440]
+    assert other.states == ["sending", "ended"]
+
+
+def test_unplugged_camera_is_a_state_and_comes_back(
+    networks: Networks, carphone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture: Callable[[str], cv2.VideoCapture] = cv2.VideoCapture
+    monkeypatch.setattr(
+        cv2, "VideoCapture", lambda _number: capture(str(carphone))
+    )  # a camera that dies at a clip's end
+    monkeypatch.setattr(live, "REOPEN_CAMERA_S", 0.01)
+    other = Other()
+    sender = other.sender(networks, 0)
+    sender.start()
+    other.wait_for("camera-lost", 2)
+    sender.stop()
+    assert other.states[:4] == ["sending", "camera-lost", "sending", "camera-lost"]
+    assert sender.problem == "camera 0 was unplugged"
+    assert len(other.sources) == 1
+
+
+def test_callback_that_fails_is_logged_and_nothing_more(
+    networks: Networks, clip: Path, nodding: list[np.ndarray], caplog: pytest.LogCaptureFixture
+) -> None:
+    other = Other()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("the loop is closed")
+
+    sender = LiveSender(networks, str(clip), LiveSenderOptions(), broken, broken, other.on_state)
+    give(sender, nodding)
+    assert sender.stats().sent == 12
+    assert "the loop is closed" in caplog.text
+
+
+@pytest.mark.parametrize("video", ["no such.mp4", "99"])
+def test_video_that_cannot_be_opened_is_refused_at_once(networks: Networks, video: str) -> None:
+    with pytest.raises(InputError):
+        Other().sender(networks, video)
+
+
+def test_still_picture_sways_by_a_known_motion(portrait_file: Path, networks: Networks) -> None:
+    with open_live_video(portrait_file) as video:
+        frames = [frame for frame, _ in zip(video, range(101), strict=False)]
+    assert [frame.time_ms for frame in frames[:3]] == [0, 40, 80]
+    other = Other()
+    sender = other.sender(networks, str(portrait_file))
+    assert sender._fixed is not None
+    rolls = [float(networks.motion(sender._fixed.cut(frames[at].picture, 256)).rotation[2]) for at in (0, 25, 75, 100)]
+    assert np.degrees(rolls[1] - rolls[2]) == pytest.approx(-10, abs=2)
+    assert np.degrees(rolls[0] - rolls[3]) == pytest.approx(0, abs=1)
