@@ -13,18 +13,18 @@ from facewire.call.link import LinkMonitor
 from facewire.call.messages import MAX_MEDIA_BYTES, SEQUENCES, MediaMessage, PartKind, encode_media
 from facewire.call.peer import Peer
 from facewire.call.pieces import PIECE_BYTES, cut
-from facewire.call.rate import Rate
+from facewire.call.rate import ANSWER_EVERY_S, Rate
 from facewire.codec.wire import wire_bytes
 from facewire.sender.live import SourceMessage
 
 KEEP_ALIVE_S = 0.45
 """Silence is broken so often, for the other side takes a whole second of it for a stall."""
-ANSWER_S = 0.24
+ANSWER_S = ANSWER_EVERY_S
 """Media of the other side is acknowledged after so long at the latest."""
 HOLD_MARGIN_MS = 15.0
 """Sound waits so much longer than motion takes to gather, so that both share a message."""
 SOUND_HOLD_MS = 100.0
-"""And so long when there is no motion to share one with."""
+"""And never less than so long."""
 REPORT_EVERY = 2
 """Messages from one report to the next."""
 MAX_QUEUED = 3
@@ -53,8 +53,8 @@ class Outgoing:
     def __init__(self) -> None:
         self.stats = OutgoingStats()
         self.rate: Rate | None = None
-        self.video = False
-        """Motion is on its way, now and for the next moments: sound may wait for it."""
+        self.has_source = False
+        """The other side has a source frame of ours: before that, motion is of no use to it and is not sent."""
         self.piece_kbps: float | None = None
         """Source frames take at most so much of the wire; None for as fast as the path allows."""
         self._peer: Peer | None = None
@@ -94,6 +94,8 @@ class Outgoing:
 
     def motion(self, packet: bytes, now: float) -> None:
         """A motion packet: it goes at once, with the sound that waited for it."""
+        if not self.has_source:
+            return
         self.stats.motion_bytes += len(packet)
         self._part("motion", packet, now)
         self._send(now)
@@ -115,9 +117,9 @@ class Outgoing:
         self._send_pieces(now)
 
     def _hold_ms(self) -> float:
-        if not self.video or self.rate is None:
+        if self.rate is None:
             return SOUND_HOLD_MS
-        return 1000 * self.rate.frames_per_packet / self.rate.fps + HOLD_MARGIN_MS
+        return max(SOUND_HOLD_MS, 1000 * self.rate.frames_per_packet / self.rate.fps + HOLD_MARGIN_MS)
 
     def _part(self, kind: PartKind, packet: bytes, now: float) -> None:
         if self._peer is None or len(packet) > MAX_MEDIA_BYTES - 64:

@@ -37,6 +37,8 @@ SEND_OVERHEAD_BYTES = MESSAGE_OVERHEAD_BYTES + 13
 REPORT_KBPS = 0.45
 """Consent checks of ICE and the like."""
 SOUND_HEAD_BYTES = 5
+ANSWER_EVERY_S = 0.24
+"""Who sends nothing still acknowledges."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,7 @@ def estimate_kbps(level: int, *, video: bool, sound: bool) -> float:
 
 
 def _kbps(rate: Rate, motion_bytes: float, video: bool, sound: bool) -> float:
-    if not video and not sound:
-        return 2 * SEND_OVERHEAD_BYTES * 8 / 1000
-    messages = rate.fps / rate.frames_per_packet if video else 10.0
+    messages = rate.fps / rate.frames_per_packet if video or sound else 1 / ANSWER_EVERY_S
     motion = 8 * motion_bytes * rate.fps / 1000 if video else 0.0
     speech = (rate.sound_bps * (1 + rate.repeat_sound) / 1000 + 8 * SOUND_HEAD_BYTES / 60) if sound else 0.0
     return messages * SEND_OVERHEAD_BYTES * 8 / 1000 + motion + speech + REPORT_KBPS
@@ -111,6 +111,7 @@ class RateController:
             raise InputError(f"--max-kbps {max_kbps:g}: from {MIN_KBPS:g} up, packet headers included")
         self.budget_kbps = DEFAULT_KBPS if max_kbps is None else max_kbps
         self._video, self._sound = video, sound
+        self._media_kbps: float | None = None
         self._scale = 1.0
         """What levels really cost here, compared with the estimate."""
         self._now = 0.0
@@ -148,9 +149,11 @@ class RateController:
 
     @property
     def source_kbps(self) -> float:
-        """What is left for the pieces of a source frame while media flows, never less than a quarter of the budget."""
-        media = self._scale * estimate_kbps(self.level, video=self._video, sound=self._sound)
-        return max(self.budget_kbps / 4, self.budget_kbps - media)
+        """What is left for the pieces of a source frame beside the media, never less than a quarter of the budget."""
+        media = self._media_kbps
+        if media is None:
+            media = estimate_kbps(self.level, video=False, sound=self._sound)
+        return max(self.budget_kbps / 4, BUDGET_SHARE * self.budget_kbps - media)
 
     def update(self, measured: Measured, elapsed_s: float) -> Rate:
         """Decides anew. elapsed_s: since the last call."""
@@ -159,6 +162,7 @@ class RateController:
             rate = self.rate
             expected = _kbps(rate, LEVELS[self.level].motion_bytes, self._video, self._sound)
             self._scale += 0.3 * (min(2.0, max(0.5, measured.sent_kbps / expected)) - self._scale)
+        self._media_kbps = measured.sent_kbps
         congested = (measured.queue_ms or 0.0) > QUEUE_LIMIT_MS or measured.held_back > 0
         loss = measured.loss or 0.0
         over = measured.sent_kbps is not None and measured.sent_kbps > self.budget_kbps

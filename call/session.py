@@ -35,7 +35,7 @@ from facewire.call.messages import (
 )
 from facewire.call.outgoing import Outgoing
 from facewire.call.peer import OPEN_TIMEOUT_S, Channel, Peer, PeerOptions
-from facewire.call.pieces import Assembly
+from facewire.call.pieces import MAX_PIECES, Assembly
 from facewire.call.rate import Measured, Rate, RateController
 from facewire.call.traffic import Traffic
 from facewire.codec.packets import PACKET_VERSION
@@ -68,6 +68,7 @@ RETRY_S = 0.5
 """Between an attempt that failed and the next one."""
 ASK_AGAIN_S = 2.0
 """The side that does not offer asks for an offer so often."""
+MAX_UNHEARD = 64
 TICK_S = 0.005
 DECISION_S = 0.5
 """From one decision of the rate control to the next."""
@@ -167,6 +168,10 @@ class _Attempt:
     """The other side's hello came over it and was good."""
     budget: dict[Channel, float] = field(default_factory=lambda: {c: r * FLOOD_BURST_S for c, r in FLOOD_PER_S.items()})
     filled_at: float = 0.0
+    unheard: list[tuple[Channel, bytes]] = field(default_factory=list)
+    """Messages that came before this side knew that the connection is open."""
+    early: list[bytes] = field(default_factory=list)
+    """Pieces that overtook the greeting."""
     deadline: asyncio.TimerHandle | None = None
 
 
@@ -360,10 +365,9 @@ class Session:
                 self._spawn(self._accept(self._pending, payload.get("description")))
         elif kind == "again":
             self._set_present(True)
-            if (self._pending is None and (silence := self._silence()) is None) or (silence and silence > STALL_S):
-                self._retry_at = 0.0
-                if self._pending is None:
-                    self._spawn(self._offer())
+            silence = self._silence()
+            if self._pending is None and (silence is None or silence > STALL_S):
+                self._spawn(self._offer())
         else:
             self.stats.refused["malformed"] += 1
 
@@ -435,6 +439,9 @@ class Session:
             self.stats.first_open_s = now - self._present_at
         self._outgoing.connect(attempt.peer, attempt.link, now)
         self._greet()
+        unheard, attempt.unheard = attempt.unheard, []
+        for channel, data in unheard:
+            self._received(attempt, channel, data)
         if before is not None:
             self._spawn(self._drop(before))
 
@@ -597,7 +604,7 @@ class Session:
                 kbps = 8 * (history[-1][1] - history[0][1]) / (1000 * (now - history[0][0]))
             stats = self._outgoing.stats
             link = self.link
-            if self._current is not None and self.state == "connected" and self._outgoing.video:
+            if self._current is not None and self.state == "connected":
                 measured = Measured(link.loss, link.rtt_ms, link.queue_ms, stats.held_back - held_back, kbps)
                 self._apply(self._rate.update(measured, now - last))
                 if self._options.max_kbps is not None:
@@ -626,7 +633,6 @@ class Session:
             self._outgoing.source(source)
 
     def _take_motion(self, packet: bytes) -> None:
-        self._outgoing.video = True
         if self._ready() and self._remote is not None and self._remote.shows:
             self._outgoing.motion(packet, time.monotonic())
 
@@ -636,8 +642,6 @@ class Session:
 
     def _take_camera_state(self, state: SenderState) -> None:
         self._camera = state
-        if state != "sending":
-            self._outgoing.video = False
         self._tell_state()
         if state == "ended" and self.ends.live is not None and self.ends.live.problem:
             self.notice(self.ends.live.problem)
@@ -662,6 +666,8 @@ class Session:
     # --- what comes in
 
     def _received(self, attempt: _Attempt, channel: Channel, data: bytes) -> None:
+        if attempt is self._pending and len(attempt.unheard) < MAX_UNHEARD:
+            attempt.unheard.append((channel, data))  # it is open for the other side already
         if attempt is not self._current:
             return  # of a connection that was replaced
         now = time.monotonic()
@@ -673,8 +679,10 @@ class Session:
                 self._received_control(attempt, decode_control(data))
             elif channel == "media":
                 self._received_media(attempt, data, now)
-            elif attempt.greeted and self.ends.playout is not None:
+            elif attempt.greeted:
                 self._received_piece(attempt, data)
+            elif len(attempt.early) < MAX_PIECES:
+                attempt.early.append(data)
         except VersionError as error:
             self.end(str(error), failed=True)
         except DecodeError as error:
@@ -703,7 +711,7 @@ class Session:
                     self.ends.playout.pause(message.camera != "sending")
                 self._end_with_videos()
             case SourceHave():
-                pass  # its pieces are through; the channel is reliable, so nothing depends on it
+                self._outgoing.has_source = True
             case SourceWant():
                 now = time.monotonic()
                 if self.ends.live is not None and now - self._new_source_at >= NEW_SOURCE_S:
@@ -746,8 +754,12 @@ class Session:
                 self.ends.playout.restart()
             if self.ends.live is not None:
                 self.ends.live.new_receiver()
+        self._outgoing.has_source = same and hello.source != b""
         if self._source is not None and hello.shows and hello.source != self._source.hash:
             self._outgoing.source(self._source)
+        early, attempt.early = attempt.early, []
+        for piece in early:
+            self._received_piece(attempt, piece)
 
     def _received_media(self, attempt: _Attempt, data: bytes, now: float) -> None:
         message = decode_media(data)
@@ -777,7 +789,7 @@ class Session:
 
     def _received_piece(self, attempt: _Attempt, data: bytes) -> None:
         source = attempt.assembly.add(data)
-        if source is not None:
+        if source is not None and self.ends.playout is not None:
             self._spawn(self._use_source(source))
 
     async def _use_source(self, source: bytes) -> None:

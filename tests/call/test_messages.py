@@ -7,7 +7,7 @@ import dataclasses
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facewire.call.messages import (
@@ -132,11 +132,12 @@ values = st.recursive(
     | st.floats()
     | st.binary(max_size=9)
     | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=14),
+    lambda inner: st.lists(inner, max_size=4),
 )
 
 
-@given(st.integers(-2, 6), st.lists(values, max_size=14))
+@given(st.integers(-2, 6), st.lists(values, max_size=13))
+@settings(max_examples=40)
 def test_no_values_break_the_control_parser(kind: int, fields: list[object]) -> None:
     with contextlib.suppress(DecodeError):
         decode_control(msgpack.packb([kind, *fields]))

@@ -1,0 +1,165 @@
+"""Whole calls over loopback sockets: what is seen, what it costs, and what becomes of it when the network goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from pathlib import Path
+
+import pytest
+
+from facewire.call.messages import Bye, encode_control
+from facewire.call.session import SessionOptions
+from facewire.models.runtime import Networks
+
+from .conftest import Call, with_playout, with_sound, with_video
+from .relay import Impairment
+
+
+async def test_both_are_seen_and_heard_and_every_datagram_is_counted(
+    call: Call, networks: Networks, voice: Path
+) -> None:
+    for session in (call.a, call.b):
+        with_video(session, networks)
+        with_sound(session, voice)
+        with_playout(session, networks)
+    call.start()
+    began = time.monotonic()
+    playouts = [session.ends.playout for session in (call.a, call.b)]
+    await call.until(lambda: all(p is not None and p.stats().frames > 20 for p in playouts))
+    await call.until(lambda: all(p is not None and p.stats().sound_played_ms > 1000 for p in playouts))
+    await call.until(lambda: all(p is not None and p.stats().sources and p.stats().shown for p in playouts))
+    assert time.monotonic() - began < 20
+    for session, way, other in ((call.a, "ab", call.b), (call.b, "ba", call.a)):
+        sent, counted = session.traffic().sent, call.relay.counts[way]  # type: ignore[index]
+        assert sent.datagrams == pytest.approx(counted.datagrams, abs=3)
+        assert sent.wire_bytes == pytest.approx(counted.wire_bytes, abs=3 * 400)
+        assert sum(sent.kinds().values()) == sent.wire_bytes
+        assert other.stats.refused.total() == 0
+        assert session.stats.connections == 1
+    await call.stop()
+    assert call.a.state == call.b.state == "ended"
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+async def test_a_lossy_path_is_bridged(call: Call, networks: Networks, voice: Path, seed: int) -> None:
+    call.relay.chance.seed(seed)
+    call.relay.impairment = Impairment(loss=0.1, delay_ms=40, jitter_ms=20, reordered=0.05, repeated=0.05)
+    with_video(call.a, networks)
+    with_sound(call.b, voice)
+    with_playout(call.a, networks)
+    with_playout(call.b, networks)
+    call.start()
+    playout = call.b.ends.playout
+    assert playout is not None
+    await call.until(lambda: playout.stats().frames > 40, 30)
+    assert call.a.link.loss is not None
+    assert call.b.stats.connections == 1
+    assert playout.stats().undecodable <= 4
+
+
+async def test_after_a_short_blackout_the_connection_goes_on(call: Call, networks: Networks) -> None:
+    with_video(call.a, networks)
+    with_playout(call.b, networks)
+    call.start()
+    playout = call.b.ends.playout
+    assert playout is not None
+    await call.until(lambda: playout.stats().frames > 10)
+    call.relay.impairment.blackout = True
+    await call.until(lambda: call.b.state == "stalled" and call.a.state == "stalled", 5)
+    call.relay.impairment.blackout = False
+    await call.until(lambda: call.a.state == call.b.state == "connected", 3)
+    assert call.b.stats.connections == 1
+    assert call.b.stats.stalls == 1
+
+
+async def test_after_a_long_blackout_the_call_goes_on_without_a_new_source(call: Call, networks: Networks) -> None:
+    with_video(call.a, networks)
+    with_playout(call.b, networks)
+    call.start()
+    playout = call.b.ends.playout
+    assert playout is not None
+    await call.until(lambda: playout.stats().frames > 10)
+    call.relay.impairment.blackout = True
+    await call.until(lambda: call.a.stats.attempts > 1, 8)
+    call.relay.impairment.blackout = False
+    before = playout.stats().frames
+    await call.until(lambda: call.a.state == call.b.state == "connected", 5)
+    await call.until(lambda: playout.stats().frames > before, 3)
+    await call.until(lambda: call.a.stats.connections == 2 and call.b.stats.connections == 2, 12)
+    after = playout.stats().frames
+    await call.until(lambda: playout.stats().frames > after + 5, 5)
+    assert call.b.stats.sources_received == 1
+    assert call.a.outgoing.stats.sources == 1
+
+
+async def test_a_side_whose_program_died_can_come_back(call: Call, networks: Networks) -> None:
+    with_video(call.a, networks)
+    with_playout(call.b, networks)
+    call.start()
+    playout = call.b.ends.playout
+    assert playout is not None
+    await call.until(lambda: playout.stats().frames > 10)
+    dead, call.a = call.a, call.again(call.a, call.point.a, SessionOptions())
+    await dead._current.peer.close()  # type: ignore[union-attr]
+    call.tasks[0].cancel()
+    await asyncio.wait([call.tasks[0]])
+    call.point.a.leave()
+    with_video(call.a, networks)
+    call.point.a.come()
+    call.tasks[0] = asyncio.create_task(call.a.run())
+    before = playout.stats().frames
+    await call.until(lambda: playout.stats().frames > before + 5, 15)
+
+
+async def test_without_its_server_a_call_goes_on(call: Call, networks: Networks) -> None:
+    with_video(call.a, networks)
+    with_playout(call.b, networks)
+    call.start()
+    playout = call.b.ends.playout
+    assert playout is not None
+    await call.until(lambda: playout.stats().frames > 10)
+    call.point.there = False
+    before = playout.stats().frames
+    await call.until(lambda: playout.stats().frames > before + 20, 10)
+    assert call.b.state == "connected"
+
+
+async def test_other_weights_are_told_to_both_and_show_nothing(call: Call, networks: Networks) -> None:
+    call.b.bundle = dataclasses.replace(networks.bundle, hash=b"\x01" * 8)
+    with_video(call.a, networks)
+    with_playout(call.b, networks)
+    call.start()
+    endings = await asyncio.gather(*call.tasks)
+    assert all(ending.failed and "weights" in ending.reason for ending in endings)
+    assert call.b.ends.playout is not None
+    assert call.b.ends.playout.stats().frames == 0
+
+
+async def test_the_other_sides_goodbye_ends_the_call(call: Call, networks: Networks) -> None:
+    with_playout(call.b, networks)
+    with_video(call.a, networks)
+    call.start()
+    await call.until(lambda: call.a.state == call.b.state == "connected")
+    call.a.end()
+    endings = await asyncio.gather(*call.tasks)
+    assert not any(ending.failed for ending in endings)
+    assert "the other side ended" in endings[1].reason
+    assert len(encode_control(Bye(""))) < 5
+
+
+@pytest.mark.slow
+async def test_a_budget_is_kept_on_the_wire(call: Call, networks: Networks, voice: Path) -> None:
+    call.a = call.again(call.a, call.point.a, SessionOptions(max_kbps=16))
+    with_video(call.a, networks)
+    with_sound(call.a, voice)
+    with_playout(call.b, networks)
+    call.start()
+    playout = call.b.ends.playout
+    assert playout is not None
+    await call.until(lambda: playout.stats().frames > 5)
+    start, began = call.relay.counts["ab"].wire_bytes, time.monotonic()
+    await asyncio.sleep(5)  # the time over which the rate is measured
+    kbps = 8 * (call.relay.counts["ab"].wire_bytes - start) / (1000 * (time.monotonic() - began))
+    assert kbps < 16
