@@ -284,9 +284,11 @@ class Playout:
         self._stop.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(STOP_S)
-        if self._sound_sink is not None:
-            self._sound_sink.stop()
-        self._sink.close()
+        try:
+            if self._sound_sink is not None:
+                self._sound_sink.stop()
+        finally:
+            self._sink.close()
 
     def show(self, now_s: float) -> bool:
         """Draws and shows the picture that is due at now_s, if there is one; False once the sink wants no more.

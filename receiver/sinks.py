@@ -7,6 +7,7 @@ person sees and hears. `playout` feeds them; `open_sinks` chooses them by name.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -33,6 +34,8 @@ PROBE_S = 20.0
 DEFAULT_DEVICE = "default"
 BLOCK_S = 0.02
 """Sound is asked for in pieces of this length where no sound card sets the pace."""
+
+_log = logging.getLogger(__name__)
 
 Pull = Callable[[int, float], Samples]
 """How a sound sink asks: so many samples, to be heard from that time on; int16 (count,) at 48 kHz mono."""
@@ -310,29 +313,35 @@ class Speaker(SoundSink):
 
 
 def open_sinks(
-    show: str, play: str | None, *, size: int, fps: float = 25.0, portrait: bool = False
+    out: str, speaker: str | None = None, fps: float = 25.0, *, size: int = 256, portrait: bool = False
 ) -> tuple[VideoSink, SoundSink | None]:
     """Sinks by the names that a person gives them; InputError for one that cannot be had here.
 
-    show: "window", "none", "-" (raw RGB pictures on standard output), "camera" (a virtual one), or a video file. play:
-    None for no sound at all, "none" (received, heard by nobody), "file" (the sound track of the video file that is
-    shown to), a .wav file, else a loudspeaker's name or "default". size: side of the pictures in pixels. portrait:
-    marks a file so.
+    out: "window", "raw" (RGB pictures on standard output), "virtual" (a camera for other programs), "none", or a video
+    file. speaker: "none" for no sound at all, a .wav file, or a loudspeaker's name; None for the default one, without
+    which sound is received but not heard, and for the sound track of the file if `out` is one. size: side of the
+    pictures in pixels. portrait: marks a file so.
     """
-    if play == "file" and show in ("window", "none", "-", "camera"):
-        raise InputError(f"sound into the video file, but there is none: pictures go to {show}")
-    sound: SoundSink | None = None
-    if play == "none":
-        sound = PacedSound()
-    elif play is not None and play != "file":
-        sound = WavFile(Path(play)) if Path(play).suffix.lower() == ".wav" else Speaker(play)
-    if show == "none":
-        return NoVideo(), sound
-    if show == "window":
-        return Window(), sound
-    if show == "-":
-        return RawFrames(sys.stdout.buffer, fps), sound
-    if show == "camera":
-        return VirtualCamera(size, fps), sound
-    recorded = RecordedFile(Path(show), fps, portrait=portrait, sound=play == "file")
-    return recorded, recorded.sound if play == "file" else sound
+    if out not in ("window", "raw", "virtual", "none"):
+        recorded = RecordedFile(Path(out), fps, portrait=portrait, sound=speaker is None)
+        return recorded, recorded.sound if speaker is None else _sound_sink(speaker)
+    video: VideoSink
+    if out == "window":
+        video = Window()
+    elif out == "raw":
+        video = RawFrames(sys.stdout.buffer, fps)
+    else:
+        video = VirtualCamera(size, fps) if out == "virtual" else NoVideo()
+    return video, PacedSound() if out == "none" and speaker is None else _sound_sink(speaker)
+
+
+def _sound_sink(speaker: str | None) -> SoundSink | None:
+    if speaker == "none":
+        return None
+    if speaker is not None:
+        return WavFile(Path(speaker)) if Path(speaker).suffix.lower() == ".wav" else Speaker(speaker)
+    try:
+        return Speaker()
+    except InputError as error:
+        _log.warning("%s: the other side is not heard", error)
+        return PacedSound()
