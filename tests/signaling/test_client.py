@@ -269,10 +269,11 @@ async def test_nothing_is_left_behind(serve):
     for _ in range(20):
         async with SignalingClient(server.url, "room") as anne, SignalingClient(server.url, "room") as bob:
             await until(anne, Joined), await until(bob, Joined)
-    await eventually(lambda: not server._connections)
+    await eventually(lambda: not server._addresses._open)
+    assert not server._connections
+    assert not server._transports
     assert not server._room_sizes
     assert not server._rooms._rooms
-    assert not server._addresses._open
 
 
 async def test_an_open_server_listens_on_loopback_only():
