@@ -103,10 +103,11 @@ def settings_of(min_side: int) -> dict[str, int]:
     return {"version": VERSION, "min_side": min_side}
 
 
-def new_record(raw: Path, source: str, min_side: int, seconds: float, dropped: Sequence[Dropped]) -> Record:
-    """A record without clips."""
-    state = (raw / source).stat()
-    return Record(source, state.st_size, state.st_mtime_ns, settings_of(min_side), seconds, (), tuple(dropped))
+def unreadable(raw: Path, out: Path, source: str, min_side: int, why: str) -> Record:
+    """The record of a video that cannot be read, written."""
+    record = _record(raw, source, min_side, 0.0, [Dropped(0.0, 0.0, "cannot be read", why)])
+    record.save(out)
+    return record
 
 
 def prepare_video(raw: Path, out: Path, source: str, min_side: int, tick: Callable[[], None]) -> Record:
@@ -123,9 +124,7 @@ def prepare_video(raw: Path, out: Path, source: str, min_side: int, tick: Callab
     try:
         found = scan(raw / source, FaceDetector(), min_side, tick)
     except InputError as error:
-        record = new_record(raw, source, min_side, 0.0, [Dropped(0.0, 0.0, "cannot be read", str(error))])
-        record.save(out)
-        return record
+        return unreadable(raw, out, source, min_side, str(error))
     clips: list[Clip] = []
     dropped = list(found.dropped)
     for segment, pictures, landmarks in _labelled(raw / source, found, tick):
@@ -139,10 +138,15 @@ def prepare_video(raw: Path, out: Path, source: str, min_side: int, tick: Callab
             write_clip(path, pictures[run.start : run.stop], found.fps / found.step)
             labels.save(out / LABELS / f"{place}_{len(clips):02d}.npz")
             clips.append(_clip(path.relative_to(out).as_posix(), source, found, segment, run, labels))
-    basis = new_record(raw, source, min_side, found.frames / found.fps, dropped)
+    basis = _record(raw, source, min_side, found.frames / found.fps, dropped)
     record = Record(**(vars(basis) | {"clips": tuple(clips)}))
     record.save(out)
     return record
+
+
+def _record(raw: Path, source: str, min_side: int, seconds: float, dropped: Sequence[Dropped]) -> Record:
+    state = (raw / source).stat()
+    return Record(source, state.st_size, state.st_mtime_ns, settings_of(min_side), seconds, (), tuple(dropped))
 
 
 def _place(source: str) -> PurePosixPath:
@@ -154,7 +158,7 @@ def _place(source: str) -> PurePosixPath:
     def plain(name: str) -> str:
         return re.sub(r"[^A-Za-z0-9_-]", "-", name).replace(CLIPS, "clips")[:80]
 
-    name = f"{plain(path.stem)}_{hashlib.sha256(source.encode()).hexdigest()[:8]}"
+    name = f"{plain(path.stem)}_{hashlib.sha256(source.encode(errors='backslashreplace')).hexdigest()[:8]}"
     return PurePosixPath(*(plain(part) for part in path.parent.parts), name)
 
 

@@ -25,26 +25,26 @@ from multiprocessing.synchronize import Event
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+import av
 import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from facewire.errors import InputError
+from facewire.errors import InputError, reason
 from facewire.files import write_whole
 from facewire.sender.media import MIN_SIDE_PX
 from facewire.training.clips import (
     RECORDS,
     Record,
-    new_record,
     prepare_video,
     read_record,
     record_path,
     settings_of,
     unfinished,
+    unreadable,
 )
 from facewire.training.face_labels import check_mesh_installed
-from facewire.training.segments import Dropped
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".gif")
 People = Literal["folders", "names", "files"]
@@ -245,7 +245,7 @@ def _done(options: PrepareOptions, source: str) -> bool:
 
 def _share(name: str) -> float:
     """A number in [0, 1) that depends on the name alone."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+    return int.from_bytes(hashlib.sha256(name.encode(errors="backslashreplace")).digest()[:8], "big") / 2**64
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -253,7 +253,7 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[objec
     writer = csv.writer(file)
     writer.writerow(columns)
     writer.writerows(rows)
-    write_whole(path, file.getvalue().encode())
+    write_whole(path, file.getvalue().encode(errors="backslashreplace"))  # a file's name need not be text
 
 
 # --- processes
@@ -265,10 +265,7 @@ def _prepare_all(options: PrepareOptions, sources: Sequence[str], done: Callable
     while queue:
         for suspect in _work(options, queue, min(options.workers, len(queue)), done):
             if _work(options, deque([suspect]), 1, done):
-                crash = Dropped(0.0, 0.0, "cannot be read", "the process that read it died")
-                record = new_record(options.raw, suspect, options.min_side, 0.0, [crash])
-                record.save(options.out)
-                done(record)
+                done(unreadable(options.raw, options.out, suspect, options.min_side, "the process that read it died"))
 
 
 def _work(options: PrepareOptions, queue: deque[str], workers: int, done: Callable[[Record], None]) -> list[str]:
@@ -317,7 +314,15 @@ def _start_worker(stop: Event) -> None:
 
 
 def _job(raw: Path, out: Path, source: str, min_side: int) -> Record:
-    return prepare_video(raw, out, source, min_side, _tick)
+    try:
+        return prepare_video(raw, out, source, min_side, _tick)
+    except (
+        av.FFmpegError,
+        cv2.error,
+        ValueError,
+        MemoryError,
+    ) as error:  # what no check foresaw in one file of a million
+        return unreadable(raw, out, source, min_side, reason(error))
 
 
 def _tick() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib.util
 import json
@@ -138,6 +139,20 @@ def test_long_takes_are_cut_into_even_parts(astronaut: Picture, detector: FaceDe
     small = [np.asarray(cv2.resize(p, (256, 256), interpolation=cv2.INTER_AREA)) for p in swaying(astronaut, 16)]
     found = scanned(write(tmp_path / "long.mp4", small * 12, 12), detector, 64)  # 192 frames, 16 seconds
     assert [(s.start, s.stop) for s in found.segments] == [(0, 96), (96, 192)]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_damaged_video_is_used_as_far_as_it_goes_or_refused(
+    seed: int, carphone: Path, detector: FaceDetector, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(seed)
+    content = bytearray(carphone.read_bytes())
+    for place in random.integers(0, len(content), 40):
+        content[place] = random.integers(256)
+    (tmp_path / "damaged.mp4").write_bytes(content[: random.integers(len(content) // 2, len(content))])
+    with contextlib.suppress(InputError):
+        found = scanned(tmp_path / "damaged.mp4", detector)
+        assert all(segment.stop <= found.frames for segment in found.segments)
 
 
 # --- people
@@ -279,7 +294,7 @@ def raw(carphone: Path, astronaut: Picture, tmp_path_factory: pytest.TempPathFac
     write(folder / "astronaut" / "Ä clips256 take #2.mp4", swaying(astronaut[:, ::-1].copy()))
     (folder / "phone").mkdir()
     shutil.copy(carphone, folder / "phone" / "carphone.mp4")
-    (folder / "phone" / "broken.mp4").write_bytes(b"not a video")
+    (folder / "phone" / os.fsdecode(b"broken \xff.mp4")).write_bytes(b"not a video")  # nor is its name text
     return folder
 
 
@@ -308,7 +323,7 @@ def test_videos_become_labelled_clips(data: Path) -> None:
     assert load_labels(data, phone.labels)["mouth"].std() > 0.03, "the man on the phone shouts"
     with (data / "dropped.csv").open() as file:
         (dropped,) = csv.DictReader(file)
-    assert dropped["source_path"] == "phone/broken.mp4"
+    assert dropped["source_path"] == r"phone/broken \udcff.mp4"
     assert dropped["reason"] == "cannot be read"
 
 

@@ -98,15 +98,17 @@ import torch
 from facewire.training.data import open_store
 from facewire.training.loop import LoopOptions, train
 from facewire.training.ranks import join
+from facewire.training.joint_stage import JointStage
 from facewire.training.receiver_stage import ReceiverStage
 
-clips, cache, out = map(Path, sys.argv[1:])
+clips, cache, out = map(Path, sys.argv[1:4])
+kind = {"receiver": ReceiverStage, "joint": JointStage}[sys.argv[4]]
 torch.set_num_threads(1)
 with join("cpu") as ranks:
     assert ranks.count == 2
     store = open_store(clips, cache, "train")
     val = open_store(clips, cache, "val", store.space)
-    stage = ReceiverStage(store, val, torch.device("cpu"), 1, 128, ranks.seed(3))
+    stage = kind(store, val, torch.device("cpu"), 1, 128, ranks.seed(3))
     real, losses = stage.losses, []
     def watched(step):
         found = real(step)
@@ -117,7 +119,10 @@ with join("cpu") as ranks:
     stage.losses = watched
     said = []
     train(stage, LoopOptions(steps=4), out, resume=False, say=said.append, ranks=ranks)
-    torch.save({"weights": dict(stage.model.named_parameters()), "losses": losses}, out / f"rank{ranks.rank}.pt")
+    weights = stage.model.state_dict()
+    if kind is JointStage:
+        weights |= stage.adversary.networks.state_dict(prefix="adversary.")
+    torch.save({"weights": weights, "losses": losses}, out / f"rank{ranks.rank}.pt")
     assert any("going back" in line for line in said) == ranks.first
 """
 
@@ -131,11 +136,14 @@ def torchrun(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_two_processes_keep_the_same_weights_on_different_samples(clips: Path, cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["receiver", "joint"])
+def test_two_processes_keep_the_same_weights_on_different_samples(
+    kind: str, clips: Path, cache: Path, tmp_path: Path
+) -> None:
     open_store(clips, cache, "val", open_store(clips, cache, "train").space)
     script = tmp_path / "ranks.py"
     script.write_text(RANK_SCRIPT)
-    result = torchrun(str(script), str(clips), str(cache), str(tmp_path / "run"))
+    result = torchrun(str(script), str(clips), str(cache), str(tmp_path / "run"), kind)
     assert result.returncode == 0, result.stderr
     first, second = (torch.load(tmp_path / "run" / f"rank{rank}.pt", weights_only=False) for rank in (0, 1))
     assert all(torch.equal(value, second["weights"][name]) for name, value in first["weights"].items())
