@@ -74,15 +74,17 @@ class PlayoutClock:
         self._media.setdefault(medium, _Heard()).add(capture_ms, arrival_s, transit)
         return anew
 
-    def advance(self, now_s: float) -> None:
-        """Moves the delay towards what is needed. To be called often, with growing times."""
+    def advance(self, now_s: float, lead_ms: float = 0.0) -> None:
+        """Moves the delay towards what is needed. To be called often, with growing times. lead_ms: so long before its
+        moment a picture is begun, and its motion must be here.
+        """
         elapsed, self._last_s = max(0.0, now_s - self._last_s), max(now_s, self._last_s)
         if self._offset_ms is None:
             return
         for heard in self._media.values():
             heard.forget(now_s)
         fastest = min(heard.fastest_ms for heard in self._media.values())
-        wanted = max(heard.needed_ms for heard in self._media.values())
+        wanted = max(heard.needed_ms for heard in self._media.values()) + lead_ms
         wanted = min(max(wanted, fastest + MIN_DELAY_MS), fastest + MAX_DELAY_MS)
         difference = wanted - self._offset_ms
         if abs(difference) > JUMP_MS:

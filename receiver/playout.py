@@ -44,6 +44,8 @@ MAX_FPS = 60.0
 STOP_S = 5.0
 RENDER_LEARNT = 0.2
 """Share by which one drawing changes how long the next is expected to take."""
+MAX_LEAD_S = 0.15
+"""A picture is begun at most so long before its time: a machine that needs longer shows it late."""
 UNSEEN_CHANGE = 2e-4
 """Motions nearer than this, in radians and half picture widths, give the same picture: a fortieth of a pixel at 256."""
 
@@ -152,7 +154,8 @@ class Playout:
         self._shown = self._concealed = self._skipped = self._frames = self._late = self._sources = 0
         self._undecodable_before = 0
         self._freezes, self._frozen_ms, self._longest_ms, self._freeze_ms = 0, 0.0, 0.0, 0.0
-        self._render_s, self._rendered, self._render_estimate_s = 0.0, 0, 0.0
+        self._render_s, self._rendered = 0.0, 0
+        self._usual_render_s = self._render_scatter_s = 0.0
         self._shown_at: tuple[float, float] | None = None
         self._picture_late_ms = 0.0
         self._worst = [0.0, 0.0]
@@ -295,10 +298,11 @@ class Playout:
 
         What the thread does at every tick; a program with a loop of its own may call it instead of `start`.
         """
-        at_s = now_s + self._render_estimate_s
+        lead_s = min(self._usual_render_s + self._render_scatter_s, MAX_LEAD_S)
+        at_s = now_s + lead_s
         with self._lock:
             source = self._source
-            self._clock.advance(now_s)
+            self._clock.advance(now_s, 1000 * lead_s)
             if source is None:
                 return True
             due_ms = self._clock.due_ms(at_s) if self._clock.running else None
@@ -308,6 +312,7 @@ class Playout:
         if seen is not None and self._portrait is not None and self._driver_start is not None:
             motion = relative(self._portrait.motion, self._driver_start, motion)
         picture = self._draw(source, self._view.seen(motion))
+        self._stop.wait(max(0.0, at_s - self._now_s()))  # drawn early: its moment is still to come
         shown_s = max(at_s, self._now_s())
         wanted_more = self._sink.show(picture, shown_s)
         with self._lock:
@@ -319,7 +324,6 @@ class Playout:
         with self._lock:
             if not self._clock.running:
                 return np.zeros(count, np.int16)
-            self._clock.advance(self._now_s())
             return self._track.block(count, self._clock.due_ms(play_at_s))
 
     def _run(self) -> None:
@@ -351,7 +355,8 @@ class Playout:
         picture = source.render(motion)
         took_s = self._now_s() - started_s
         self._render_s, self._rendered = self._render_s + took_s, self._rendered + 1
-        self._render_estimate_s += RENDER_LEARNT * (took_s - self._render_estimate_s)
+        self._render_scatter_s += RENDER_LEARNT * (abs(took_s - self._usual_render_s) - self._render_scatter_s)
+        self._usual_render_s += RENDER_LEARNT * (took_s - self._usual_render_s)
         self._drawn = source, motion, picture
         return picture
 
