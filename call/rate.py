@@ -37,6 +37,8 @@ SEND_OVERHEAD_BYTES = MESSAGE_OVERHEAD_BYTES + 13
 REPORT_KBPS = 0.45
 """Consent checks of ICE and the like."""
 SOUND_HEAD_BYTES = 5
+REPEATED_SOUND_BPS = 8_000
+"""Where sound goes out twice: coarser and whole is understood better than finer and full of holes."""
 ANSWER_EVERY_S = 0.24
 """Who sends nothing still acknowledges."""
 
@@ -136,9 +138,11 @@ class RateController:
         # Repeat more, and in smaller parts: as much of it as the budget bears.
         motion = LEVELS[self.level].motion_bytes
         once = motion / (1 + rate.redundancy * 0.5)
+        thrifty = min(rate.sound_bps, REPEATED_SOUND_BPS)
         wishes = (
             (replace(rate, frames_per_packet=2, redundancy=2, repeat_sound=True), once * 2),
-            (replace(rate, frames_per_packet=2, redundancy=2), once * 2),
+            (replace(rate, frames_per_packet=3, redundancy=2, repeat_sound=True, sound_bps=thrifty), once * 2),
+            (replace(rate, frames_per_packet=3, redundancy=1, repeat_sound=True, sound_bps=thrifty), once * 1.5),
             (replace(rate, frames_per_packet=3, redundancy=2), once * 2),
             (replace(rate, redundancy=max(1, rate.redundancy)), once * 1.5),
         )

@@ -96,10 +96,8 @@ def with_playout(session: Session, networks: Networks, fps: float | None = SHOWN
     session.ends.playout = Playout(networks, NoVideo(), PacedSound(), PlayoutOptions(fps=fps))
 
 
-@pytest.fixture(scope="session")
-def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_voice(path: Path) -> Path:
     """Twelve seconds that sound somewhat like a voice: harmonics with syllables and pauses."""
-    path = tmp_path_factory.mktemp("voice") / "voice.wav"
     t = np.arange(12 * RATE_HZ) / RATE_HZ
     pitch = 2 * np.pi * np.cumsum(120 + 20 * np.sin(2 * np.pi * 0.7 * t)) / RATE_HZ
     tone = np.sum([np.sin(h * pitch) / h for h in range(1, 20)], axis=0)
@@ -110,3 +108,8 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.setframerate(RATE_HZ)
         file.writeframes((4000 * tone * loud).astype("<i2").tobytes())
     return path
+
+
+@pytest.fixture(scope="session")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_voice(tmp_path_factory.mktemp("voice") / "voice.wav")

@@ -1,0 +1,166 @@
+"""What bad paths do to a call, measured: `python -m tests.call.table [--seconds N] [NAME...]` prints docs/call.md's table.
+
+One side sends a real clip and a voice, the other shows and plays them and sends a voice back, through `relay`. Pictures
+are drawn at `SHOWN_FPS`, to leave the machine to the network code; what is concealed is decided at each of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import uvloop
+
+from facewire.call.session import SessionOptions
+from facewire.models.bundle import load_bundle
+from facewire.models.runtime import Networks
+
+from .conftest import Call, with_playout, with_sound, with_video, write_voice
+from .relay import Impairment
+
+SHOWN_FPS = 12.5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One path and what it did. Kilobits are IP packets of one way, both ends' acknowledgements for the other way included."""
+
+    name: str
+    shown: int
+    concealed: float
+    """Share of pictures bridged across lost frames, guessed or held."""
+    freezes: int
+    """Of more than 200 ms."""
+    longest_ms: float
+    back_s: float | None
+    """From the end of a blackout to the next new picture."""
+    opened_s: float
+    first_s: float
+    """From the start of both ends to the first motion drawn."""
+    there_kbps: float
+    """The side with video."""
+    here_kbps: float
+    delay_ms: float
+    end_to_end_ms: float
+    sound_concealed: float
+    connections: int
+
+
+CONDITIONS: dict[str, tuple[Impairment, float, float | None]] = {
+    "clean": (Impairment(), 0.0, None),
+    "1 % loss": (Impairment(loss=0.01, delay_ms=40), 0.0, None),
+    "5 % loss": (Impairment(loss=0.05, delay_ms=40), 0.0, None),
+    "10 % loss": (Impairment(loss=0.10, delay_ms=40), 0.0, None),
+    "20 % loss": (Impairment(loss=0.20, delay_ms=40), 0.0, None),
+    "10 % loss in bursts of 4": (Impairment(loss=0.10, burst=4, delay_ms=40), 0.0, None),
+    "80 ms there and back": (Impairment(delay_ms=40), 0.0, None),
+    "400 ms there and back": (Impairment(delay_ms=200), 0.0, None),
+    "100 ms jitter": (Impairment(delay_ms=40, jitter_ms=100), 0.0, None),
+    "10 % reordered, 5 % repeated": (Impairment(delay_ms=40, reordered=0.1, repeated=0.05), 0.0, None),
+    "40 kbps": (Impairment(delay_ms=40, kbps=40, queue_ms=1000), 0.0, None),
+    "20 kbps": (Impairment(delay_ms=40, kbps=20, queue_ms=1000), 0.0, None),
+    "20 kbps, --max-kbps 18": (Impairment(delay_ms=40, kbps=20, queue_ms=1000), 0.0, 18.0),
+    "0.5 s dark": (Impairment(delay_ms=40), 0.5, None),
+    "2 s dark": (Impairment(delay_ms=40), 2.0, None),
+    "5 s dark": (Impairment(delay_ms=40), 5.0, None),
+    "10 s dark": (Impairment(delay_ms=40), 10.0, None),
+}
+
+
+async def measure(
+    name: str, seconds: float, networks: Networks, voice: Path, *, sound: bool = True, fps: float | None = SHOWN_FPS
+) -> Row:
+    """A call over one path: some seconds of settling, then so many measured."""
+    impairment, dark_s, budget = CONDITIONS[name]
+    call = Call(networks)
+    call.a = call.again(call.a, call.point.a, SessionOptions(max_kbps=budget))
+    call.relay.impairment = impairment
+    with_video(call.a, networks)
+    if sound:
+        with_sound(call.a, voice)
+        with_sound(call.b, voice)
+    with_playout(call.b, networks, fps)
+    playout = call.b.ends.playout
+    assert playout is not None
+    began = time.monotonic()
+    call.start()
+    await call.until(lambda: playout.stats().sources and playout.stats().frames, 90)
+    first_s = time.monotonic() - began
+    await asyncio.sleep(8)
+    before, sound_before = playout.stats(), playout.stats().sound_concealed_ms
+    counts = {way: count.wire_bytes for way, count in call.relay.counts.items()}
+    start = time.monotonic()
+    back_s = None
+    if dark_s:
+        await asyncio.sleep(2)
+        impairment.blackout = True
+        await asyncio.sleep(dark_s)
+        impairment.blackout = False
+        light, frames = time.monotonic(), playout.stats().frames
+        await call.until(lambda: playout.stats().frames > frames, 30)
+        back_s = time.monotonic() - light
+    await asyncio.sleep(max(0.0, seconds - (time.monotonic() - start)))
+    span = time.monotonic() - start
+    after, end_to_end = playout.stats(), call.b.end_to_end_ms()
+    kbps = {way: 8 * (count.wire_bytes - counts[way]) / (1000 * span) for way, count in call.relay.counts.items()}
+    shown = after.shown - before.shown
+    row = Row(
+        name=name,
+        shown=shown,
+        concealed=(after.concealed - before.concealed) / max(1, shown),
+        freezes=after.freezes - before.freezes,
+        longest_ms=after.longest_freeze_ms,
+        back_s=back_s,
+        opened_s=call.b.stats.first_open_s or 0.0,
+        first_s=first_s,
+        there_kbps=kbps["ab"],
+        here_kbps=kbps["ba"],
+        delay_ms=after.delay_ms,
+        end_to_end_ms=end_to_end or 0.0,
+        sound_concealed=(after.sound_concealed_ms - sound_before) / (1000 * span),
+        connections=call.b.stats.connections,
+    )
+    await call.stop()
+    return row
+
+
+def line(row: Row) -> str:
+    """A row of the document's table."""
+    back = "" if row.back_s is None else f"{row.back_s:.1f} s"
+    return (
+        f"| {row.name} | {row.there_kbps:.1f} / {row.here_kbps:.1f} | {100 * row.concealed:.0f} % | {row.freezes} | "
+        f"{row.longest_ms:.0f} ms | {row.delay_ms:.0f} ms | {row.end_to_end_ms:.0f} ms | "
+        f"{100 * row.sound_concealed:.0f} % | {row.first_s:.1f} s | {back} |"
+    )
+
+
+HEAD = (
+    "| path | kbps there / back | concealed | freezes > 200 ms | longest | playout delay | capture to picture | "
+    "sound filled in | first picture | back after |\n|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measures calls over bad paths.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {'; '.join(CONDITIONS)}")
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--no-sound", action="store_true")
+    options = parser.parse_args()
+    networks = Networks(load_bundle(), threads=1)
+    print(HEAD, flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        voice = write_voice(Path(folder) / "voice.wav")
+        for name in options.names or CONDITIONS:
+            row = uvloop.run(measure(name, options.seconds, networks, voice, sound=not options.no_sound))
+            print(line(row), flush=True)
+            print(json.dumps(asdict(row)), file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
