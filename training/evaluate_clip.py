@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from facewire.benchmark.quality import agreement, jitter
 from facewire.codec import Motion, MotionDecoder, relative, rotation_matrix, turn
 from facewire.coding import Coding
+from facewire.errors import InputError
 from facewire.models.bundle import WEIGHTS_FILE, load_bundle
 from facewire.models.runtime import Appearance, Networks
 from facewire.sender.sender import Sender, SenderOptions
@@ -177,52 +178,72 @@ def evaluate_clip(options: EvaluateOptions, row: ClipRow, other: ClipRow | None)
     networks = Networks(load_bundle(options.weights), threads=1)
     labels = load_labels(options.data, row.labels)
     frames = read_clip(row.path)[: len(labels["landmarks"])]
+    if len(frames) < 2:
+        raise InputError(f"{row.path}: has one labelled frame; a source frame and one more are needed")
     motions = [networks.motion(frame) for frame in frames]
     stream = transmit(networks, frames[0], motions, row.fps, options.preset)
     source = judge.look(stream.picture)
     chosen = list(range(1, len(frames), options.every))
-    true, ours, scored, held = [], [], [], []
-    for index in chosen:
-        a, b = judge.look(_render(networks, stream, stream.motions[index])), judge.look(frames[index])
-        scored.append(judge.compare(a, b))
-        held.append(judge.compare(source, b))
-        ours.append(replace(a, taps=None))  # 10 MB a picture
-        true.append(replace(b, taps=None))
-
-    figures = _pose_read(options, labels, stream)
+    pairs = _pairs(judge, networks, stream, source, [(frames[index], stream.motions[index]) for index in chosen])
+    views, turned = _free_views(judge, networks, stream, source)
+    worst = sorted(pairs, key=lambda pair: -pair.figures.get("st_lpips", -pair.figures["psnr"]))
+    figures = _pose_read(options, labels, stream) | same_figures(pairs) | view_figures(views)
     figures |= {"payload_bytes": stream.payload_bytes, "source_bytes": stream.source_bytes}
-    figures |= means(scored) | {f"{name}_repeat": value for name, value in means(held).items()}
-    seen = [(b, a) for a, b in zip(ours, true, strict=True) if a.face is not None and b.face is not None]
-    if with_face := sum(look.face is not None for look in true):
-        figures["face_missing"] = 1 - len(seen) / with_face
-    figures |= openings(seen)
     if (shaking := _jitter(judge, networks, stream, frames)) is not None:
         figures["jitter"] = shaking
-    views, turned = _free_views(judge, networks, stream, source)
-    figures |= view_figures(views)
-    worst = sorted(range(len(chosen)), key=lambda i: -scored[i].get("st_lpips", -scored[i]["psnr"]))
-    shown = worst[:: max(1, len(worst) // STRIP_PAIRS)][:STRIP_PAIRS]
-    strips = {
-        "same": _strip([stream.picture, *(p for i in shown for p in (true[i].picture, ours[i].picture))]),
-        "view": _strip(turned),
-    }
+    strips = {"same": _strip(stream.picture, [(p.true, p.ours) for p in worst]), "view": _encoded(turned)}
     if other is not None:
         crossed = transmit(networks, read_clip(other.path)[0], motions, row.fps, options.preset, transfer=True)
         moved = [judge.face(_render(networks, crossed, crossed.motions[index])) for index in chosen]
-        driver = judge.face(frames[0])
-        figures |= cross_figures(judge.face(crossed.picture), moved, driver, true)
-        shown = list(range(0, len(chosen), max(1, len(chosen) // STRIP_PAIRS)))[:STRIP_PAIRS]
-        strips["cross"] = _strip([crossed.picture, *(p for i in shown for p in (true[i].picture, moved[i].picture))])
-    times = {id(look): index / row.fps for look, index in zip(true, chosen, strict=True)}
+        driver = [pair.true for pair in pairs]
+        figures |= cross_figures(judge.face(crossed.picture), moved, judge.face(frames[0]), driver)
+        strips["cross"] = _strip(crossed.picture, list(zip(driver, moved, strict=True)))
+    openings_seen = [
+        (index / row.fps, *_openings(pair.true, pair.ours))
+        for index, pair in zip(chosen, pairs, strict=True)
+        if pair.true.face is not None and pair.ours.face is not None
+    ]
     return ClipScore(
         name=row.name,
         person=row.identity,
         figures=figures,
-        openings=np.array([(times[id(b)], *_openings(b, a)) for b, a in seen], np.float32).reshape(-1, 5),
+        openings=np.array(openings_seen, np.float32).reshape(-1, 5),
         views=views,
-        features=_features(true, ours, source),
+        features=_features(pairs, source),
         strips=strips,
     )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One frame: the camera's picture and ours, and how far ours and the source frame are from it."""
+
+    true: Look
+    ours: Look
+    figures: dict[str, float]
+    repeat: dict[str, float]
+
+
+def _pairs(
+    judge: Judge, networks: Networks, stream: Stream, source: Look, frames: list[tuple[Picture, Motion]]
+) -> list[Pair]:
+    pairs = []
+    for picture, motion in frames:
+        true, ours = judge.look(picture), judge.look(_render(networks, stream, motion))
+        figures, repeat = judge.compare(ours, true), judge.compare(source, true)
+        # The taps of a picture are 10 MB.
+        pairs.append(Pair(replace(true, taps=None), replace(ours, taps=None), figures, repeat))
+    return pairs
+
+
+def same_figures(pairs: Sequence[Pair]) -> dict[str, float]:
+    """The same person: means over frames, "repeat the source frame" beside them, openings, and how often no face is seen."""
+    figures = means([pair.figures for pair in pairs])
+    figures |= {f"{name}_repeat": value for name, value in means([pair.repeat for pair in pairs]).items()}
+    seen = [(p.true, p.ours) for p in pairs if p.true.face is not None and p.ours.face is not None]
+    if with_face := sum(pair.true.face is not None for pair in pairs):
+        figures["face_missing"] = 1 - len(seen) / with_face
+    return figures | openings(seen)
 
 
 def means(rows: list[dict[str, float]]) -> dict[str, float]:
@@ -344,15 +365,21 @@ def _pose_read(options: EvaluateOptions, labels: dict[str, NDArray[np.float32]],
     return dict(zip(("yaw_error", "pitch_error", "roll_error"), errors.tolist(), strict=True))
 
 
-def _features(true: list[Look], ours: list[Look], source: Look) -> NDArray[np.float32]:
-    rows = [(b.features, a.features, source.features) for a, b in zip(ours, true, strict=True)]
+def _features(pairs: Sequence[Pair], source: Look) -> NDArray[np.float32]:
+    rows = [(pair.true.features, pair.ours.features, source.features) for pair in pairs]
     kept = [row for row in rows if all(part is not None for part in row)]
-    return np.array(kept, np.float32).reshape(len(kept), 3, -1).transpose(1, 0, 2)
+    return np.array(kept, np.float32).transpose(1, 0, 2) if kept else np.zeros((3, 0, 0), np.float32)
 
 
 def _render(networks: Networks, stream: Stream, motion: Motion) -> Picture:
     return networks.render(stream.appearance, stream.canonical, stream.source_motion, motion)
 
 
-def _strip(pictures: list[Picture]) -> bytes:
+def _strip(source: Picture, pairs: Sequence[tuple[Look, Look]]) -> bytes:
+    """The source and three pairs, from the first on evenly down the list."""
+    shown = [pairs[len(pairs) * index // STRIP_PAIRS] for index in range(STRIP_PAIRS)]
+    return _encoded([source, *(look.picture for pair in shown for look in pair)])
+
+
+def _encoded(pictures: Sequence[Picture]) -> bytes:
     return compress(np.concatenate(pictures, 1))

@@ -18,6 +18,7 @@ from skimage import data
 from facewire.benchmark.quality import Face, FaceMesh
 from facewire.codec import rotation_matrix
 from facewire.errors import InputError
+from facewire.training import teacher_files
 from facewire.training.charts import Line, bar_chart, line_chart
 from facewire.training.data import ClipRow, read_manifest
 from facewire.training.evaluate import evaluate, partner, tables
@@ -27,6 +28,7 @@ from facewire.training.evaluate_clip import (
     View,
     cross_figures,
     evaluate_clip,
+    judge_of,
     motion_space_of,
     openings,
     view_figures,
@@ -89,14 +91,24 @@ def test_a_split_without_clips_is_refused(clips: Path) -> None:
 
 
 @pytest.mark.slow
-def test_another_person_s_picture_is_moved(clips: Path) -> None:
+def test_another_person_s_picture_is_moved_and_teachers_may_be_absent(
+    clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two drawn heads; figures of faces are there only where MediaPipe takes them for faces."""
+    for name in ("identity_file", "stlpips_file", "lite0_file"):
+        monkeypatch.setattr(teacher_files, name, lambda: None)
+    judge_of.cache_clear()
+    assert len(teacher_files.missing()) == 3
     rows = read_manifest(clips, "train")
     score = evaluate_clip(EvaluateOptions(clips, every=8), rows[0], partner(rows, 0))
+    assert {"psnr", "psnr_repeat", "ms_ssim", "payload_bytes"} <= set(score.figures)
+    assert not {"st_lpips", "identity", "cross_identity"} & set(score.figures)
+    assert frechet_distances([score]) == {}
     assert set(score.strips) == {"same", "view", "cross"}
     for strip in score.strips.values():
         picture = cv2.imdecode(np.frombuffer(strip, np.uint8), cv2.IMREAD_COLOR)
         assert picture.shape == (256, 7 * 256, 3)
+    judge_of.cache_clear()
 
 
 @pytest.mark.slow
