@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 
@@ -60,6 +62,19 @@ def test_volumes_named_are_declared_and_no_secret_is_written_down(compose):
     assert not [service for service in compose["services"].values() if "environment" in service]
 
 
+def test_the_image_installs_what_there_is_and_runs_without_rights():
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    (extras,) = [re.findall(r"/tmp/facewire\[([a-z,]+)\]", line)[0] for line in lines if "pip install" in line]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(extras.split(",")) <= project["optional-dependencies"].keys()
+    words = [line.split()[0] for line in lines if line and line[0].isupper()]
+    assert words.index("USER") < words.index("CMD")
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    for needed in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "docker"):
+        assert (ROOT / needed).exists()
+        assert needed not in ignored
+
+
 class House:
     """A network of its own in which every service name is this machine, and the folder that the image has."""
 
@@ -84,10 +99,16 @@ class House:
         # The commands of the interpreter that runs the tests first, as in the image.
         environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         log = (self.folder / f"{name}.log").open("wb")
-        # In a group of its own, so that what it starts ends with it.
         enter = ["nsenter", "--target", str(self._holder.pid), "--net", "--mount", f"--wd={self.folder}", "--"]
+        # As `cap_drop: [ALL]` and `no-new-privileges` do.
+        without_rights = ["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--"]
+        # In a group of its own, so that what it starts ends with it.
         self._running[name] = subprocess.Popen(
-            [*enter, *command], stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            [*enter, *without_rights, *command],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
         )
         log.close()
         return self._running[name]
@@ -130,7 +151,9 @@ class House:
 
 @pytest.fixture
 def house(tmp_path, compose):
-    if not all(map(shutil.which, ("redis-server", "turnserver", "turnutils_stunclient", "unshare", "nsenter", "ip"))):
+    if not all(
+        map(shutil.which, ("redis-server", "turnserver", "turnutils_stunclient", "unshare", "nsenter", "setpriv", "ip"))
+    ):
         pytest.skip("needs redis-server, coturn, util-linux and iproute2")
     place = House(tmp_path)
     if not place.usable:
