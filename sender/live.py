@@ -26,7 +26,7 @@ from facewire.sender.clock import CaptureClock
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import FollowingFraming, Framing, choose_square, frame_video
 from facewire.sender.media import Frame, VideoSource, open_live_video
-from facewire.sender.scene import PATIENCE_MS, FaceWatch, FrameGate, SceneWatch, in_square, well_turned
+from facewire.sender.scene import PATIENCE_MS, FaceWatch, FrameGate, SceneWatch, SourceMoment, in_square
 from facewire.sender.sender import make_source
 
 REOPEN_CAMERA_S = 2.0
@@ -145,6 +145,7 @@ class LiveSender:
         self._following: FollowingFraming | None = None
         self._face = FaceWatch()
         self._scene = SceneWatch()
+        self._moment = SourceMoment(networks.bundle)
         self._source: SourceMessage | None = None
         self._source_wanted_ms: int | None = None
         """Since when a new source frame is wanted; the first picture wants one."""
@@ -256,8 +257,8 @@ class LiveSender:
             self._hold("no-face" if self._face.lost(capture_ms) else self._state)
             return
         square = framing.cut(picture, self._size)
-        motion = self._networks.motion(square)
-        self._refresh_source(square, motion, capture_ms)
+        motion, shape = self._networks.read(square)
+        self._refresh_source(square, motion, self._moment.good(motion, shape), capture_ms)
         with self._lock:
             packet = self._encoder.encode(motion, capture_ms)
             self._sent += 1
@@ -282,14 +283,14 @@ class LiveSender:
             return self._fixed
         return self._following.framing if self._following is not None else None
 
-    def _refresh_source(self, square: NDArray[np.uint8], motion: Motion, capture_ms: int) -> None:
+    def _refresh_source(self, square: NDArray[np.uint8], motion: Motion, good: bool, capture_ms: int) -> None:
         """Makes a new source frame if one is wanted and the moment is good, or no better one came for a second."""
         if self._source_wanted_ms is None:
             changed = self._scene.changed(square, motion, capture_ms)
             if changed and (self._source is None or self._options.refresh):
                 self._source_wanted_ms = capture_ms
         wanted = self._source_wanted_ms
-        if wanted is not None and (well_turned(motion) or capture_ms - wanted >= PATIENCE_MS):
+        if wanted is not None and (good or capture_ms - wanted >= PATIENCE_MS):
             frame, _ = make_source(self._networks, self._coding, square, self._nominal_fps, capture_ms)
             data = encode_source(frame)
             number = self._source.number + 1 if self._source is not None else 0

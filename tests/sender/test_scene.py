@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -9,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facewire.codec import Motion
-from facewire.sender.face_detector import Face
-from facewire.sender.framing import Framing
+from facewire.errors import WeightsError
+from facewire.models.runtime import Networks
+from facewire.sender.face_detector import Face, FaceDetector
+from facewire.sender.framing import Framing, frame_picture
 from facewire.sender.scene import (
     CHANGED_FOR_MS,
     LOST_AFTER_MS,
@@ -19,8 +24,8 @@ from facewire.sender.scene import (
     FaceWatch,
     FrameGate,
     SceneWatch,
+    SourceMoment,
     in_square,
-    well_turned,
 )
 
 STRAIGHT = Motion.from_vector(np.zeros(26, np.float32))
@@ -91,9 +96,36 @@ def test_face_belongs_into_the_square() -> None:
     assert not in_square([], square)
 
 
-def test_source_frames_are_made_of_heads_that_face_the_camera() -> None:
-    assert well_turned(turned(15))
-    assert not well_turned(turned(35))
+@pytest.fixture(scope="module")
+def portrait(networks: Networks, astronaut: np.ndarray, detector: FaceDetector) -> tuple[Motion, np.ndarray]:
+    """Motion and shape code of a framed portrait with open eyes."""
+    return networks.read(frame_picture(astronaut, detector).framing.cut(astronaut))
+
+
+def test_source_frames_are_made_of_heads_that_face_the_camera_with_open_eyes(
+    networks: Networks, portrait: tuple[Motion, np.ndarray]
+) -> None:
+    moment, (motion, shape) = SourceMoment(networks.bundle), portrait
+    assert moment.good(motion, shape)
+    assert not moment.good(Motion(turned(35).rotation, motion.translation, motion.expression), shape)
+
+
+def test_blink_is_not_taken_for_a_source_frame(networks: Networks, portrait: tuple[Motion, np.ndarray]) -> None:
+    moment, (motion, shape) = SourceMoment(networks.bundle), portrait
+    steps = np.vstack([np.eye(20), -np.eye(20)]).astype(np.float32)
+
+    def moved(step: np.ndarray) -> Motion:
+        return Motion(motion.rotation, motion.translation, motion.expression + step)
+
+    closing = sorted(steps, key=lambda step: moment.eyes(moved(step), shape))[:2]  # the two codes that close eyes most
+    assert moment.eyes(motion, shape) > 0.75
+    assert moment.eyes(moved(closing[0] + closing[1]), shape) < 0.5
+    assert not moment.good(moved(closing[0] + closing[1]), shape)
+
+
+def test_bundle_without_a_face_model_is_refused(networks: Networks, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="incomplete weight bundle"):
+        SourceMoment(replace(networks.bundle, folder=tmp_path))
 
 
 @pytest.fixture
