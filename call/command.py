@@ -106,8 +106,8 @@ def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
             "--out",
             default="window",
             metavar="SINK",
-            help="where pictures go: window, a video file (with the sound), camera (a virtual one), - (raw RGB on "
-            "standard output) or none (default window)",
+            help="where pictures go: window, a video file (with the sound), virtual (a camera for other programs), raw "
+            "(RGB on standard output) or none (default window)",
         )
         parser.add_argument(
             "--speaker",
@@ -136,7 +136,7 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
     out = getattr(options, "out", NOTHING)
     if sound == "mic" and not video.isdecimal():
         sound = "silence" if video in (NOTHING, "test") else video
-    if options.json == "-" and out == "-":
+    if options.json == "-" and out == "raw":
         raise InputError("pictures and figures cannot both go to standard output")
     if command == "call" and video == sound == out == NOTHING:
         raise InputError("a call without video, sound and output is none")
@@ -255,18 +255,11 @@ def _open_ends(session: Session, options: CallOptions) -> None:
     if options.sound is not None:
         ends.sound = _open_sound(session, options)
     if options.out is not None:
-        sink, sound_sink = open_sinks(options.out, options.speaker or _speaker(options.out), size=size)
+        sink, sound_sink = open_sinks(options.out, options.speaker, size=size)
         # Networks of its own: the receiver's thread and the sender's do not wait for each other.
         ends.playout = Playout(
             Networks(session.bundle, options.threads), sink, sound_sink, on_end=session.ended_by_sink
         )
-
-
-def _speaker(out: str) -> str:
-    """Where sound goes if nobody said: beside the pictures."""
-    if out == "window":
-        return "default"
-    return NOTHING if out in (NOTHING, "-", "camera") else "file"
 
 
 def _open_sound(session: Session, options: CallOptions) -> Any:

@@ -187,6 +187,7 @@ class Session:
         self._signalling = signalling
         self.bundle = bundle
         self._options = options or SessionOptions()
+        RateController(self._options.max_kbps)  # InputError for a budget that nothing fits in, before anybody is called
         self.ends = Ends()
         self.stats = SessionStats()
         self.state: CallState = "waiting"

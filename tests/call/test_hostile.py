@@ -1,0 +1,146 @@
+"""What a hostile other side may send over its own connection: it is refused and counted, and the call goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import pytest
+
+from facewire.call.messages import Hello, MediaMessage, SourceHave, State, encode_control, encode_media
+from facewire.call.peer import CHANNELS, Channel, Peer, PeerOptions
+from facewire.errors import DecodeError
+from facewire.models.runtime import Networks
+
+from .conftest import Call, with_playout, with_video
+
+
+async def running(call: Call, networks: Networks) -> Peer:
+    """A call from a to b; returns a's connection, to do harm with."""
+    with_video(call.a, networks)
+    with_playout(call.b, networks)
+    call.start()
+    playout = call.b.ends.playout
+    assert playout is not None
+    await call.until(lambda: playout.stats().frames > 5)
+    current = call.a._current
+    assert current is not None
+    return current.peer
+
+
+async def goes_on(call: Call) -> None:
+    playout = call.b.ends.playout
+    assert playout is not None
+    before = playout.stats().frames
+    await call.until(lambda: playout.stats().frames > before + 10, 15)
+    assert call.b.stats.connections == 1
+    assert call.b.state == "connected"
+
+
+async def test_garbage_on_every_channel(call: Call, networks: Networks) -> None:
+    peer = await running(call, networks)
+    for channel in CHANNELS:
+        for size in (0, 1, 7, 300, 1100, 4097, 60_000):
+            peer.send(channel, os.urandom(size))
+        await asyncio.sleep(0.05)
+    await goes_on(call)
+    assert call.b.stats.refused["malformed"] >= 15
+
+
+async def test_text_and_more_channels(call: Call, networks: Networks) -> None:
+    peer = await running(call, networks)
+    peer._channels["control"].send("hello?")
+    for number in range(5):
+        more = peer._connection.createDataChannel(f"more {number}")
+        more.on("open", lambda more=more: more.send(b"x" * 100))
+    await goes_on(call)
+    assert call.b._current is not None
+    assert call.b._current.peer.strange == 1
+
+
+async def test_messages_that_are_well_formed_and_make_no_sense(call: Call, networks: Networks) -> None:
+    peer = await running(call, networks)
+    nonsense = [
+        encode_media(
+            MediaMessage(60_000, 4_000_000_000, None, (("motion", os.urandom(40)), ("sound", os.urandom(40))))
+        ),
+        encode_media(MediaMessage(60_001, 0, None, (("sound", b"\x00" * 1000),))),
+        encode_media(MediaMessage(1, None, None, (("motion", b"\x20"),))),
+    ]
+    for message in nonsense:
+        peer.send("media", message)
+    for control in (State("paused", True), State("sending", False), SourceHave(b"whatever")):
+        peer.send("control", encode_control(control))
+    await goes_on(call)
+    assert call.b.stats.refused.total() >= 1
+
+
+async def test_repeated_messages(call: Call, networks: Networks) -> None:
+    peer = await running(call, networks)
+    recorded: list[bytes] = []
+    send = peer.send
+
+    def recording(channel: Channel, data: bytes) -> bool:
+        if channel == "media":
+            recorded.append(data)
+        return send(channel, data)
+
+    peer.send = recording  # type: ignore[method-assign]
+    await call.until(lambda: len(recorded) >= 5)
+    for data in recorded[:5] * 3:
+        send("media", data)
+    await goes_on(call)
+    assert call.b.stats.refused["repeated"] >= 15
+
+
+@pytest.mark.parametrize(
+    "channel",
+    ["media", pytest.param("source", marks=pytest.mark.slow), pytest.param("control", marks=pytest.mark.slow)],
+)
+async def test_a_flood(call: Call, networks: Networks, channel: Channel) -> None:
+    peer = await running(call, networks)
+    flood = {
+        "media": encode_media(MediaMessage(7, None, None, (("motion", b"\x20" * 30),))),
+        "source": b"x" * 50,
+        "control": encode_control(State("sending", False)),
+    }[channel]
+    for _ in range(3000):
+        peer.send(channel, flood)
+    await call.until(lambda: call.b.stats.refused["flood"] > 100, 20)
+    await goes_on(call)
+
+
+async def test_a_second_greeting_changes_nothing(call: Call, networks: Networks) -> None:
+    peer = await running(call, networks)
+    bundle = networks.bundle
+    hello = Hello(1, 1, bundle.hash, bundle.picture_size, 25.0, b"somebody", b"", True, True, True, 0, "Mallory")
+    peer.send("control", encode_control(hello))
+    await goes_on(call)
+    assert call.b.peer_name != "Mallory"
+
+
+async def test_nonsense_from_the_signalling(call: Call, networks: Networks) -> None:
+    await running(call, networks)
+    payloads: list[dict[str, Any]] = [
+        {},
+        {"kind": "offer"},
+        {"kind": "offer", "attempt": "x", "description": "v=0"},
+        {"kind": "offer", "attempt": "x", "description": {"type": "offer", "sdp": "m=application " + "x" * 100}},
+        {"kind": "offer", "attempt": "x" * 1000, "description": {}},
+        {"kind": "answer", "attempt": "x", "description": {"sdp": 7}},
+        {"kind": ["again"], "attempt": None},
+        {"kind": "again", "attempt": ""},
+    ]
+    for payload in payloads:
+        await call.point.a.send(payload)
+    await goes_on(call)
+    assert call.b.stats.refused["malformed"] >= 5
+
+
+@pytest.mark.parametrize("description", [None, "v=0", {}, {"sdp": "v=0"}, {"sdp": "m=application\n" + "a" * 40_000}])
+async def test_descriptions_of_no_connection_raise_only_our_error(description: object) -> None:
+    peer = Peer(PeerOptions(), lambda channel, data: None, lambda: None, lambda: None)
+    with pytest.raises(DecodeError):
+        await peer.answer(description)
+    await peer.close()

@@ -1,0 +1,165 @@
+"""Calls between programs: the command as a person runs it, and what the other side does when one is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+Program = subprocess.Popen[str]
+
+
+@contextmanager
+def started(*arguments: str, **environment: str) -> Iterator[Program]:
+    program = subprocess.Popen(
+        [sys.executable, "-m", "facewire", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+    try:
+        yield program
+    finally:
+        if program.poll() is None:
+            program.kill()
+        program.communicate()
+
+
+@contextmanager
+def server(port: int = 0) -> Iterator[tuple[Program, str]]:
+    with started("serve", "--open", "--port", str(port)) as program:
+        assert program.stdout is not None
+        words = program.stdout.readline().split()
+        yield program, next(word for word in words if word.startswith("ws://"))
+
+
+def caller(url: str, carphone: Path, voice: Path, out: Path, seconds: float, *more: str) -> tuple[str, ...]:
+    return (
+        "call",
+        "room",
+        "--server",
+        url,
+        "--video",
+        str(carphone),
+        "--sound",
+        str(voice),
+        "--loop",
+        "--threads",
+        "1",
+        "--out",
+        str(out),
+        "--seconds",
+        str(seconds),
+        "--json",
+        str(out.with_suffix(".json")),
+        *more,
+    )
+
+
+def result(program: Program, out: Path, seconds: float) -> dict[str, Any]:
+    _, errors = program.communicate(timeout=seconds)
+    assert program.returncode == 0, errors
+    values: dict[str, Any] = json.loads(out.with_suffix(".json").read_text())
+    return values
+
+
+def test_a_call_between_two_programs(carphone: Path, voice: Path, tmp_path: Path) -> None:
+    a, b = tmp_path / "a.mkv", tmp_path / "none"
+    with (
+        server() as (_, url),
+        started(*caller(url, carphone, voice, a, 4, "--name", "Ada")) as one,
+        started("send", "room", "--server", url, "--video", str(carphone), "--sound", str(voice), "--threads", "1",
+                "--seconds", "5", "--name", "Bob", "--json", str(b.with_suffix(".json"))) as other,
+    ):  # fmt: skip
+        values, others = result(one, a, 60), result(other, b, 60)
+    assert values["peer"] == "Bob"
+    assert others["peer"] == "Ada"
+    assert values["playout"]["frames"] > 10
+    assert values["playout"]["sound_played_ms"] > 1000
+    assert values["session"]["connections"] == 1
+    assert values["session"]["refused"] == {}
+    assert others["outgoing"]["sources"] == 1
+    with av.open(str(a)) as recorded:
+        kinds = {stream.type for stream in recorded.streams}
+        assert kinds == {"video", "audio"}
+        assert sum(1 for _ in recorded.decode(video=0)) > 10
+
+
+def test_a_server_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with started("call", "room", "--server", "ws://127.0.0.1:9", "--video", "none", "--out", "none") as program:
+        _, errors = program.communicate(timeout=60)
+    assert program.returncode == 2
+    assert "cannot be reached" in errors
+    assert len(errors.strip().splitlines()) == 1
+
+
+def test_nobody_comes(tmp_path: Path) -> None:
+    with server() as (_, url), started("receive", "room", "--server", url, "--out", "none", "--wait", "1") as program:
+        _, errors = program.communicate(timeout=60)
+    assert program.returncode == 2
+    assert "nobody came" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--max-kbps", "1"], "max-kbps"),
+        (["--seconds", "0"], "seconds"),
+        (["--video", "no-such-file.mp4"], "no such file"),
+        (["--server", "http://x"], "signalling server"),
+        (["--threads", "0"], "threads"),
+        (["--video", "none", "--sound", "none"], "is none"),
+    ],
+)
+def test_options_that_cannot_be_are_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from facewire.cli import main
+
+    base = ["call", "room", "--out", "none", "--video", "test", "--sound", "silence", "--server", "ws://127.0.0.1:9"]
+    assert main([*base, *arguments]) == 2
+    errors = capsys.readouterr().err
+    assert words in errors
+    assert len(errors.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_killed_program_that_comes_back_is_seen_again(carphone: Path, voice: Path, tmp_path: Path) -> None:
+    a, b = tmp_path / "a.mkv", tmp_path / "b.mkv"
+    with server() as (_, url), started(*caller(url, carphone, voice, a, 30)) as one:
+        with started(*caller(url, carphone, voice, b, 60)) as other:
+            time.sleep(10)
+            other.send_signal(signal.SIGKILL)
+        with started(*caller(url, carphone, voice, b, 60)):
+            values = result(one, a, 90)
+    states = [line["state"] for line in values["timeline"]]
+    assert "stalled" in states
+    assert values["session"]["connections"] >= 2
+    assert states[-1] in ("connected", "ended")
+
+
+@pytest.mark.slow
+def test_a_killed_server_does_not_end_the_call(carphone: Path, voice: Path, tmp_path: Path) -> None:
+    a, b = tmp_path / "a.mkv", tmp_path / "b.mkv"
+    with server() as (program, url):
+        port = int(url.rsplit(":", 1)[1].split("/")[0])
+        with started(*caller(url, carphone, voice, a, 15)) as one, started(*caller(url, carphone, voice, b, 20)):
+            time.sleep(6)
+            program.send_signal(signal.SIGKILL)
+            program.wait()
+            time.sleep(3)
+            with server(port):
+                values = result(one, a, 60)
+    assert values["session"]["connections"] == 1
+    assert all(line["state"] in ("connected", "waiting", "connecting", "ended") for line in values["timeline"])
