@@ -35,6 +35,8 @@ CONNECT_TIMEOUT_S = 10.0
 HEARTBEAT_S = 10.0
 """Silence after which the server is asked whether it lives; longer than the server's own pings are apart."""
 CLOSE_TIMEOUT_S = 1.0
+UNREACHABLE = (aiohttp.ClientError, OSError, UnicodeError)
+"""What a connection can fail by; the last for a name that cannot be one of a host."""
 MAX_WAITING_EVENTS = 64
 """Events not yet taken; then the connection is no longer read."""
 
@@ -72,21 +74,20 @@ class SignalingClient:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._sent = 0
         self._joined = False
+        """Whether the server gave this connection a seat."""
+        self._away = False
+        """Whether `ServerGone` was the last that was told of the server."""
         self._over = False
 
     async def __aenter__(self) -> SignalingClient:
-        self._session = aiohttp.ClientSession()
+        self._http = aiohttp.ClientSession()
         try:
             socket = await self._connect()
-        except (
-            aiohttp.ClientError,
-            OSError,
-            UnicodeError,
-        ) as error:  # the last for a name that cannot be one of a host
-            await self._session.close()
+        except UNREACHABLE as error:
+            await self._http.close()
             raise InputError(f"{self._url}: the signalling server cannot be reached ({_why(error)})") from error
         except BaseException:
-            await self._session.close()
+            await self._http.close()
             raise
         self._task = asyncio.create_task(self._run(socket))
         return self
@@ -96,12 +97,12 @@ class SignalingClient:
     ) -> None:
         self._task.cancel()
         await asyncio.wait([self._task])
-        with contextlib.suppress(aiohttp.ClientError, OSError):
+        with contextlib.suppress(*UNREACHABLE):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 if self._socket is not None and not self._socket.closed:
                     await self._socket.send_str(messages.to_json(Leave()))
                     await self._socket.close()
-        await self._session.close()
+        await self._http.close()
 
     def __aiter__(self) -> SignalingClient:
         return self
@@ -127,41 +128,42 @@ class SignalingClient:
         self._sent += 1
         try:
             await self._socket.send_str(text)
-        except (aiohttp.ClientError, OSError):
+        except UNREACHABLE:
             return False
         return True
 
-    async def _run(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _run(self, socket: aiohttp.ClientWebSocketResponse | None) -> None:
         """Reads, and connects again, until refused or cancelled."""
+        wait_s = FIRST_RETRY_S
         try:
             while True:
-                await self._read(socket)
+                if socket is not None:
+                    await self._read(socket)
+                if self._joined:
+                    wait_s = FIRST_RETRY_S
                 self._joined = False
-                await self._events.put(ServerGone())
-                socket = await self._reconnect()
-                await self._events.put(ServerBack())
+                if not self._away:
+                    self._away = True
+                    await self._events.put(ServerGone())
+                # Chance keeps the clients of a restarted server from coming all at once.
+                await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
+                wait_s = min(2 * wait_s, LAST_RETRY_S)
+                try:
+                    socket = await self._connect()
+                except UNREACHABLE:
+                    socket = None
         except _Refusal as refusal:
             await self._events.put(Refused(str(refusal)))
 
     async def _connect(self) -> aiohttp.ClientWebSocketResponse:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            socket = await self._session.ws_connect(
+            socket = await self._http.ws_connect(
                 self._url, heartbeat=HEARTBEAT_S, max_msg_size=messages.MAX_MESSAGE_BYTES + 1
             )
             await socket.send_str(messages.to_json(self._join))
         self._sent = 0
         self._socket = socket
         return socket
-
-    async def _reconnect(self) -> aiohttp.ClientWebSocketResponse:
-        wait_s = FIRST_RETRY_S
-        while True:
-            # Chance keeps the clients of a restarted server from coming all at once.
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
-            try:
-                return await self._connect()
-            except (aiohttp.ClientError, OSError):
-                wait_s = min(2 * wait_s, LAST_RETRY_S)
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Until the connection ends; _Refusal if the server does not want this client."""
@@ -176,6 +178,9 @@ class SignalingClient:
             except DecodeError as error:
                 await socket.close()
                 raise _Refusal(f"the server does not speak this protocol ({error})") from error
+            if self._away and isinstance(event, Joined):
+                self._away = False
+                await self._events.put(ServerBack())
             await self._events.put(event)
 
     def _event(self, message: FromServer) -> Event:

@@ -16,9 +16,10 @@ from facewire.signaling import (
     Signal,
     SignalingClient,
 )
+from facewire.signaling.limits import Limits
 from facewire.signaling.server import ServerOptions, SignalingServer
 from facewire.signaling.tokens import CLOCK_SKEW_S, mint
-from tests.signaling.conftest import SECRET, eventually, free_port, next_event, soon, until
+from tests.signaling.conftest import SECRET, counted, eventually, free_port, next_event, soon, until
 
 
 async def test_two_people_meet_and_exactly_one_makes_the_offer(serve):
@@ -75,8 +76,8 @@ async def test_rooms_are_apart(serve):
 async def test_tokens_open_the_room_they_are_for(serve):
     server = await serve(secret=SECRET)
     async with (
-        SignalingClient(server.url, "room", mint(SECRET, "room", 60)) as anne,
-        SignalingClient(server.url, "room", mint(SECRET, "room", 60)) as bob,
+        SignalingClient(server.url, "room", mint(SECRET, "room", 3600)) as anne,
+        SignalingClient(server.url, "room", mint(SECRET, "room", 3600)) as bob,
     ):
         assert isinstance(await next_event(anne), Joined)
         assert isinstance(await next_event(bob), Joined)
@@ -87,8 +88,8 @@ async def test_tokens_open_the_room_they_are_for(serve):
     [
         (None, "wants a join token"),
         (mint(SECRET, "room", -60), "expired"),
-        (mint(SECRET, "other", 60), "another room"),
-        (mint(SECRET[::-1], "room", 60), "not valid"),
+        (mint(SECRET, "other", 3600), "another room"),
+        (mint(SECRET[::-1], "room", 3600), "not valid"),
     ],
 )
 async def test_any_other_token_is_refused_in_words(serve, token, why):
@@ -101,7 +102,7 @@ async def test_any_other_token_is_refused_in_words(serve, token, why):
 
 async def test_one_token_is_for_one_person(serve):
     server = await serve(secret=SECRET)
-    token = mint(SECRET, "room", 60)
+    token = mint(SECRET, "room", 3600)
     async with SignalingClient(server.url, "room", token) as anne:
         await until(anne, Joined)
         async with SignalingClient(server.url, "room", token) as eve:
@@ -283,3 +284,15 @@ async def test_an_open_server_listens_on_loopback_only():
     with pytest.raises(InputError, match="loopback only"):
         SignalingServer(ServerOptions(behind_proxy=True))
     await soon(SignalingServer(ServerOptions(host="0.0.0.0", secret=SECRET)).stop())
+
+
+async def test_a_server_without_room_is_asked_again_ever_more_slowly_and_told_of_once(serve, connect):
+    server = await serve(limits=Limits(rooms=1))
+    other = await connect(server)
+    await other.join("other")
+    async with SignalingClient(server.url, "room") as client:
+        assert await next_event(client) == ServerGone()
+        await eventually(lambda: counted(server, "refused_total", cause="busy") >= 2)
+        await other.send(type="leave")
+        assert await next_event(client) == ServerBack()
+        assert isinstance(await next_event(client), Joined)

@@ -209,6 +209,7 @@ async def test_whoever_does_not_read_is_disconnected(serve, connect):
     writer.transport.abort()
 
 
+@pytest.mark.slow
 async def test_whoever_does_not_read_does_not_hold_the_server_up(serve, connect):
     server = await serve(limits=dataclasses.replace(UNLIMITED, waiting_bytes=10**9))
     writer = await join_without_reading(server)

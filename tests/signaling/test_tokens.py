@@ -17,19 +17,19 @@ ANNE, BOB = "a" * 16, "b" * 16
 
 
 def test_a_token_lets_into_its_room():
-    granted = verify(SECRET, mint(SECRET, "kitchen", 60), "kitchen", ANNE)
+    granted = verify(SECRET, mint(SECRET, "kitchen", 3600), "kitchen", ANNE)
     assert granted.room == "kitchen"
     assert granted.id
 
 
 def test_each_token_is_for_another_person():
-    one, two = (verify(SECRET, mint(SECRET, "kitchen", 60), "kitchen", ANNE) for _ in range(2))
+    one, two = (verify(SECRET, mint(SECRET, "kitchen", 3600), "kitchen", ANNE) for _ in range(2))
     assert one.id != two.id
 
 
 def claims(**changes):
     now = int(time.time())
-    return {"aud": tokens.AUDIENCE, "room": "kitchen", "jti": "x", "iat": now, "exp": now + 60} | changes
+    return {"aud": tokens.AUDIENCE, "room": "kitchen", "jti": "x", "iat": now, "exp": now + 3600} | changes
 
 
 def without(name):
@@ -47,13 +47,13 @@ def altered(token):
     ("token", "why"),
     [
         (mint(SECRET, "kitchen", -60), "expired"),
-        (mint(b"another secret of at least 32 bytes....", "kitchen", 60), "not valid"),
-        (mint(SECRET, "cellar", 60), "another room"),
-        (altered(mint(SECRET, "cellar", 60)), "not valid"),
+        (mint(b"another secret of at least 32 bytes....", "kitchen", 3600), "not valid"),
+        (mint(SECRET, "cellar", 3600), "another room"),
+        (altered(mint(SECRET, "cellar", 3600)), "not valid"),
         (jwt.encode(claims(), None, "none"), "not valid"),
         (jwt.encode(claims(), SECRET * 2, "HS512"), "not valid"),
         (jwt.encode(claims(aud="other"), SECRET, "HS256"), "not valid"),
-        (jwt.encode(claims(nbf=int(time.time()) + 3600), SECRET, "HS256"), "not valid"),
+        (jwt.encode(claims(nbf=int(time.time()) + 1800), SECRET, "HS256"), "not valid"),
         (jwt.encode(without("exp"), SECRET, "HS256"), "not valid"),
         (jwt.encode(without("jti"), SECRET, "HS256"), "not valid"),
         (jwt.encode(without("room"), SECRET, "HS256"), "not valid"),
@@ -69,7 +69,7 @@ def test_any_other_token_is_refused(token, why):
 
 
 def test_the_token_to_come_back_is_for_its_session_alone_and_keeps_the_invitation():
-    granted = verify(SECRET, mint(SECRET, "kitchen", 60), "kitchen", ANNE)
+    granted = verify(SECRET, mint(SECRET, "kitchen", 3600), "kitchen", ANNE)
     token = mint_to_come_back(SECRET, granted, ANNE)
     assert verify(SECRET, token, "kitchen", ANNE) == granted
     with pytest.raises(TokenError, match="another session"):
