@@ -30,6 +30,7 @@ REPORT_EVERY = 2
 MAX_QUEUED = 3
 """Messages held back by the association; from here on new media is thrown away rather than made late."""
 PIECE_GAP_S = 0.01
+SOURCE_SETTLES_S = 3.0
 MAX_SOUND_PARTS = 12
 
 
@@ -70,6 +71,7 @@ class Outgoing:
         self._source: SourceMessage | None = None
         self._pieces: deque[bytes] = deque()
         self._next_piece_at = 0.0
+        self._last_piece_at = -SOURCE_SETTLES_S
 
     def connect(self, peer: Peer, link: LinkMonitor, now: float) -> None:
         """From now on everything goes over this connection."""
@@ -91,6 +93,10 @@ class Outgoing:
             return
         self._source = source
         self._pieces = deque(cut(source.data))
+
+    def source_under_way(self, now: float) -> bool:
+        """Pieces of a source frame are on their way or just were: a queue that they make is gone by itself."""
+        return bool(self._pieces) or now - self._last_piece_at < SOURCE_SETTLES_S
 
     def motion(self, packet: bytes, now: float) -> None:
         """A motion packet: it goes at once, with the sound that waited for it."""
@@ -162,6 +168,6 @@ class Outgoing:
         gap_s = PIECE_GAP_S
         if self.piece_kbps is not None:
             gap_s = max(gap_s, 8 * sum(wire_bytes(len(piece))) / (1000 * self.piece_kbps))
-        self._next_piece_at = now + gap_s
+        self._next_piece_at, self._last_piece_at = now + gap_s, now
         if not self._pieces:
             self.stats.sources += 1

@@ -20,7 +20,7 @@ HEAVY_LOSS = 0.35
 """Nothing is gained by repeating on such a path; less is sent in any case."""
 RISE_AFTER_S = 3.0
 """Without trouble for so long, the next finer level is tried."""
-RISE_AFTER_FALL_S = 12.0
+RISE_AFTER_FALL_S = 8.0
 PROBE_S = 3.0
 """So long after a step down it shows whether the loss was of our own making."""
 RANDOM_LOSS_FOR_S = 30.0
@@ -113,6 +113,8 @@ class RateController:
             raise InputError(f"--max-kbps {max_kbps:g}: from {MIN_KBPS:g} up, packet headers included")
         self.budget_kbps = DEFAULT_KBPS if max_kbps is None else max_kbps
         self._video, self._sound = video, sound
+        self._queue_ms = 0.0
+        """When last looked: one that shrinks needs no further step down."""
         self._media_kbps: float | None = None
         self._scale = 1.0
         """What levels really cost here, compared with the estimate."""
@@ -167,7 +169,9 @@ class RateController:
             expected = _kbps(rate, LEVELS[self.level].motion_bytes, self._video, self._sound)
             self._scale += 0.3 * (min(2.0, max(0.5, measured.sent_kbps / expected)) - self._scale)
         self._media_kbps = measured.sent_kbps
-        congested = (measured.queue_ms or 0.0) > QUEUE_LIMIT_MS or measured.held_back > 0
+        queue_ms, before_ms = measured.queue_ms or 0.0, self._queue_ms
+        self._queue_ms = queue_ms
+        congested = (queue_ms > QUEUE_LIMIT_MS and queue_ms > 0.8 * before_ms) or measured.held_back > 0
         loss = measured.loss or 0.0
         over = measured.sent_kbps is not None and measured.sent_kbps > self.budget_kbps
         if congested or over or loss > HEAVY_LOSS:
@@ -186,7 +190,7 @@ class RateController:
         if self._fell_at is not None and self._now - self._fell_at < 1.0:
             return  # the last step has not had time to show
         if self.level > 0:
-            self._ceiling, self._ceiling_until = self.level - 1, self._now + 2 * RISE_AFTER_FALL_S
+            self._ceiling, self._ceiling_until = self.level - 1, self._now + 1.5 * RISE_AFTER_FALL_S
             self.level -= 1
         self._robust, self._random_until, self._random_loss = False, 0.0, 0.0
         self._fell_at = self._quiet_since = self._now
@@ -206,7 +210,7 @@ class RateController:
                 self._random_until, self._random_loss, self._robust = self._now + RANDOM_LOSS_FOR_S, loss, True
                 self.level = min(self.level + 1, self._ceiling)
             else:  # the step down has helped
-                self._ceiling, self._ceiling_until = self.level, self._now + 2 * RISE_AFTER_FALL_S
+                self._ceiling, self._ceiling_until = self.level, self._now + 1.5 * RISE_AFTER_FALL_S
             self._probe = None
 
     def _rise(self) -> None:

@@ -15,7 +15,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from facewire.call.link import LinkMonitor, LinkState
@@ -607,6 +607,8 @@ class Session:
             link = self.link
             if self._current is not None and self.state == "connected":
                 measured = Measured(link.loss, link.rtt_ms, link.queue_ms, stats.held_back - held_back, kbps)
+                if self._outgoing.source_under_way(now):
+                    measured = replace(measured, queue_ms=None, held_back=0)
                 self._apply(self._rate.update(measured, now - last))
                 if self._options.max_kbps is not None:
                     self._outgoing.piece_kbps = self._rate.source_kbps
