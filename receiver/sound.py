@@ -7,6 +7,7 @@ concealment of its own to offer: lost sound is filled by repeating the last pitc
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import av
@@ -58,8 +59,8 @@ class SoundTrack:
     def __init__(self) -> None:
         self._decoder = _decoder()
         self._waiting: dict[int, SoundPacket] = {}
-        self._played: list[int] = []
-        """Starts of the last packets played, so that a copy is not taken for a late one."""
+        self._over: deque[int] = deque(maxlen=2 * MAX_WAITING)
+        """Starts of the last packets played or too late, so that a copy is not taken for another late one."""
         self._edge_ms: float | None = None
         """Capture time at which the decoded samples end."""
         self._ready: NDArray[np.float32] = np.zeros(0, np.float32)
@@ -72,15 +73,16 @@ class SoundTrack:
         self._offset_ms = 0.0
 
     def add(self, packet: SoundPacket, capture_ms: int) -> bool:
-        """Takes a packet whose full capture time is that; returns whether it was new and in time."""
-        if capture_ms in self._waiting or capture_ms in self._played:
+        """Takes a packet whose full capture time is that; returns False for a copy of one that was here before."""
+        if capture_ms in self._waiting or capture_ms in self._over:
             return False
         if (
             self._edge_ms is not None
             and capture_ms + max(packet.duration_ms, GIVEN_UP_MS * packet.silence) <= self._edge_ms
         ):
             self._late += 1
-            return False
+            self._over.append(capture_ms)
+            return True
         self._waiting[capture_ms] = packet
         if len(self._waiting) > MAX_WAITING:
             del self._waiting[max(self._waiting)]
@@ -143,12 +145,13 @@ class SoundTrack:
             if packet.silence or start + packet.duration_ms > edge_ms + ROUNDING_MS / 2:
                 return start
             del self._waiting[start]
+            self._over.append(start)
             self._late += 1
         return None
 
     def _speech(self, packet: SoundPacket, start: int, edge_ms: float) -> NDArray[np.float32]:
         samples = self._decoded(packet)
-        self._played = [*self._played[-MAX_WAITING:], start]
+        self._over.append(start)
         self._played_ms += packet.duration_ms
         self._edge_ms = start + packet.duration_ms
         if start < edge_ms - ROUNDING_MS:

@@ -156,6 +156,7 @@ class LiveSender:
         """Why it ended or the camera was lost, in words, if that was a fault."""
         self._captured = self._skipped = self._sent = self._without_face = 0
         self._busy_s = 0.0
+        self._newest_ms = 0
 
         self._lock = threading.Lock()  # of the encoder and of what other threads ask for; never held while networks run
         self._waiting: tuple[NDArray[np.uint8], int] | None = None
@@ -261,6 +262,7 @@ class LiveSender:
         self._refresh_source(square, motion, self._moment.good(motion, shape), capture_ms)
         with self._lock:
             packet = self._encoder.encode(motion, capture_ms)
+            self._newest_ms = capture_ms
             self._sent += 1
         self._busy_s += time.perf_counter() - started
         self._enter("sending")
@@ -272,7 +274,9 @@ class LiveSender:
         if self._face.wants_look(capture_ms):
             faces = self._detector.detect(picture)
             if self._fixed is not None and faces and not in_square(faces, self._fixed):
-                self._fixed = None  # the face has left the square that a look through the file had found
+                faces = []
+                if self._face.lost(capture_ms):
+                    self._fixed = None  # the face has left the square that a look through the file had found
             if self._fixed is None and faces:
                 height, width = picture.shape[:2]
                 if self._following is None:
@@ -308,7 +312,7 @@ class LiveSender:
         with self._lock:
             packet = self._encoder.flush()
         if packet is not None:
-            self._tell(self._on_motion, packet, self._clock.now_ms())
+            self._tell(self._on_motion, packet, self._newest_ms)
         self._enter(state)
 
     def _enter(self, state: SenderState) -> None:

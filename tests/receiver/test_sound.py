@@ -143,7 +143,8 @@ def test_speech_far_out_of_step_jumps(voice: np.ndarray) -> None:
 def test_late_packet_is_counted_and_a_damaged_one_is_silence(voice: np.ndarray) -> None:
     packets, track = coded(voice), SoundTrack()
     track.block(BLOCK, 5000)
-    assert not track.add(*packets[0])
+    assert track.add(*packets[0])
+    assert not track.add(*packets[0])  # a copy
     assert track.stats().late == 1
     track.add(SoundPacket(5040, 65536, b"\x58" + bytes(30), 60.0), 5040)
     for number in range(1, 10):
