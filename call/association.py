@@ -27,12 +27,12 @@ from aiortc.rtcsctptransport import (
 
 from facewire.call.traffic import DTLS_BYTES, Traffic
 
-RIDE_AFTER_PACKETS = 2
+RIDE_AFTER_PACKETS = 3
 """Packets to be acknowledged before an acknowledgement takes a ride in an outgoing packet (20 bytes less each time)."""
-ALONE_AFTER_PACKETS = 4
+ALONE_AFTER_PACKETS = 5
 ALONE_AFTER_BYTES = 1000
 """Of data: a piece of a source frame is acknowledged at once, so that the next ones may follow."""
-ALONE_AFTER_S = 0.4
+ALONE_AFTER_S = 0.5
 """Well below the sender's shortest retransmission time-out, 1 s."""
 GAP_ALONE_AFTER_S = 0.1
 """The same when something is missing, or a FORWARD-TSN waits."""

@@ -25,6 +25,8 @@ from .conftest import Call, with_playout, with_sound, with_video, write_voice
 from .relay import Impairment
 
 SHOWN_FPS = 12.5
+SETTLING_S = 14.0
+"""The rate control has risen as far as it will by then."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Row:
     """One path and what it did. Kilobits are IP packets of one way, both ends' acknowledgements for the other way included."""
 
     name: str
+    coded_fps: float
+    """Frames a second that came and could be decoded."""
     shown: int
     concealed: float
     """Share of pictures bridged across lost frames, guessed or held."""
@@ -74,9 +78,9 @@ CONDITIONS: dict[str, tuple[Impairment, float, float | None]] = {
 
 
 async def measure(
-    name: str, seconds: float, networks: Networks, voice: Path, *, sound: bool = True, fps: float | None = SHOWN_FPS
+    name: str, seconds: float, networks: Networks, voice: Path, *, sound: bool = True, both: bool = False
 ) -> Row:
-    """A call over one path: some seconds of settling, then so many measured."""
+    """A call over one path: some seconds of settling, then so many measured. both: video both ways."""
     impairment, dark_s, budget = CONDITIONS[name]
     call = Call(networks)
     call.a = call.again(call.a, call.point.a, SessionOptions(max_kbps=budget))
@@ -85,14 +89,17 @@ async def measure(
     if sound:
         with_sound(call.a, voice)
         with_sound(call.b, voice)
-    with_playout(call.b, networks, fps)
+    with_playout(call.b, networks, SHOWN_FPS / 2 if both else SHOWN_FPS)
+    if both:
+        with_video(call.b, networks)
+        with_playout(call.a, networks, SHOWN_FPS / 2)
     playout = call.b.ends.playout
     assert playout is not None
     began = time.monotonic()
     call.start()
     await call.until(lambda: playout.stats().sources and playout.stats().frames, 90)
     first_s = time.monotonic() - began
-    await asyncio.sleep(8)
+    await asyncio.sleep(SETTLING_S)
     before, sound_before = playout.stats(), playout.stats().sound_concealed_ms
     counts = {way: count.wire_bytes for way, count in call.relay.counts.items()}
     start = time.monotonic()
@@ -112,6 +119,7 @@ async def measure(
     shown = after.shown - before.shown
     row = Row(
         name=name,
+        coded_fps=(after.frames - before.frames) / span,
         shown=shown,
         concealed=(after.concealed - before.concealed) / max(1, shown),
         freezes=after.freezes - before.freezes,
@@ -134,15 +142,16 @@ def line(row: Row) -> str:
     """A row of the document's table."""
     back = "" if row.back_s is None else f"{row.back_s:.1f} s"
     return (
-        f"| {row.name} | {row.there_kbps:.1f} / {row.here_kbps:.1f} | {100 * row.concealed:.0f} % | {row.freezes} | "
+        f"| {row.name} | {row.there_kbps:.1f} / {row.here_kbps:.1f} | {row.coded_fps:.1f} | "
+        f"{100 * row.concealed:.0f} % | {row.freezes} | "
         f"{row.longest_ms:.0f} ms | {row.delay_ms:.0f} ms | {row.end_to_end_ms:.0f} ms | "
         f"{100 * row.sound_concealed:.0f} % | {row.first_s:.1f} s | {back} |"
     )
 
 
 HEAD = (
-    "| path | kbps there / back | concealed | freezes > 200 ms | longest | playout delay | capture to picture | "
-    "sound filled in | first picture | back after |\n|---|---|---|---|---|---|---|---|---|---|"
+    "| path | kbps there / back | frames a second | concealed | freezes > 200 ms | longest | playout delay | capture to picture | "
+    "sound filled in | first picture | back after |\n|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -150,14 +159,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measures calls over bad paths.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {'; '.join(CONDITIONS)}")
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--no-sound", action="store_true")
+    parser.add_argument("--no-sound", action="store_true", help="no sound either way")
+    parser.add_argument("--both", action="store_true", help="video both ways")
     options = parser.parse_args()
     networks = Networks(load_bundle(), threads=1)
     print(HEAD, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         voice = write_voice(Path(folder) / "voice.wav")
         for name in options.names or CONDITIONS:
-            row = uvloop.run(measure(name, options.seconds, networks, voice, sound=not options.no_sound))
+            row = uvloop.run(
+                measure(name, options.seconds, networks, voice, sound=not options.no_sound, both=options.both)
+            )
             print(line(row), flush=True)
             print(json.dumps(asdict(row)), file=sys.stderr, flush=True)
 

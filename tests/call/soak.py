@@ -1,0 +1,93 @@
+"""A long call, watched: `python -m tests.call.soak [--minutes N]` prints a line a minute: memory, tasks, threads, lip sync.
+
+Both sides in one process, through the relay with 1 % loss; one sends a clip and a voice, the other shows and plays them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from facewire.models.bundle import load_bundle
+from facewire.models.runtime import Networks
+
+from .conftest import Call, with_playout, with_sound, with_video, write_voice
+from .relay import Impairment
+
+SETTLING_S = 30.0
+SHOWN_FPS = 5.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """How things stand. memory_mb: of the whole process. lip_sync_ms: sound ahead of the picture."""
+
+    at_s: float
+    memory_mb: float
+    tasks: int
+    threads: int
+    lip_sync_ms: float
+    frames: int
+    longest_silence_s: float
+
+
+async def soak(networks: Networks, voice: Path, seconds: float, every_s: float) -> list[Look]:
+    """Looks at a call from its settling on; what is left of it at the end is the last look."""
+    tasks_before = len(asyncio.all_tasks())
+    call = Call(networks)
+    call.relay.impairment = Impairment(loss=0.01, delay_ms=40, jitter_ms=10)
+    with_video(call.a, networks)
+    with_sound(call.a, voice)
+    with_playout(call.b, networks, SHOWN_FPS)
+    call.start()
+    began = time.monotonic()
+    looks: list[Look] = []
+
+    def look() -> None:
+        gc.collect()
+        playout = call.b.ends.playout
+        assert playout is not None
+        stats = playout.stats()
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        looks.append(
+            Look(
+                time.monotonic() - began,
+                pages * 4096 / 1e6,
+                len(asyncio.all_tasks()) - tasks_before,
+                threading.active_count(),
+                stats.lip_sync_ms or 0.0,
+                stats.frames,
+                call.b.stats.longest_silence_s,
+            )
+        )
+        print(" ".join(f"{name}={value:.1f}" for name, value in vars(looks[-1]).items()), flush=True)
+
+    await asyncio.sleep(min(SETTLING_S, seconds / 3))
+    while time.monotonic() - began < seconds:
+        look()
+        await asyncio.sleep(every_s)
+    await call.stop()
+    await asyncio.sleep(1)
+    look()
+    return looks
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Watches a long call.")
+    parser.add_argument("--minutes", type=float, default=20.0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        voice = write_voice(Path(folder) / "voice.wav")
+        uvloop.run(soak(Networks(load_bundle(), threads=1), voice, 60 * options.minutes, 60.0))
+
+
+if __name__ == "__main__":
+    main()

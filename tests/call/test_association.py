@@ -1,0 +1,112 @@
+"""What the thrifty association costs and endures, on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+
+from facewire.call.association import ALONE_AFTER_S
+from facewire.call.peer import Channel, Peer, PeerOptions
+
+from .relay import Impairment, Relay
+
+
+class Pair:
+    """Two connected peers, through a relay."""
+
+    def __init__(self) -> None:
+        self.relay = Relay()
+        self.got: tuple[list[tuple[Channel, bytes]], list[tuple[Channel, bytes]]] = ([], [])
+        self.opened = asyncio.Event(), asyncio.Event()
+        self.a, self.b = (
+            Peer(PeerOptions(), lambda *message, at=at: self.got[at].append(message), self.opened[at].set, lambda: None)  # type: ignore[misc]
+            for at in (0, 1)
+        )
+
+    async def open(self) -> None:
+        offer = await self.a.offer()
+        offer["sdp"] = await self.relay.stand_for("a", "one", offer["sdp"])
+        answer = await self.b.answer(offer)
+        answer["sdp"] = await self.relay.stand_for("b", "one", answer["sdp"])
+        await self.a.accept(answer)
+        async with asyncio.timeout(15):
+            for event in self.opened:
+                await event.wait()
+
+    async def heard(self, at: int, count: int) -> None:
+        async with asyncio.timeout(20):
+            while len(self.got[at]) < count:
+                await asyncio.sleep(0.01)
+
+    async def close(self) -> None:
+        await asyncio.gather(self.a.close(), self.b.close())
+        self.relay.close()
+
+
+async def test_acknowledgements_ride_with_media_and_cost_no_packets_of_their_own() -> None:
+    pair = Pair()
+    await pair.open()
+    before = [peer.traffic.sent.wire_by_kind["transport"] for peer in (pair.a, pair.b)]
+    for _ in range(20):
+        pair.a.send("media", b"x" * 50)
+        await asyncio.sleep(0.02)
+        pair.b.send("media", b"y" * 50)
+        await asyncio.sleep(0.02)
+    await pair.heard(0, 20)
+    await pair.heard(1, 20)
+    after = [peer.traffic.sent.wire_by_kind["transport"] for peer in (pair.a, pair.b)]
+    assert [late - early for late, early in zip(after, before, strict=True)] == [0, 0]
+    await pair.close()
+
+
+async def test_one_way_media_is_acknowledged_by_few_packets() -> None:
+    pair = Pair()
+    await pair.open()
+    await asyncio.sleep(ALONE_AFTER_S)
+    before = pair.relay.counts["ba"].datagrams
+    for _ in range(40):
+        pair.a.send("media", b"x" * 50)
+        await asyncio.sleep(0.02)
+    await pair.heard(1, 40)
+    assert pair.relay.counts["ba"].datagrams - before <= 12
+    await pair.close()
+
+
+async def test_pieces_arrive_over_a_lossy_path_and_media_is_never_sent_twice() -> None:
+    pair = Pair()
+    await pair.open()
+    pair.relay.impairment = Impairment(loss=0.2, delay_ms=20)
+    for number in range(20):
+        pair.a.send("source", bytes([number]) * 1100)
+        pair.a.send("media", bytes([number]) * 60)
+        await asyncio.sleep(0.03)
+    async with asyncio.timeout(25):
+        while sum(channel == "source" for channel, _ in pair.got[1]) < 20:
+            await asyncio.sleep(0.02)
+    pieces = [data[0] for channel, data in pair.got[1] if channel == "source"]
+    media = [data[0] for channel, data in pair.got[1] if channel == "media"]
+    assert sorted(pieces) == list(range(20))
+    assert len(media) == len(set(media)) < 20
+    await pair.close()
+
+
+async def test_a_connection_opens_although_first_packets_are_lost() -> None:
+    pair = Pair()
+    pair.relay.chance.seed(5)
+    pair.relay.impairment = Impairment(loss=0.2, delay_ms=20)
+    await pair.open()
+    await pair.close()
+
+
+async def test_own_count_agrees_with_the_relay() -> None:
+    pair = Pair()
+    await pair.open()
+    for number in range(10):
+        pair.a.send("media", bytes(20 * number + 1))
+        pair.b.send("control", bytes(3))
+    await pair.heard(0, 10)
+    await pair.heard(1, 10)
+    await asyncio.sleep(ALONE_AFTER_S + 0.1)
+    for peer, way in ((pair.a, "ab"), (pair.b, "ba")):
+        assert peer.traffic.sent.datagrams == pair.relay.counts[way].datagrams  # type: ignore[index]
+        assert peer.traffic.sent.wire_bytes == pair.relay.counts[way].wire_bytes  # type: ignore[index]
+    await pair.close()
