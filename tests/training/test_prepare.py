@@ -40,6 +40,7 @@ from facewire.video import VideoWriter
 Picture = NDArray[np.uint8]
 QUIET = Console(quiet=True)
 MIN_SIDE = 96
+DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_mesh = pytest.mark.skipif(importlib.util.find_spec("mediapipe") is None, reason="needs MediaPipe")
 
 
@@ -348,6 +349,29 @@ def test_videos_without_a_usable_face_end_in_a_line(tmp_path: Path) -> None:
         write(tmp_path / "raw" / name / "grey.mp4", [np.full((128, 128, 3), 90, np.uint8)] * 40)
     with pytest.raises(InputError, match=r"no clip came out of 2 videos \(no face 2\)"):
         prepare(options(tmp_path / "raw", tmp_path / "out", workers=1), QUIET)
+
+
+@needs_mesh
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
+def test_labels_agree_with_those_of_the_data_set(tmp_path: Path) -> None:
+    """Larger versions of labelled clips, in VoxCeleb's folders: taken whole, and labelled as the data set is."""
+    for name in ("id0063_00", "id0152_00"):
+        path = DATA / "clips512" / "val" / f"{name}.mp4"
+        folder = tmp_path / "raw" / path.stem / "video"
+        folder.mkdir(parents=True)
+        shutil.copy(path, folder / "00001.mp4")
+    prepare(options(tmp_path / "raw", tmp_path / "out", min_side=200), QUIET)
+    theirs = {row.name: row for row in read_manifest(DATA, "val") + read_manifest(DATA, "train")}
+    with (tmp_path / "out" / "manifest.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    for row in rows:
+        assert row["whole_picture"] == "True"
+        labels = read_labels(tmp_path / "out" / row["path"].replace("clips256", "labels").replace(".mp4", ".npz"))
+        reference = load_labels(DATA, theirs[row["identity"]].labels)["landmarks"][: len(labels.mouth)]
+        distance = np.linalg.norm(labels.landmarks[: len(reference), :, :2] - reference[..., :2], axis=-1) * 128
+        assert distance.mean() < 1.0
 
 
 def facewire(*arguments: object) -> list[str]:
