@@ -380,7 +380,7 @@ class Playout:
     def _count(self, kind: Kind | None, due_ms: float | None, shown_s: float) -> None:
         self._shown += 1
         before = self._shown_at
-        if due_ms is None or kind is None:
+        if due_ms is None or kind is None or not self._clock.running:  # restarted while the picture was drawn
             return
         self._shown_at = due_ms, shown_s
         self._picture_late_ms = self._clock.due_ms(shown_s) - due_ms
