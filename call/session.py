@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from facewire.call.link import LinkMonitor, LinkState
@@ -241,7 +242,7 @@ class Session:
 
     def ended_by_sink(self, reason: str) -> None:
         """The window was closed, or what is written to cannot be written any more."""
-        self._in_loop(self.end, "" if reason == "closed" else reason)
+        self._in_loop(partial(self.end, "" if reason == "closed" else reason, failed=reason != "closed"))
 
     def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
         if self._loop is not None:
