@@ -16,7 +16,7 @@ QUEUE_LIMIT_MS = 150.0
 """More round trip than that above the shortest one: packets wait for each other somewhere."""
 LOSS_LIMIT = 0.08
 """From here on loss is looked into: of our own making, or the path's?"""
-HEAVY_LOSS = 0.35
+HEAVY_LOSS = 0.5
 """Nothing is gained by repeating on such a path; less is sent in any case."""
 RISE_AFTER_S = 3.0
 """Without trouble for so long, the next finer level is tried."""
