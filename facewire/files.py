@@ -18,6 +18,7 @@ def check_output(path: Path, *others: Path) -> None:
         raise InputError(f"{path}: no such folder {folder}")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; the name of a file is needed")
+    _check_ordinary(path)
     if not os.access(folder, os.W_OK):
         raise InputError(f"{path}: not allowed to write in {folder}")
     for other in others:
@@ -27,6 +28,7 @@ def check_output(path: Path, *others: Path) -> None:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Writes a file under a temporary name and gives it its own at the end; InputError if that cannot be done."""
+    _check_ordinary(path)
     temporary = path.with_name(f".{path.name}.part")
     try:
         temporary.write_bytes(data)
@@ -35,3 +37,9 @@ def write_whole(path: Path, data: bytes) -> None:
         raise InputError(f"{path}: cannot be written ({reason(error)})") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _check_ordinary(path: Path) -> None:
+    """A device or pipe, such as /dev/null, must not be replaced by a file: root is able to."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is no ordinary file; the name of a new or an ordinary file is needed")
