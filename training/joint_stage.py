@@ -43,6 +43,8 @@ class JointWeights:
     """Pyramid of L1, gradient and SSIM of the synthesised frame."""
     warped: float = 0.2
     """The same of the warped source alone, at half size."""
+    choice: float = 0.02
+    """4 α (1 − α): each pixel comes from the warped source or from G's paint, for a mixture of both is soft."""
     perceptual: float = 0.03
     """VGG features of the face."""
     identity: float = 0.015
@@ -149,6 +151,7 @@ class JointStage(ReceiverStage):
         true = batch.pictures[b : (1 + DRIVINGS) * b]
         points = batch.points[b : (1 + DRIVINGS) * b]
         losses = self.picture_losses(synthesis, true, points)
+        losses["choice"] = (4 * synthesis.alpha * (1 - synthesis.alpha)).mean()
         # The dear losses see one of the two rows of driving frames in turn: as good in the mean, half the time.
         half = slice(step % DRIVINGS * b, (step % DRIVINGS + 1) * b)
         losses |= self.perception(synthesis.frame[half], true[half], points[half])
