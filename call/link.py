@@ -75,12 +75,12 @@ class Arrivals:
         (_, first, before), (_, last, received) = self._window[0], self._window[-1]
         return _share(last - first, received - before)
 
-    def report(self, now: float, late: int) -> Report | None:
+    def report(self, now: float) -> Report | None:
         """What to tell the other side; None before its first message."""
         if self._newest is None:
             return None
         hold_ms = int(1000 * (now - self._newest_at))
-        return Report(self._newest % SEQUENCES, self._received % SEQUENCES, hold_ms, min(late, 255))
+        return Report(self._newest % SEQUENCES, self._received % SEQUENCES, hold_ms)
 
 
 class LinkMonitor:

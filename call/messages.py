@@ -5,7 +5,7 @@ message raises DecodeError and nothing else.
 
 A media message is one byte (3 bits version, then bits for "acknowledges a frame" and "reports", three zero bits), a
 sequence number (2), then, where those bits say so, the acknowledged frame's number (1 to 5, as a variable-length integer) and a
-report (6), then parts to the end: length and kind in one variable-length integer (length x 2, + 1 for sound), and the
+report (5), then parts to the end: length and kind in one variable-length integer (length x 2, + 1 for sound), and the
 packet. A control message is a msgpack array: its kind, then the values of that kind's dataclass in order.
 """
 
@@ -34,7 +34,7 @@ SESSION_BYTES = 8
 MAX_NAME_CHARACTERS = 64
 
 _ACKNOWLEDGES, _REPORTS = 16, 8
-_REPORT = struct.Struct("<HHBB")
+_REPORT = struct.Struct("<HHB")
 
 PartKind = Literal["motion", "sound"]
 
@@ -49,8 +49,6 @@ class Report:
     """How many came so far, modulo 65536. Two reports give the share lost between them."""
     hold_ms: int
     """Since the newest one came, 0 to 1020, to the next lower multiple of 4."""
-    late: int
-    """Frames of the last second shown as concealed ones, 0 to 255."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def encode_media(message: MediaMessage) -> bytes:
     if message.report is not None:
         flags |= _REPORTS
         report = message.report
-        body += _REPORT.pack(report.heard, report.received, min(report.hold_ms, MAX_HOLD_MS) // 4, report.late)
+        body += _REPORT.pack(report.heard, report.received, min(report.hold_ms, MAX_HOLD_MS) // 4)
     if len(message.parts) > MAX_PARTS:
         raise ValueError(f"a media message has at most {MAX_PARTS} parts, not {len(message.parts)}")
     for kind, packet in message.parts:
@@ -106,8 +104,8 @@ def decode_media(data: bytes) -> MediaMessage:
     if flags & _REPORTS:
         if position + _REPORT.size > len(data):
             raise DecodeError("a media message cut off in its report")
-        heard, received, hold, late = _REPORT.unpack_from(data, position)
-        report = Report(heard, received, 4 * hold, late)
+        heard, received, hold = _REPORT.unpack_from(data, position)
+        report = Report(heard, received, 4 * hold)
         position += _REPORT.size
     parts: list[tuple[PartKind, bytes]] = []
     while position < len(data):

@@ -67,7 +67,6 @@ class Outgoing:
         self._last_sent_at = 0.0
         self._acknowledged: int | None = None
         self._to_answer = False
-        self._late = 0
         self._source: SourceMessage | None = None
         self._pieces: deque[bytes] = deque()
         self._next_piece_at = 0.0
@@ -110,9 +109,9 @@ class Outgoing:
         self.stats.sound_bytes += len(packet)
         self._part("sound", packet, now)
 
-    def answer(self, acknowledged: int | None, late: int) -> None:
-        """Media of the other side came; that frame is the newest decoded, and so many were late of late."""
-        self._acknowledged, self._late, self._to_answer = acknowledged, late, True
+    def answer(self, acknowledged: int | None) -> None:
+        """Media of the other side came; that frame is the newest decoded."""
+        self._acknowledged, self._to_answer = acknowledged, True
 
     def tick(self, now: float) -> None:
         """Sends what has waited long enough. To be called every few milliseconds, more often than anything here is due."""
@@ -151,7 +150,7 @@ class Outgoing:
             return
         report = None
         if self._sequence % REPORT_EVERY == 0 or not parts:
-            report = link.arrivals.report(now, self._late)
+            report = link.arrivals.report(now)
         acknowledged = self._acknowledged if self._to_answer or not parts else None
         message = MediaMessage(self._sequence, acknowledged, report, tuple([*repeated, *parts]))
         self._to_answer = False

@@ -6,7 +6,6 @@ connection that broke is not repaired (aiortc has no ICE restart): the session m
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
 from facewire.call.association import ThriftyAssociation
 from facewire.call.traffic import IPV4_UDP_BYTES, IPV6_UDP_BYTES, TURN_CHANNEL_BYTES, Traffic
-from facewire.errors import DecodeError, reason
+from facewire.errors import DecodeError, InputError, reason
 from facewire.signaling import IceServer
 
 OPEN_TIMEOUT_S = 10.0
@@ -69,6 +68,7 @@ class Peer:
 
     on_message (channel, bytes): a message came; what it raises is logged. on_open: all channels are open. on_closed:
     the connection is gone, by the other side or for good; not called after `close`. All are called in the event loop.
+    Raises InputError for servers that cannot be.
     """
 
     def __init__(
@@ -84,7 +84,10 @@ class Peer:
         """Messages of a kind that no side of ours sends: text."""
         servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in options.ice_servers]
         policy = RTCIceTransportPolicy.RELAY if options.relay_only else RTCIceTransportPolicy.ALL
-        self._connection = RTCPeerConnection(RTCConfiguration(servers, policy))
+        try:
+            self._connection = RTCPeerConnection(RTCConfiguration(servers, policy))
+        except ValueError as error:
+            raise InputError(f"the server names a STUN or TURN address that cannot be used ({error})") from error
         self._channels: dict[Channel, RTCDataChannel] = {
             "media": self._channel("media", ordered=False, maxRetransmits=0),
             "source": self._channel("source", ordered=False),
@@ -216,13 +219,3 @@ class Peer:
 
         protocol.datagram_received = datagram_received
         protocol.send_data, protocol.send_stun = counted_data, counted_stun
-
-
-async def open_or_close(peer: Peer, opened: asyncio.Event) -> bool:
-    """Waits until the connection is open, at most `OPEN_TIMEOUT_S`; closes it and returns False otherwise."""
-    try:
-        await asyncio.wait_for(opened.wait(), OPEN_TIMEOUT_S)
-    except TimeoutError:
-        await peer.close()
-        return False
-    return True

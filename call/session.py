@@ -207,6 +207,8 @@ class Session:
         self._present_at: float | None = None
         """Since when the other side is in the room; None while it is not, or may not be."""
         self._server_there = True
+        self._other_left = False
+        """The other side has said to the server that it goes."""
         self._current: _Attempt | None = None
         self._pending: _Attempt | None = None
         self._retry_at = 0.0
@@ -332,8 +334,7 @@ class Session:
                     self._set_present(True)
                 case PeerLeft():
                     self._set_present(False)
-                    if event.reason == "left" and self._silence() is None:
-                        self.end("the other side left")
+                    self._other_left = event.reason == "left"
                 case Signal():
                     self._signalled(event.payload)
                 case ServerGone():
@@ -349,6 +350,7 @@ class Session:
         if not present:
             self._present_at = None
             return
+        self._other_left = False
         if self._present_at is None:
             self._present_at = time.monotonic()
             self._retry_at = 0.0
@@ -586,6 +588,9 @@ class Session:
         options = self._options
         if self._opened_at is not None and options.seconds is not None and now - self._opened_at >= options.seconds:
             self.end("")
+        silence = self._silence()
+        if self._other_left and self._opened_at is not None and (silence is None or silence >= STALL_S):
+            self.end("the other side left")
         if self._opened_at is None and options.wait_s is not None and now - self._started_at >= options.wait_s:
             self.end(f"nobody came within {options.wait_s:g} s", failed=True)
 
@@ -789,7 +794,7 @@ class Session:
         if message.parts:
             if self.stats.first_media_s is None and self._present_at is not None:
                 self.stats.first_media_s = now - self._present_at
-            self._outgoing.answer(playout.acknowledged(), 0)
+            self._outgoing.answer(playout.acknowledged())
 
     def _received_piece(self, attempt: _Attempt, data: bytes) -> None:
         source = attempt.assembly.add(data)
@@ -814,8 +819,10 @@ class Session:
         async def guarded() -> None:
             try:
                 await work
-            except (ConnectionError, InputError) as error:
+            except ConnectionError as error:
                 _log.info("%s", error)
+            except InputError as error:
+                self.notice(str(error))
 
         task = asyncio.ensure_future(guarded())
         self._tasks.add(task)

@@ -35,7 +35,17 @@ class Look:
     tasks: int
     threads: int
     lip_sync_ms: float
+    sent: int
+    """Frames that the sender packed."""
     frames: int
+    """Frames that the receiver decoded."""
+    undecodable: int
+    fps: float
+    """As the rate control has it."""
+    loss: float
+    queue_ms: float
+    held_back: int
+    connections: int
     longest_silence_s: float
 
 
@@ -53,8 +63,10 @@ async def soak(networks: Networks, voice: Path, seconds: float, every_s: float) 
 
     def look() -> None:
         gc.collect()
-        playout = call.b.ends.playout
+        playout, live, rate, link = call.b.ends.playout, call.a.ends.live, call.a.rate, call.a.link
         assert playout is not None
+        assert live is not None
+        assert rate is not None
         stats = playout.stats()
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         looks.append(
@@ -64,7 +76,14 @@ async def soak(networks: Networks, voice: Path, seconds: float, every_s: float) 
                 len(asyncio.all_tasks()) - tasks_before,
                 threading.active_count(),
                 stats.lip_sync_ms or 0.0,
+                live.stats().sent,
                 stats.frames,
+                stats.undecodable,
+                rate.fps,
+                link.loss or 0.0,
+                link.queue_ms or 0.0,
+                call.a.outgoing.stats.held_back,
+                call.b.stats.connections,
                 call.b.stats.longest_silence_s,
             )
         )

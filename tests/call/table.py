@@ -160,12 +160,13 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {'; '.join(CONDITIONS)}")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--no-sound", action="store_true", help="no sound either way")
+    parser.add_argument("--no-pauses", action="store_true", help="voices that never stop")
     parser.add_argument("--both", action="store_true", help="video both ways")
     options = parser.parse_args()
     networks = Networks(load_bundle(), threads=1)
     print(HEAD, flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        voice = write_voice(Path(folder) / "voice.wav")
+        voice = write_voice(Path(folder) / "voice.wav", pauses=not options.no_pauses)
         for name in options.names or CONDITIONS:
             row = uvloop.run(
                 measure(name, options.seconds, networks, voice, sound=not options.no_sound, both=options.both)

@@ -23,7 +23,7 @@ def exchange(
         a.sent(message, now)
         if chance.random() >= loss:
             b.received(message, now + one_way_s)
-        if (report := b.arrivals.report(now + one_way_s + 0.02, 0)) is not None:
+        if (report := b.arrivals.report(now + one_way_s + 0.02)) is not None:
             a.received(MediaMessage(count, report=report), now + 2 * one_way_s + 0.02)
     return a, b
 
@@ -45,7 +45,7 @@ def test_a_growing_round_trip_is_a_queue() -> None:
         message = MediaMessage(count)
         a.sent(message, now)
         b.received(message, now + way)
-        a.received(MediaMessage(count, report=b.arrivals.report(now + way, 0)), now + way + 0.02)
+        a.received(MediaMessage(count, report=b.arrivals.report(now + way)), now + way + 0.02)
     assert a.state.queue_ms == pytest.approx(300, abs=20)
 
 
@@ -78,7 +78,7 @@ def test_reports_that_cannot_be_true_do_no_harm(heard: int, received: int, hold:
     link = LinkMonitor()
     for count in range(20):
         link.sent(MediaMessage(count), 0.1 * count)
-        link.received(MediaMessage(count, report=Report(heard, received * count % 65_536, 4 * hold, 0)), 0.1 * count)
+        link.received(MediaMessage(count, report=Report(heard, received * count % 65_536, 4 * hold)), 0.1 * count)
     state = link.state
     assert state.loss is None or 0 <= state.loss <= 1
     assert state.rtt_ms is None or state.rtt_ms >= 0
