@@ -112,7 +112,10 @@ class _Heard:
         self._packets: deque[tuple[float, float, float | None]] = deque(maxlen=MAX_HEARD)
         """Arrival in s, transit in ms, and captured so many ms after the newest before it, unless that overtook it."""
         self._newest_ms: float | None = None
-        self._update()
+        self._figures: tuple[float, float, float] | None = None
+        """Transit of the fastest and of the slowest packet that counts, and how far behind must be shown; None once
+        packets have come or gone.
+        """
 
     def add(self, capture_ms: float, arrival_s: float, transit_ms: float) -> None:
         newer = self._newest_ms is None or capture_ms > self._newest_ms
@@ -120,20 +123,32 @@ class _Heard:
         if newer:
             self._newest_ms = capture_ms
         self._packets.append((arrival_s, transit_ms, step))
-        self._update()
+        self._figures = None
 
     def forget(self, now_s: float) -> None:
         """Gives up packets that are too old, but never the last one."""
-        before = len(self._packets)
         while len(self._packets) > 1 and self._packets[0][0] < now_s - WINDOW_S:
             self._packets.popleft()
-        if len(self._packets) < before:
-            self._update()
+            self._figures = None
 
-    def _update(self) -> None:
-        transits = [transit for _, transit, _ in self._packets] or [0.0]
-        self.fastest_ms = min(transits)
-        self.late_ms = float(np.percentile(transits, PERCENTILE))
-        # What a packet brings must last until the next one is here.
-        steps = [step for _, _, step in self._packets if step is not None]
-        self.needed_ms = self.late_ms + (float(np.percentile(steps, STEP_PERCENTILE)) if steps else 0.0) + MARGIN_MS
+    @property
+    def fastest_ms(self) -> float:
+        return self._now()[0]
+
+    @property
+    def late_ms(self) -> float:
+        return self._now()[1]
+
+    @property
+    def needed_ms(self) -> float:
+        return self._now()[2]
+
+    def _now(self) -> tuple[float, float, float]:
+        if self._figures is None:
+            transits = [transit for _, transit, _ in self._packets]
+            steps = [step for _, _, step in self._packets if step is not None]
+            late_ms = float(np.percentile(transits, PERCENTILE))
+            # What a packet brings must last until the next one is here.
+            lasts_ms = float(np.percentile(steps, STEP_PERCENTILE)) if steps else 0.0
+            self._figures = min(transits), late_ms, late_ms + lasts_ms + MARGIN_MS
+        return self._figures

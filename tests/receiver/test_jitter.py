@@ -69,8 +69,8 @@ def test_delay_rises_within_a_second_and_falls_slowly() -> None:
 @pytest.mark.parametrize("drift_ppm", [-300, 300])
 def test_clocks_that_run_apart_are_followed(drift_ppm: float) -> None:
     _, delays, spare = simulate(
-        np.random.default_rng(1).uniform(0, 30, 10_000), drift_ppm=drift_ppm
-    )  # 20 minutes: 360 ms apart
+        np.random.default_rng(1).uniform(0, 30, 5_000), drift_ppm=drift_ppm
+    )  # 10 minutes: 180 ms apart
     assert min(delays[100:]) > PACKET_MS - 10
     assert max(delays[100:]) < PACKET_MS + 60
     assert np.mean(np.array(spare[100:]) < 0) < 0.05

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
@@ -19,7 +20,7 @@ from facewire.models.runtime import Networks
 from facewire.receiver.concealment import MAX_KNOWN
 from facewire.receiver.playout import MAX_EARLY_PACKETS, Playout, PlayoutOptions
 from facewire.receiver.sinks import NoVideo, VideoSink
-from facewire.receiver.sound import MAX_WAITING, RATE_HZ
+from facewire.receiver.sound import MAX_WAITING
 from facewire.sender.sender import make_source
 from facewire.sender.sound import SoundOptions, SoundSender
 
@@ -176,10 +177,10 @@ def test_lips_and_sound_stay_in_step_on_a_bad_link(
     random = np.random.default_rng(0)
     network = Network(lambda: random.uniform(0, jitter_s), lambda: random.random() < loss)
     caller, playout, clock, _ = call(networks, still, talk, network)
-    run(caller, network, playout, clock, 20)
+    run(caller, network, playout, clock, 12)
     stats = playout.stats()
     assert LIP_SYNC_MS[0] < stats.worst_lip_sync_ms[0] <= stats.worst_lip_sync_ms[1] < LIP_SYNC_MS[1]
-    assert stats.sound_played_ms > 5000
+    assert stats.sound_played_ms > 3000
     assert stats.longest_freeze_ms < 400
 
 
@@ -191,7 +192,7 @@ def test_words_are_heard_when_the_picture_of_their_capture_is_due(
     random = np.random.default_rng(1)
     network = Network(lambda: random.uniform(0, 0.03))
     caller, playout, clock, _ = call(networks, still, talk, network, drift_ppm=drift_ppm)
-    heard = run(caller, network, playout, clock, 40)
+    heard = run(caller, network, playout, clock, 24)
     onset_s = onsets_ms(heard) / 1000
     spoken_ms = onsets_ms(np.concatenate([talk[: (talk.size - 2880) // 2880 * 2880]] * 4))
     # The delay changes slowly, so what is due at an onset is read off the delay at the end of the run.
@@ -246,10 +247,10 @@ def test_sender_that_says_it_pauses_is_no_freeze(networks: Networks, still: tupl
     concealed = playout.stats().concealed
     network.lost = lambda: True
     playout.pause(True)
-    run(caller, network, playout, clock, 3)
+    run(caller, network, playout, clock, 1)
     assert playout.stats().freezes == 0
     assert playout.stats().concealed == concealed
-    assert playout.stats().shown == 125
+    assert playout.stats().shown == 75
 
 
 def test_packets_from_before_the_source_are_used_when_it_is_here(
@@ -399,7 +400,7 @@ events = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events)
 def test_any_loss_order_and_copies_give_a_picture_at_every_tick(
     networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray, events: list[tuple[str, int | bytes, float]]
@@ -434,9 +435,7 @@ def test_any_loss_order_and_copies_give_a_picture_at_every_tick(
 
 def test_closed_window_ends_the_showing_once(networks: Networks, still: tuple[bytes, Motion]) -> None:
     ends: list[str] = []
-    from threading import Event
-
-    ended = Event()
+    ended = threading.Event()
 
     def on_end(reason: str) -> None:
         ends.append(reason)
@@ -449,4 +448,3 @@ def test_closed_window_ends_the_showing_once(networks: Networks, still: tuple[by
     playout.stop()
     assert ends == ["closed"]
     assert playout.stats().shown == 3
-    assert RATE_HZ == 48000

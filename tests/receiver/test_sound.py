@@ -162,7 +162,7 @@ silences = st.builds(
 blocks = st.tuples(st.integers(1, 3000), st.floats(0, 6000))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.one_of(frames, silences, blocks), max_size=40))
 def test_whatever_comes_every_block_is_full_and_memory_bounded(events: list[tuple[object, object]]) -> None:
     track = SoundTrack()
