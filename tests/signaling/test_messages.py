@@ -6,7 +6,7 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facewire.errors import DecodeError
@@ -25,6 +25,7 @@ from facewire.signaling.messages import (
     to_json,
 )
 
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
 hex_digits = st.text("0123456789abcdef", min_size=16, max_size=16)
 rooms = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=64)
 names = st.text(max_size=64).filter(str.isprintable)
@@ -62,16 +63,19 @@ from_server = st.one_of(
 )
 
 
+@patient
 @given(from_client)
 def test_server_reads_what_a_client_writes(message):
     assert read_from_client(to_json(message)) == message
 
 
+@patient
 @given(from_server)
 def test_client_reads_what_a_server_writes(message):
     assert read_from_server(to_json(message)) == message
 
 
+@patient
 @given(st.text() | json_values.map(json.dumps))
 def test_anything_else_is_refused(text):
     for read in (read_from_client, read_from_server):
@@ -79,6 +83,7 @@ def test_anything_else_is_refused(text):
             read(text)
 
 
+@patient
 @given(from_client | from_server, st.data())
 def test_a_message_with_one_field_changed_is_refused_or_read_and_never_crashes(message, data):
     values = json.loads(to_json(message))

@@ -380,7 +380,7 @@ async def test_a_client_that_ignores_the_end_does_not_hold_the_server_up(serve):
     writer.transport.abort()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.binary(max_size=200), max_size=6), st.booleans())
 def test_random_bytes_on_the_socket_harm_nobody(data, upgraded):
     async def run():
