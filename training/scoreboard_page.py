@@ -255,7 +255,7 @@ def _bars(board: Scoreboard) -> str:
     return _section(
         "clips",
         "By clip",
-        "Every bar is a clip, the worst on the left; grey marks are the source frame repeated. Point at a bar for its name.",
+        "Every bar is a clip, the worst on the left; short marks are the source frame repeated. Point at a bar for its name.",
         f'<div class="charts">{"".join(charts)}</div>',
     )
 
