@@ -89,10 +89,10 @@ async def measure(
     if sound:
         with_sound(call.a, voice)
         with_sound(call.b, voice)
-    with_playout(call.b, networks, SHOWN_FPS / 2 if both else SHOWN_FPS)
+    with_playout(call.b, networks, SHOWN_FPS / 4 if both else SHOWN_FPS)
     if both:
         with_video(call.b, networks)
-        with_playout(call.a, networks, SHOWN_FPS / 2)
+        with_playout(call.a, networks, SHOWN_FPS / 4)
     playout = call.b.ends.playout
     assert playout is not None
     began = time.monotonic()
