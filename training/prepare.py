@@ -108,6 +108,11 @@ def prepare(options: PrepareOptions, console: Console) -> Summary:
     """
     _check(options)
     sources = find_videos(options)
+    check_mesh_installed()
+    try:
+        (options.out / RECORDS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{options.out}: cannot be made ({error.strerror})") from error
     for path in unfinished(options.out):
         path.unlink()
     todo = [source for source in sources if not _done(options, source)]
@@ -227,11 +232,6 @@ def _check(options: PrepareOptions) -> None:
         raise InputError(f"{out}: is a file; the name of a folder is needed")
     if out.is_dir() and any(out.iterdir()) and not (out / RECORDS).is_dir():
         raise InputError(f"{out}: holds other things than clips of facewire prepare; give a new folder")
-    check_mesh_installed()
-    try:
-        (out / RECORDS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be made ({error.strerror})") from error
 
 
 def _done(options: PrepareOptions, source: str) -> bool:
