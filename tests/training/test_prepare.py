@@ -226,7 +226,6 @@ def test_folders_that_cannot_be_used_are_refused_in_a_line(tmp_path: Path) -> No
     refuses("the first folder is the person")
     (raw / "a.mp4").rename(raw / "anna_001.mp4")
     refuses("all videos are of one person, 'anna'", people="names")
-    shutil.rmtree(out)
     out.mkdir()
     (out / "labels.py").touch()
     refuses("holds other things")
