@@ -12,6 +12,7 @@ from facewire.codec.entropy import Tables, default_tables
 from facewire.codec.fitting import fit_tables
 from facewire.codec.motion import (
     POSE_SIZE,
+    SCENE_SIZE,
     Motion,
     interpolate,
     relative,
@@ -31,6 +32,7 @@ __all__ = [
     "PICTURE_FORMATS",
     "POSE_SIZE",
     "PRESETS",
+    "SCENE_SIZE",
     "SILENT_DBFS",
     "DecodedFrame",
     "Motion",

@@ -30,7 +30,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.codec.motion import POSE_SIZE
+from facewire.codec.motion import FIXED_SIZE, POSE_SIZE
 from facewire.codec.quantiser import MAX_UNITS, PRESETS, Preset
 from facewire.codec.range_coder import SymbolCoder
 from facewire.errors import DecodeError
@@ -178,7 +178,7 @@ def code_wide(coder: SymbolCoder, count: int, value: int) -> int:
 
 @dataclass(frozen=True)
 class Tables:
-    """Everything the entropy coder knows about how heads move. N = 6 + E coefficients, P presets.
+    """Everything the entropy coder knows about how heads move. N = 14 + E coefficients, P presets.
 
     presets: the P quality settings, by their number on the wire.
     cross: int8 (CLASSES, N, N), lower triangular without diagonal: coefficient j's share in i's change, of 64.
@@ -198,7 +198,7 @@ class Tables:
     @property
     def expression_size(self) -> int:
         """E, the length of the expression code."""
-        return int(self.pull.shape[1]) - POSE_SIZE
+        return int(self.pull.shape[1]) - FIXED_SIZE
 
     def preset_number(self, name: str) -> int:
         """The number of the preset called `name`; ValueError naming the known ones if there is none."""
@@ -209,11 +209,11 @@ class Tables:
 
     def to_bytes(self) -> bytes:
         """A compact form (about 12 kB for 20 expression coefficients and 4 presets) for the weight bundle."""
-        size = self.expression_size + POSE_SIZE
+        size = self.expression_size + FIXED_SIZE
         parts = [_HEAD.pack(_MAGIC, size, len(self.presets))]
         for preset in self.presets:
             name = preset.name.encode()
-            numbers = (preset.pose_units, preset.expression_units, preset.coefficients, len(name))
+            numbers = (preset.pose_units, preset.scene_units, preset.expression_units, preset.coefficients, len(name))
             parts += [bytes(numbers), name]
         parts.append(self.cross[:, *np.tril_indices(size, -1)].tobytes())
         parts += [self.pull.tobytes(), self.bias.astype("<i2").tobytes(), self.rate.astype("<u2").tobytes()]
@@ -228,13 +228,17 @@ class Tables:
         presets, position = [], _HEAD.size
         try:
             for _ in range(count):
-                pose, expression, coefficients, length = data[position : position + 4]
-                name = data[position + 4 : position + 4 + length].decode()
-                position += 4 + length
-                presets.append(Preset(name, pose, expression, coefficients))
+                pose, scene, expression, coefficients, length = data[position : position + 5]
+                name = data[position + 5 : position + 5 + length].decode()
+                position += 5 + length
+                presets.append(Preset(name, pose, scene, expression, coefficients))
         except ValueError:
             raise DecodeError("damaged entropy tables: the preset list does not parse") from None
-        if size < POSE_SIZE or not presets or not all(p.pose_units and p.expression_units for p in presets):
+        if (
+            size < FIXED_SIZE
+            or not presets
+            or not all(p.pose_units and p.scene_units and p.expression_units for p in presets)
+        ):
             raise DecodeError("damaged entropy tables: no presets, or a preset with steps of 0")
         triangle = size * (size - 1) // 2
         shapes: list[tuple[str, tuple[int, ...]]] = [
@@ -266,7 +270,7 @@ class Tables:
         )
 
 
-_MAGIC = b"FWT1"
+_MAGIC = b"FWT2"
 _HEAD = struct.Struct("<4sBB")
 
 
@@ -275,7 +279,7 @@ class FrameModel:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
-        self.size = tables.expression_size + POSE_SIZE
+        self.size = tables.expression_size + FIXED_SIZE
         self._quanta = [preset.quanta(tables.expression_size) for preset in tables.presets]
         self._pull: list[list[int]] = tables.pull.tolist()
         self._bias: list[list[int]] = tables.bias.tolist()
@@ -339,19 +343,21 @@ def lag_class(age_ms: int) -> int:
 def default_tables(expression_size: int, presets: tuple[Preset, ...] = PRESETS) -> Tables:
     """Tables that need no training data: typical magnitudes of talking heads at the default steps, nothing else.
 
-    expression_size: E, 0 to 249. Tables fitted to the motion at hand save 3 to 7 %.
+    expression_size: E, 0 to 241. Tables fitted to the motion at hand save 3 to 7 %.
     """
-    if not 0 <= expression_size <= 255 - POSE_SIZE:
-        raise ValueError(f"an expression code has 0 to {255 - POSE_SIZE} coefficients, not {expression_size}")
-    size = expression_size + POSE_SIZE
+    if not 0 <= expression_size <= 255 - FIXED_SIZE:
+        raise ValueError(f"an expression code has 0 to {255 - FIXED_SIZE} coefficients, not {expression_size}")
+    size = expression_size + FIXED_SIZE
     index = np.zeros((len(presets), CLASSES, size, ACTIVITY_BUCKETS), np.uint8)
     rate = np.zeros((len(presets), CLASSES, size), np.uint16)
     for p, preset in enumerate(presets):
         for c in range(CLASSES):
             for i in range(size):
-                pose = i < POSE_SIZE
-                quantum = preset.pose_units if pose else preset.expression_units
-                scale = (_POSE_SCALES if pose else _EXPRESSION_SCALES)[c] - _quarter_octaves(quantum)
+                quantum, scales = preset.expression_units, _EXPRESSION_SCALES
+                if i < FIXED_SIZE:
+                    quantum = preset.pose_units if i < POSE_SIZE else preset.scene_units
+                    scales = _POSE_SCALES if i < POSE_SIZE else _SCENE_SCALES
+                scale = scales[c] - _quarter_octaves(quantum)
                 rate[p, c, i] = min((1 << 44) // _scale_mean(scale), 65535)
                 for bucket in range(ACTIVITY_BUCKETS):
                     wanted = min(max(scale + _BUCKET_SCALES[bucket], 0), SCALES - 1)
@@ -362,6 +368,7 @@ def default_tables(expression_size: int, presets: tuple[Preset, ...] = PRESETS) 
 
 
 _POSE_SCALES = (23, 26, 29, 31, 33, 34, 40)
+_SCENE_SCALES = (18, 20, 22, 24, 25, 26, 28)
 _BUCKET_SCALES = (-14, -11, -9, -6, -4, -3, -1, 0, 1, 3, 4)
 _EXPRESSION_SCALES = (22, 24, 26, 27, 28, 29, 30)
 

@@ -34,7 +34,7 @@ from facewire.codec.entropy import (
 from facewire.codec.quantiser import PRESETS, Preset, Quantiser
 
 Sequences = Sequence[tuple[NDArray[np.float32], float]]
-"""Clips as (values float32 (T, 6 + E), frames a second)."""
+"""Clips as (values float32 (T, 14 + E), frames a second)."""
 
 MAX_LAG_S = 2.5
 LAGS_PER_CLASS = 3

@@ -6,13 +6,23 @@ into the receiver's networks. Everything here is pure numpy in float32/float64.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 POSE_SIZE = 6
-"""Numbers of a coded motion that are head pose: yaw, pitch, roll, x, y, log-scale. The expression code follows them."""
+"""Numbers of a coded motion that are head pose: yaw, pitch, roll, x, y, log-scale."""
+
+SCENE_SIZE = 8
+"""Numbers of the scene code, between the pose and the expression code."""
+
+FIXED_SIZE = POSE_SIZE + SCENE_SIZE
+"""Numbers of a coded motion before the expression code."""
+
+
+def _at_rest() -> NDArray[np.float32]:
+    return np.zeros(SCENE_SIZE, np.float32)
 
 
 @dataclass(frozen=True)
@@ -24,19 +34,32 @@ class Motion:
         head's scale (an orthographic shift in depth is invisible, so leaning in is a change of scale).
     expression: float32 (E,) expression code e, importance-ordered; δ = B e. Unit: three standard deviations,
         about [-1, 1].
+    scene: float32 (8,) scene code: how far what is not head has moved; what counts is the difference to that of the
+        source frame (`sender.scene_motion`). Unit: half picture widths, root mean square over the picture.
     """
 
     rotation: NDArray[np.float32]
     translation: NDArray[np.float32]
     expression: NDArray[np.float32]
+    scene: NDArray[np.float32] = field(default_factory=_at_rest)
 
     def vector(self) -> NDArray[np.float32]:
-        """float32 (6 + E,): rotation, translation, expression."""
-        return np.concatenate([self.rotation, self.translation, self.expression]).astype(np.float32)
+        """float32 (14 + E,) as coded: rotation, translation, scene, expression."""
+        return np.concatenate([self.rotation, self.translation, self.scene, self.expression]).astype(np.float32)
 
     @classmethod
     def from_vector(cls, values: NDArray[np.float32]) -> Motion:
         """The inverse of `vector`."""
+        values = np.asarray(values, np.float32)
+        return cls(values[:3].copy(), values[3:6].copy(), values[FIXED_SIZE:].copy(), values[6:FIXED_SIZE].copy())
+
+    def head(self) -> NDArray[np.float32]:
+        """float32 (6 + E,) as the networks take it: rotation, translation, expression."""
+        return np.concatenate([self.rotation, self.translation, self.expression]).astype(np.float32)
+
+    @classmethod
+    def from_head(cls, values: NDArray[np.float32]) -> Motion:
+        """The inverse of `head`, the scene at rest."""
         values = np.asarray(values, np.float32)
         return cls(values[:3].copy(), values[3:6].copy(), values[6:].copy())
 
@@ -97,13 +120,14 @@ def turn(
     """
     matrix = rotation_matrix((yaw, pitch, roll)) @ rotation_matrix(motion.rotation)
     translation = (motion.translation + np.asarray(shift, np.float32)).astype(np.float32)
-    return Motion(rotation_angles(matrix), translation, motion.expression)
+    return replace(motion, rotation=rotation_angles(matrix), translation=translation)
 
 
 def relative(portrait: Motion, driver_start: Motion, driver: Motion) -> Motion:
     """Relative transfer: the portrait's own motion, changed as the driver's has changed since `driver_start`.
 
-    R = R_driver R_start⁻¹ R_portrait; translation (log-scale included) and expression add the driver's differences.
+    R = R_driver R_start⁻¹ R_portrait; translation (log-scale included) and expression add the driver's differences. The
+    scene is the portrait's own and stays.
     All three must have expression codes of one length.
     """
     matrix = (
@@ -113,6 +137,7 @@ def relative(portrait: Motion, driver_start: Motion, driver: Motion) -> Motion:
         rotation_angles(matrix),
         (portrait.translation + (driver.translation - driver_start.translation)).astype(np.float32),
         (portrait.expression + (driver.expression - driver_start.expression)).astype(np.float32),
+        portrait.scene,
     )
 
 
@@ -128,6 +153,7 @@ def interpolate(a: Motion, b: Motion, weight: float) -> Motion:
         rotation_angles(rotation),
         a.translation + weight32 * (b.translation - a.translation),
         a.expression + weight32 * (b.expression - a.expression),
+        a.scene + weight32 * (b.scene - a.scene),
     )
 
 

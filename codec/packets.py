@@ -32,7 +32,7 @@ from facewire.codec.quantiser import Quantiser
 from facewire.codec.range_coder import RangeDecoder, RangeEncoder, SymbolCoder
 from facewire.errors import DecodeError
 
-PACKET_VERSION = 1
+PACKET_VERSION = 2
 MAX_FRAMES_PER_PACKET = 16
 MAX_PACKET_BYTES = 4096
 MAX_REFERENCE_DISTANCE = 63

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facewire.codec.motion import POSE_SIZE, Motion
+from facewire.codec.motion import FIXED_SIZE, POSE_SIZE, SCENE_SIZE, Motion
 
 UNITS_PER_STEP = 4
 """Units in one step of the weight bundle. A power of two, so that unit = step / 4 is exact in float32."""
@@ -30,6 +30,7 @@ with simulated estimates that tremble by a tenth of a step 13 times fewer intege
 
 ANGLE_STEP_RAD = float(np.deg2rad(0.25))
 TRANSLATION_STEP = 0.005
+SCENE_STEP = 0.004
 EXPRESSION_STEP = 0.05
 
 
@@ -38,25 +39,27 @@ class Preset:
     """One quality setting.
 
     name: what the user calls it.
-    pose_units, expression_units: units (quarter steps) in a quantum of a pose / expression coefficient, 1 to 255.
+    pose_units, scene_units, expression_units: units (quarter steps) in a quantum of such a coefficient, 1 to 255.
     coefficients: how many expression coefficients are sent, the most important first; at the receiver the others are 0.
     """
 
     name: str
     pose_units: int
+    scene_units: int
     expression_units: int
     coefficients: int
 
     def quanta(self, expression_size: int) -> list[int]:
         """Units in a quantum of each coefficient sent, in the order of `Motion.vector`."""
-        return [self.pose_units] * POSE_SIZE + [self.expression_units] * min(self.coefficients, expression_size)
+        sent = min(self.coefficients, expression_size)
+        return [self.pose_units] * POSE_SIZE + [self.scene_units] * SCENE_SIZE + [self.expression_units] * sent
 
 
 PRESETS = (
-    Preset("high", 2, 2, 255),
-    Preset("default", 4, 4, 16),
-    Preset("low", 6, 8, 12),
-    Preset("lowest", 8, 12, 8),
+    Preset("high", 2, 2, 2, 255),
+    Preset("default", 4, 4, 4, 16),
+    Preset("low", 6, 8, 8, 12),
+    Preset("lowest", 8, 16, 12, 8),
 )
 """The settings a call can choose from, finest first; their order is their number on the wire."""
 
@@ -64,32 +67,33 @@ PRESETS = (
 class Quantiser:
     """Uniform quantiser with one step per coefficient.
 
-    steps: float32 (6 + E,), positive: radians for yaw, pitch, roll; half picture widths for x, y; log-scale;
-        expression units.
+    steps: float32 (14 + E,), positive: radians for yaw, pitch, roll; half picture widths for x, y; log-scale; half picture
+        widths for the scene code; expression units.
     """
 
     def __init__(self, steps: ArrayLike) -> None:
         self.steps = np.array(steps, np.float32)
-        if self.steps.ndim != 1 or not POSE_SIZE <= self.steps.size <= 255:
-            raise ValueError(f"steps must be (6 + E,) with E from 0 to 249, not {self.steps.shape}")
+        if self.steps.ndim != 1 or not FIXED_SIZE <= self.steps.size <= 255:
+            raise ValueError(f"steps must be (14 + E,) with E from 0 to 241, not {self.steps.shape}")
         if not (np.isfinite(self.steps).all() and (self.steps > 1e-12).all() and (self.steps < 1e6).all()):
             raise ValueError("every quantiser step must be a number between 1e-12 and 1e6")
         self.units = self.steps / np.float32(UNITS_PER_STEP)
-        self.expression_size = self.steps.size - POSE_SIZE
+        self.expression_size = self.steps.size - FIXED_SIZE
 
     @classmethod
     def default(cls, expression_size: int) -> Quantiser:
-        """The steps to use where no weight bundle says better: .25°, .005 of x, y and log-scale, .05 of expression."""
-        steps = [ANGLE_STEP_RAD] * 3 + [TRANSLATION_STEP] * 3 + [EXPRESSION_STEP] * expression_size
+        """The steps to use where no weight bundle says better."""
+        head = [ANGLE_STEP_RAD] * 3 + [TRANSLATION_STEP] * 3
+        steps = head + [SCENE_STEP] * SCENE_SIZE + [EXPRESSION_STEP] * expression_size
         return cls(np.array(steps, np.float32))
 
     def quantise(self, values: ArrayLike, preset: Preset, previous: ArrayLike | None = None) -> NDArray[np.int32]:
         """Round to the preset's quanta.
 
-        values: float (..., 6 + E), finite; ValueError if not.
-        previous: int32 (6 + E,) units of the frame before, if any: a coefficient stays there while that is wrong by
+        values: float (..., 14 + E), finite; ValueError if not.
+        previous: int32 (14 + E,) units of the frame before, if any: a coefficient stays there while that is wrong by
             less than .65 of a quantum.
-        Returns int32 (..., 6 + E) units, each within ±MAX_UNITS and a multiple of its quantum, 0 where the preset
+        Returns int32 (..., 14 + E) units, each within ±MAX_UNITS and a multiple of its quantum, 0 where the preset
         sends nothing.
         """
         values = np.asarray(values, np.float64)
@@ -113,7 +117,7 @@ class Quantiser:
         return (rounded.astype(np.int64) * quanta).astype(np.int32)
 
     def dequantise(self, units: ArrayLike) -> NDArray[np.float32]:
-        """int (..., 6 + E) units to float32 values: one float32 product each, hence the same bits on every machine."""
+        """int (..., 14 + E) units to float32 values: one float32 product each, hence the same bits on every machine."""
         return np.asarray(units, np.int32).astype(np.float32) * self.units
 
     def motion(self, units: ArrayLike) -> Motion:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.codec.motion import POSE_SIZE
+from facewire.codec.motion import FIXED_SIZE
 from facewire.codec.quantiser import MAX_UNITS
 from facewire.errors import DecodeError
 
@@ -49,7 +49,7 @@ class SourceFrame:
     picture_format: one of `PICTURE_FORMATS`.
     picture: the encoded picture, 1 byte to 1 MiB, not looked into.
     canonical: int16 (C,), the canonical keypoint code in quanta of the bundle's step.
-    motion_units: int32 (6 + E,), the source frame's own motion, by `Quantiser.quantise` with the finest preset.
+    motion_units: int32 (14 + E,), the source frame's own motion, by `Quantiser.quantise` with the finest preset.
     capture_time_ms: the sender's clock, 0 to 2^48 - 1.
     """
 
@@ -150,7 +150,7 @@ def _problem(millihertz: int, side: int, length: int, canonical_size: int, units
         (side, 1, MAX_PICTURE_SIDE, "picture {} pixels wide"),
         (length, 1, MAX_PICTURE_BYTES, "picture of {} bytes"),
         (canonical_size, 0, MAX_CANONICAL_SIZE, "canonical code of {} numbers"),
-        (units_size, POSE_SIZE, MAX_MOTION_SIZE, "motion of {} numbers"),
+        (units_size, FIXED_SIZE, MAX_MOTION_SIZE, "motion of {} numbers"),
         (time_ms, 0, (1 << 48) - 1, "capture time of {} ms"),
     )
     for value, low, high, words in bounds:

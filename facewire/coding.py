@@ -58,6 +58,7 @@ def _altered(preset: Preset, step_scale: float, coefficients: int | None) -> Pre
     return replace(
         preset,
         pose_units=coarser(preset.pose_units),
+        scene_units=coarser(preset.scene_units),
         expression_units=coarser(preset.expression_units),
         coefficients=kept,
     )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from facewire.errors import WeightsError
 from facewire.models.config import ModelConfig
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS_FILE = "weights.safetensors"
 DEFAULT_BUNDLE = Path(__file__).parent / "weights" / "laptop"
 GRAPHS = ("sender", "appearance", "render")
@@ -40,9 +40,13 @@ class Bundle:
     hash: bytes
     """First 8 bytes of the SHA-256 of weights.safetensors: both sides of a call must have the same."""
     steps: NDArray[np.float32]
-    """(6 + E,) quantiser steps: radians, half picture widths, log-scale, code units."""
+    """(14 + E,) quantiser steps: radians, half picture widths, log-scale, half picture widths of scene, code units."""
     canonical_step: float
     """Quantiser step of the canonical shape code."""
+    scene_basis: NDArray[np.float32]
+    """(8, 2, 16, 16) and"""
+    scene_spread: NDArray[np.float32]
+    """(8,): what the scene code stands for, as `sender.scene_motion.SceneSpace` says."""
     tables: bytes
     """Probability tables, for `codec.Tables.from_bytes`."""
 
@@ -96,6 +100,8 @@ def load_bundle(folder: Path | None = None) -> Bundle:
             hash=digest.digest()[:HASH_BYTES],
             steps=tensors["coding.steps"],
             canonical_step=float(tensors["coding.canonical_step"][0]),
+            scene_basis=tensors["scene.basis"],
+            scene_spread=tensors["scene.spread"],
             tables=tensors["coding.tables"].tobytes(),
         )
     except (KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:

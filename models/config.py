@@ -20,7 +20,7 @@ class ModelConfig:
     canonical_size: int = 40
     """C: numbers of the canonical shape code, sent once with the source frame."""
     expression_size: int = 20
-    """E: numbers of the expression code, sent every frame."""
+    """E: numbers of the expression code, sent every frame. The scene code has `codec.motion.SCENE_SIZE` in all models."""
     volume_channels: int = 16
     """Channels of the appearance volume f_s."""
     volume_depth: int = 8

@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from facewire.codec.motion import SCENE_SIZE
 from facewire.models.bundle import FORMAT, GRAPHS, WEIGHTS_FILE
 from facewire.models.face_codec import FaceCodec, motion_vector
 from facewire.models.receiver_networks import Appearance, geometry
@@ -63,11 +64,11 @@ class AppearanceGraph(nn.Module):
 
 
 class RenderGraph(nn.Module):
-    """Appearance, shape and two motions -> frame uint8 (1, S, S, 3)."""
+    """Appearance, shape, two motions (1, 6 + E) and the scene code (1, 8) -> frame uint8 (1, S, S, 3)."""
 
     def __init__(self, codec: FaceCodec) -> None:
         super().__init__()
-        self.face, self.receiver = codec.face, codec.receiver
+        self.face, self.scene, self.receiver = codec.face, codec.scene, codec.receiver
 
     def forward(
         self,
@@ -78,9 +79,10 @@ class RenderGraph(nn.Module):
         shape: Tensor,
         source_motion: Tensor,
         driving_motion: Tensor,
+        scene: Tensor,
     ) -> Tensor:
         """See the class."""
-        geo = geometry(self.face, shape, source_motion, driving_motion)
+        geo = geometry(self.face, shape, source_motion, driving_motion, self.scene(scene))
         frame = self.receiver.render(Appearance(volume, skip64, skip128), source, geo).frame
         return (frame.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
 
@@ -114,9 +116,9 @@ def export_bundle(
     appearance_names = ["volume", "skip64", "skip128", "source"]
     _export(SenderGraph(codec), (picture,), folder / "sender.onnx", ["picture"], ["motion", "shape"], offsets)
     _export(AppearanceGraph(codec), (picture,), folder / "appearance.onnx", ["picture"], appearance_names, offsets)
-    inputs = [*appearance_names, "shape", "source_motion", "driving_motion"]
+    inputs = [*appearance_names, "shape", "source_motion", "driving_motion", "scene"]
     # Two tensors, not one twice: the exporter takes the same tensor for the same input.
-    example = (*parts, torch.zeros(1, c), torch.zeros(1, 6 + e), torch.zeros(1, 6 + e))
+    example = (*parts, torch.zeros(1, c), torch.zeros(1, 6 + e), torch.zeros(1, 6 + e), torch.zeros(1, SCENE_SIZE))
     _export(RenderGraph(codec), example, folder / "render.onnx", inputs, ["frame"], offsets)
     files = [WEIGHTS_FILE, *(f"{graph}.onnx" for graph in GRAPHS)]
     about = {
@@ -130,7 +132,7 @@ def export_bundle(
 
 def _stored(name: str, value: Tensor) -> NDArray[Any]:
     """Networks in float16; geometry and norm statistics in float32."""
-    keep = name.startswith("face.") or name.endswith(
+    keep = name.startswith(("face.", "scene.")) or name.endswith(
         ("template", "running_mean", "running_var", "log_sigma", "log_rest")
     )
     array = value.detach().cpu().float().numpy()

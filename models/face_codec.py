@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from facewire.models.blocks import float32_region
 from facewire.models.config import ModelConfig
-from facewire.models.geometry import FaceModel
+from facewire.models.geometry import FaceModel, SceneModel
 from facewire.models.receiver_networks import ReceiverNetworks, Synthesis, geometry
 from facewire.models.sender_networks import Reading, SenderNetworks
 
@@ -25,6 +25,7 @@ class FaceCodec(nn.Module):
         super().__init__()
         self.config = config
         self.face = FaceModel(config.canonical_size, config.expression_size)
+        self.scene = SceneModel()
         self.sender = SenderNetworks(config)
         self.receiver = ReceiverNetworks(config)
 
@@ -38,10 +39,13 @@ class FaceCodec(nn.Module):
         points: Tensor = self.face(reading.shape, reading.pose, reading.expression)
         return points
 
-    def synthesise(self, source: Tensor, shape: Tensor, source_motion: Tensor, driving_motion: Tensor) -> Synthesis:
+    def synthesise(
+        self, source: Tensor, shape: Tensor, source_motion: Tensor, driving_motion: Tensor, scene: Tensor
+    ) -> Synthesis:
         """Drive source frames (B, 3, S, S) from source_motion (B, 6 + E) to each of driving_motion (n·B, 6 + E).
 
-        shape: (B, C). Driving motions come as n groups of B, in the sources' order; F runs once per source.
+        shape: (B, C). scene: (n·B, 8) scene codes. Driving motions and scenes come as n groups of B, in the sources' order;
+        F runs once per source.
         """
         appearance = self.receiver.appearance(source)
         n = len(driving_motion) // len(source)
@@ -50,10 +54,11 @@ class FaceCodec(nn.Module):
             appearance = replace(appearance, **fields)
             source, shape, source_motion = source.repeat(n, 1, 1, 1), shape.repeat(n, 1), source_motion.repeat(n, 1)
         with float32_region(source):
-            geo = geometry(self.face, shape.float(), source_motion.float(), driving_motion.float())
+            field = self.scene(scene.float())
+            geo = geometry(self.face, shape.float(), source_motion.float(), driving_motion.float(), field)
         return self.receiver.render(appearance, source, geo)
 
 
 def motion_vector(reading: Reading) -> Tensor:
-    """(B, 6 + E) as `codec.motion.Motion.vector` lays it out."""
+    """(B, 6 + E) as `codec.motion.Motion.head` lays it out."""
     return torch.cat([reading.pose, reading.expression], 1)

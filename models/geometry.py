@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from facewire.codec.motion import SCENE_SIZE
 from facewire.models import face_points as fp
 
 LID_PUSH_UP = 0.03
@@ -17,6 +18,9 @@ LID_PUSH_DOWN = 0.021
 LIP_PUSH = 0.012
 """How far one-sided detail points are pushed outwards in the head frame (half picture widths). When an eye shuts, upper and
 lower lid coincide and a smooth blend of their flows would sample the iris; pushed apart, the skin meets."""
+
+SCENE_FIELD = 16
+"""Side of the scene's fields; between their cells they are linear."""
 
 GROUP_SIGMA = (0.035, 0.03, 0.03, 0.03, 0.022, 0.022, 0.022, 0.05)
 """First widths of the detail points' Gaussians, by `face_points.DETAIL_GROUPS`."""
@@ -100,6 +104,25 @@ class FaceModel(nn.Module):
         """A = (s_s / s_d) R_s R_d⁻¹ of two poses (B, 6), the linear part all flows share, (B, 3, 3)."""
         ratio = (source[:, 5] - driving[:, 5]).exp()[:, None, None]
         return ratio * rotation_matrix(source[:, :3]) @ rotation_matrix(driving[:, :3]).transpose(1, 2)
+
+
+class SceneModel(nn.Module):
+    """What the scene code stands for: fields that say where to sample the source, in half picture widths.
+
+    Buffers from `training.scene_space`, not trained. spread: standard deviation of each number, for who measures them.
+    """
+
+    basis: Tensor
+    spread: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("basis", torch.zeros(SCENE_SIZE, 2, SCENE_FIELD, SCENE_FIELD))
+        self.register_buffer("spread", torch.ones(SCENE_SIZE))
+
+    def forward(self, code: Tensor) -> Tensor:
+        """Field (B, 2, 16, 16) of a scene code (B, 8)."""
+        return (code @ self.basis.flatten(1)).view(-1, 2, SCENE_FIELD, SCENE_FIELD)
 
 
 def base_grid(height: int, width: int, depth: int = 0) -> Tensor:

@@ -6,7 +6,8 @@
                   └──► occlusion                        ▼
                           warp(f_s), warp(skips), warp(source RGB) ─► G ─► α, RGB ─► y = α·warp(source) + (1 − α)·RGB
 
-All flows of M share A = (s_s/s_d) R_s R_d⁻¹, so w_k(p) = x_s,k + A (p − x_d,k) (paper, section 3.2, eq. 3). Geometry and grids
+All flows of M share A = (s_s/s_d) R_s R_d⁻¹, so w_k(p) = x_s,k + A (p − x_d,k) (paper, section 3.2, eq. 3). What follows no
+keypoint follows the scene: w_0(p) = p + S(p), where the paper has w_0(p) = p. Geometry and grids
 run in float32 whatever the convolutions run in. Neighbours: `geometry.FaceModel` before, `training.receiver_stage` and
 `models.export` around.
 """
@@ -51,7 +52,7 @@ class Geometry:
 
     turn: A (B, 3, 3). source, driving: keypoints x_s, x_d (B, K, 3). source_details, driving_details: pushed (B, D, 2).
     source_marks, driving_marks: unpushed detail and iris points for heat maps (B, D + 10, 2).
-    code: (B, 2E + 12) both expressions and poses, for FiLM.
+    code: (B, 2E + 12) both expressions and poses, for FiLM. scene: S (B, 2, 16, 16), what has moved besides the head.
     """
 
     turn: Tensor
@@ -61,10 +62,19 @@ class Geometry:
     driving_details: Tensor
     driving_marks: Tensor
     code: Tensor
+    scene: Tensor
+
+    def still(self, grid: Tensor, size: int, depth: int = 0) -> Tensor:
+        """w_0 of the points of a `base_grid` of that size: (N, 2), or (N, 3) with depth, to (B, N, 2 or 3)."""
+        moved = functional.interpolate(self.scene, size=(size, size), mode="bilinear", align_corners=False)
+        moved = moved.flatten(2).transpose(1, 2)
+        if depth:
+            moved = functional.pad(moved.repeat(1, depth, 1), (0, 1))
+        return grid + moved
 
 
-def geometry(face: FaceModel, shape: Tensor, source: Tensor, driving: Tensor) -> Geometry:
-    """Place the face model twice; shape: (B, C), source and driving motions: (B, 6 + E)."""
+def geometry(face: FaceModel, shape: Tensor, source: Tensor, driving: Tensor, scene: Tensor) -> Geometry:
+    """Place the face model twice; shape: (B, C), source and driving motions: (B, 6 + E), scene: (B, 2, 16, 16)."""
     a, b = face.head_frame(shape, source[:, 6:]), face.head_frame(shape, driving[:, 6:])
     marks = face.place(b[:, K : K + D + len(fp.IRISES)], driving)
     return Geometry(
@@ -75,6 +85,7 @@ def geometry(face: FaceModel, shape: Tensor, source: Tensor, driving: Tensor) ->
         driving_details=face.place(face.pushed(b), driving)[..., :2],
         driving_marks=marks[..., :2],
         code=torch.cat([source, driving], 1),
+        scene=scene,
     )
 
 
@@ -118,26 +129,26 @@ class MotionField:
     occlusion: Tensor
 
 
-def compose(masks: Tensor, geo: Geometry, grid: Tensor) -> Tensor:
-    """w(p) = m_0 p + Σ m_k (x_s,k + A (p − x_d,k)) without building K+1 flows: it is linear in p.
+def compose(masks: Tensor, geo: Geometry, grid: Tensor, still: Tensor) -> Tensor:
+    """w(p) = m_0 w_0(p) + Σ m_k (x_s,k + A (p − x_d,k)) without building K+1 flows: all but w_0 are linear in p.
 
-    masks: (B, K+1, N) summing to one; grid: (N, 3) points. Returns (B, N, 3).
+    masks: (B, K+1, N) summing to one; grid: (N, 3) points; still: w_0 (B, N, 3). Returns (B, N, 3).
     """
     offset = geo.source - geo.driving @ geo.turn.transpose(1, 2)
     moved = masks[:, 1:].transpose(1, 2) @ offset
     keep = masks[:, :1].transpose(1, 2)
-    return keep * grid + (1 - keep) * (grid @ geo.turn.transpose(1, 2)) + moved
+    return keep * still + (1 - keep) * (grid @ geo.turn.transpose(1, 2)) + moved
 
 
-def compose_flat(masks: Tensor, geo: Geometry, grid: Tensor) -> Tensor:
+def compose_flat(masks: Tensor, geo: Geometry, grid: Tensor, still: Tensor) -> Tensor:
     """The same in the picture plane, each keypoint at its own depth: w_k(p) = x_s,k + A₂ (p − x_d,k).
 
-    masks: (B, K+1, N); grid: (N, 2). Returns (B, N, 2).
+    masks: (B, K+1, N); grid: (N, 2); still: (B, N, 2). Returns (B, N, 2).
     """
     flat = geo.turn[:, :2, :2].transpose(1, 2)
     offset = geo.source[..., :2] - geo.driving[..., :2] @ flat
     keep = masks[:, :1].transpose(1, 2)
-    return keep * grid + (1 - keep) * (grid @ flat) + masks[:, 1:].transpose(1, 2) @ offset
+    return keep * still + (1 - keep) * (grid @ flat) + masks[:, 1:].transpose(1, 2) @ offset
 
 
 class MotionFieldEstimator(nn.Module):
@@ -180,7 +191,7 @@ class MotionFieldEstimator(nn.Module):
         grid = self.grid3d_small
         offset = geo.source - geo.driving @ geo.turn.transpose(1, 2)
         moving = (grid @ geo.turn.transpose(1, 2))[:, None] + offset[:, :, None]
-        flows = torch.cat([grid.expand(b, 1, -1, -1), moving], 1)
+        flows = torch.cat([geo.still(grid, MASK_SIZE, self.depth)[:, None], moving], 1)
         where = flows.view(b, (K + 1) * self.depth, MASK_SIZE, MASK_SIZE, 3)
         warped = functional.grid_sample(small, where, align_corners=False, padding_mode="border")
         warped = warped.view(b, 4, K + 1, self.depth, MASK_SIZE, MASK_SIZE).flatten(1, 2)
@@ -220,8 +231,9 @@ class MotionFieldEstimator(nn.Module):
             masks3d = functional.interpolate(masks3d, scale_factor=2.0, mode="bilinear", align_corners=False)
             logits2d = logits2d.float()
             masks2d = (logits2d[:, :-1].flatten(2) + self._prior(geo.driving[..., :2], self.grid2d)).softmax(1)
-            flow3d = compose(masks3d.view(b, K + 1, -1), geo, self.grid3d)
-            flow2d = compose_flat(masks2d, geo, self.grid2d)
+            still3d = geo.still(self.grid3d, VOLUME_SIZE, self.depth)
+            flow3d = compose(masks3d.view(b, K + 1, -1), geo, self.grid3d, still3d)
+            flow2d = compose_flat(masks2d, geo, self.grid2d, geo.still(self.grid2d, VOLUME_SIZE))
             return MotionField(
                 flow3d.view(b, self.depth, VOLUME_SIZE, VOLUME_SIZE, 3),
                 flow2d.view(b, VOLUME_SIZE, VOLUME_SIZE, 2),

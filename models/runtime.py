@@ -66,12 +66,12 @@ class Networks:
         return dict(zip(names, session.run(names, feeds), strict=True))
 
     def read(self, picture: Picture) -> tuple[Motion, Array]:
-        """Motion of the head in a framed picture, and its canonical shape code (C,)."""
+        """Motion of the head in a framed picture, the scene at rest, and its canonical shape code (C,)."""
         size = self.bundle.picture_size
         if picture.shape != (size, size, 3) or picture.dtype != np.uint8:
             raise ValueError(f"picture is {picture.dtype} {picture.shape}; the networks take uint8 ({size}, {size}, 3)")
         out = self._run("sender", {"picture": picture[None]})
-        return Motion.from_vector(np.asarray(out["motion"][0], np.float32)), np.asarray(out["shape"][0], np.float32)
+        return Motion.from_head(np.asarray(out["motion"][0], np.float32)), np.asarray(out["shape"][0], np.float32)
 
     def motion(self, picture: Picture) -> Motion:
         """H and Δ on one framed picture."""
@@ -87,14 +87,15 @@ class Networks:
         return Appearance({name: np.asarray(value, np.float32) for name, value in out.items()})
 
     def render(self, appearance: Appearance, canonical: Array, source: Motion, driving: Motion) -> Picture:
-        """M and G: the source's head moved from `source` to `driving`, uint8 (S, S, 3).
+        """M and G: the source's head moved from `source` to `driving`, and the scene with it, uint8 (S, S, 3).
 
         canonical: shape code (C,) as it came over the wire, the same on every call for one source.
         """
         feeds: dict[str, NDArray[np.generic]] = dict(appearance.arrays)
         feeds |= {
             "shape": np.asarray(canonical, np.float32)[None],
-            "source_motion": source.vector()[None],
-            "driving_motion": driving.vector()[None],
+            "source_motion": source.head()[None],
+            "driving_motion": driving.head()[None],
+            "scene": np.asarray(driving.scene - source.scene, np.float32)[None],
         }
         return np.asarray(self._run("render", feeds)["frame"][0], np.uint8)

@@ -405,4 +405,4 @@ def _same(a: Motion, b: Motion) -> bool:
 
 
 def _at_rest(networks: Networks) -> Motion:
-    return Motion.from_vector(np.zeros(6 + networks.bundle.expression_size, np.float32))
+    return Motion.from_head(np.zeros(6 + networks.bundle.expression_size, np.float32))

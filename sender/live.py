@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -27,7 +27,8 @@ from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import FollowingFraming, Framing, choose_square, frame_video
 from facewire.sender.media import Frame, VideoSource, open_live_video
 from facewire.sender.scene import PATIENCE_MS, FaceWatch, FrameGate, SceneWatch, SourceMoment, in_square
-from facewire.sender.sender import make_source
+from facewire.sender.scene_motion import SceneTracker
+from facewire.sender.sender import make_source, make_tracker
 
 REOPEN_CAMERA_S = 2.0
 """So often an unplugged camera is looked for."""
@@ -147,6 +148,7 @@ class LiveSender:
         self._scene = SceneWatch()
         self._moment = SourceMoment(networks.bundle)
         self._source: SourceMessage | None = None
+        self._tracker: SceneTracker | None = None
         self._source_wanted_ms: int | None = None
         """Since when a new source frame is wanted; the first picture wants one."""
         self._send_source_again = False
@@ -259,6 +261,8 @@ class LiveSender:
             return
         square = framing.cut(picture, self._size)
         motion, shape = self._networks.read(square)
+        if self._tracker is not None:
+            motion = replace(motion, scene=self._tracker.measure(square, motion))
         self._refresh_source(square, motion, self._moment.good(motion, shape), capture_ms)
         with self._lock:
             packet = self._encoder.encode(motion, capture_ms)
@@ -295,7 +299,8 @@ class LiveSender:
                 self._source_wanted_ms = capture_ms
         wanted = self._source_wanted_ms
         if wanted is not None and (good or capture_ms - wanted >= PATIENCE_MS):
-            frame, _ = make_source(self._networks, self._coding, square, self._nominal_fps, capture_ms)
+            frame, at = make_source(self._networks, self._coding, square, self._nominal_fps, capture_ms, motion.scene)
+            self._tracker = make_tracker(self._networks, frame, at)
             data = encode_source(frame)
             number = self._source.number + 1 if self._source is not None else 0
             with self._lock:

@@ -7,7 +7,7 @@ motion) and `facewire.codec` (motion to bytes). Acknowledgements from the other 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from facewire.codec import Motion, MotionEncoder, SourceFrame, relative
 from facewire.coding import Coding
 from facewire.errors import InputError
 from facewire.models.runtime import Networks
+from facewire.sender.scene_motion import SceneSpace, SceneTracker
 from facewire.source_picture import compress, decompress
 
 
@@ -56,6 +57,7 @@ class Sender:
         self._networks = networks
         self.source, self._source_motion = make_source(networks, coding, square, frame_rate, capture_time_ms)
         self._portrait = portrait
+        self._tracker = make_tracker(networks, self.source, self._source_motion)
         self._driver_start: Motion | None = None
         try:
             self._encoder = MotionEncoder(
@@ -73,7 +75,7 @@ class Sender:
         """The motion to send for a square, uint8 RGB (S, S, 3)."""
         motion = self._networks.motion(square)
         if not self._portrait:
-            return motion
+            return replace(motion, scene=self._tracker.measure(square, motion))
         if self._driver_start is None:
             self._driver_start = motion
         return relative(self._source_motion, self._driver_start, motion)
@@ -100,16 +102,24 @@ class Sender:
 
 
 def make_source(
-    networks: Networks, coding: Coding, square: NDArray[np.uint8], frame_rate: float, capture_time_ms: int = 0
+    networks: Networks,
+    coding: Coding,
+    square: NDArray[np.uint8],
+    frame_rate: float,
+    capture_time_ms: int = 0,
+    scene: NDArray[np.float32] | None = None,
 ) -> tuple[SourceFrame, Motion]:
     """The source frame of a square, uint8 RGB (S, S, 3), and its motion as the receiver will read it.
 
-    Canonical code and motion are measured on the picture after compression: the one that the receiver has.
+    Canonical code and motion are measured on the picture after compression: the one that the receiver has. scene: (8,) the
+    square's scene code against the source frame before; zero without one.
     """
     bundle = networks.bundle
     webp = compress(square)
     picture = decompress(webp, bundle.picture_size)
     motion, shape = networks.read(picture)
+    if scene is not None:
+        motion = replace(motion, scene=scene)
     canonical = np.clip(np.rint(shape / bundle.canonical_step), -32768, 32767).astype(np.int16)
     units = coding.quantiser.quantise(motion.vector(), coding.tables.presets[0])
     source = SourceFrame(
@@ -123,3 +133,10 @@ def make_source(
         capture_time_ms=capture_time_ms,
     )
     return source, coding.quantiser.motion(units)
+
+
+def make_tracker(networks: Networks, source: SourceFrame, motion: Motion) -> SceneTracker:
+    """What measures the scene against a source frame, on the picture that the receiver has."""
+    bundle = networks.bundle
+    picture = decompress(source.picture, bundle.picture_size)
+    return SceneTracker(SceneSpace(bundle.scene_basis, bundle.scene_spread), picture, motion)

@@ -100,6 +100,7 @@ def _train(args: argparse.Namespace, ranks: Ranks) -> None:
 
     from facewire.training.data import fits, open_store
     from facewire.training.loop import LoopOptions, Stage, train
+    from facewire.training.receiver_stage import ReceiverStage
 
     console = Console(stderr=True)
     device = torch.device("cuda", ranks.local) if args.device == "cuda" else torch.device(args.device)
@@ -124,7 +125,6 @@ def _train(args: argparse.Namespace, ranks: Ranks) -> None:
         options = LoopOptions(args.minutes, args.rate or 2e-3, clip=5.0, ema=0.998)
     else:
         from facewire.training.joint_stage import JointStage, JointWeights
-        from facewire.training.receiver_stage import ReceiverStage
 
         place = (store, val, device, args.batch, args.size, seed, resident, args.model)
         if args.stage == "joint":
@@ -138,6 +138,8 @@ def _train(args: argparse.Namespace, ranks: Ranks) -> None:
     options = LoopOptions(**(vars(options) | {"validate_every_s": args.validate_every, "steps": args.steps}))
     for path in args.start:
         load_weights(stage.model, path)
+    if isinstance(stage, ReceiverStage) and not args.resume:
+        stage.prepare()
     train(stage, options, args.out, args.resume, partial(console.print, soft_wrap=True), ranks)
 
 
@@ -153,8 +155,8 @@ def size_of(path: Path) -> ModelConfig:
 def load_weights(model: FaceCodec, path: Path) -> set[str]:
     """Copy every tensor of a safetensors file that the model has by that name; grows 128-pixel weights to 256.
 
-    From a file of another model size only face and sender are taken, which are the same in all. Returns the parts of the
-    model that were copied: face, sender, receiver.
+    From a file of another model size only face, scene and sender are taken, which are the same in all. Returns the parts of the
+    model that were copied: face, scene, sender, receiver.
     """
     import safetensors.torch
 
@@ -253,10 +255,10 @@ def run_export(args: argparse.Namespace) -> None:
     """Write a weight bundle."""
     import torch
 
-    from facewire.codec import Quantiser, default_tables, fit_tables
-    from facewire.codec.quantiser import ANGLE_STEP_RAD, EXPRESSION_STEP, TRANSLATION_STEP
+    from facewire.codec import Motion, Quantiser, default_tables, fit_tables
     from facewire.models.export import export_bundle
     from facewire.models.face_codec import FaceCodec, motion_vector
+    from facewire.sender.scene_motion import SceneSpace, SceneTracker
     from facewire.training.data import read_clip, read_manifest
 
     torch.set_num_threads(args.threads)
@@ -265,25 +267,28 @@ def run_export(args: argparse.Namespace) -> None:
         raise InputError(f"no such weights: {path}")
     config = replace(size_of(path), picture_size=PICTURE_SIZE)
     codec = FaceCodec(config).eval()
-    if missing := {"face", "sender", "receiver"} - load_weights(codec, path):
+    if missing := {"face", "scene", "sender", "receiver"} - load_weights(codec, path):
         raise InputError(
             f"{path} lacks the {' and '.join(sorted(missing))} weights: export the run of `facewire train joint`"
         )
-    steps = np.array(
-        [ANGLE_STEP_RAD] * 3 + [TRANSLATION_STEP] * 3 + [EXPRESSION_STEP] * config.expression_size, np.float32
-    )
+    quantiser = Quantiser.default(config.expression_size)
+    space = SceneSpace(codec.scene.basis.numpy(), codec.scene.spread.numpy())
     rows = read_manifest(args.data, "train")
     rows = rows[:: max(1, len(rows) // args.clips)]
     sequences = []
     for row in track(rows, description="reading motion", console=Console(stderr=True)):
         with torch.no_grad():
-            frames = torch.from_numpy(read_clip(row.path)).permute(0, 3, 1, 2)
-            motion = torch.cat([motion_vector(codec.read(part.float() / 255)) for part in torch.split(frames, 32)])
-        sequences.append((motion.numpy(), row.fps))
-    quantiser = Quantiser(steps)
+            clip = read_clip(row.path)
+            frames = torch.from_numpy(clip).permute(0, 3, 1, 2)
+            parts = [motion_vector(codec.read(part.float() / 255)) for part in torch.split(frames, 32)]
+        motions = [Motion.from_head(head) for head in torch.cat(parts).numpy()]
+        tracker = SceneTracker(space, clip[0], motions[0])
+        scenes = [tracker.measure(frame, motion) for frame, motion in zip(clip, motions, strict=True)]
+        vectors = [replace(m, scene=scene).vector() for m, scene in zip(motions, scenes, strict=True)]
+        sequences.append((np.stack(vectors), row.fps))
     tables = fit_tables(sequences, quantiser) if sequences else default_tables(config.expression_size)
     training = {"note": args.note, "table_clips": len(rows)}
-    export_bundle(codec, args.out, steps, CANONICAL_STEP, tables.to_bytes(), training)
+    export_bundle(codec, args.out, quantiser.steps, CANONICAL_STEP, tables.to_bytes(), training)
     Console().print(f"wrote {args.out}")
 
 

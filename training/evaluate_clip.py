@@ -23,6 +23,7 @@ from facewire.coding import Coding
 from facewire.errors import InputError
 from facewire.models.bundle import WEIGHTS_FILE, load_bundle
 from facewire.models.runtime import Appearance, Networks
+from facewire.sender.scene_motion import SceneSpace, SceneTracker
 from facewire.sender.sender import Sender, SenderOptions
 from facewire.source_picture import compress, decompress
 from facewire.training.data import ClipRow, load_labels, read_clip
@@ -126,6 +127,15 @@ def motion_space_of(weights: Path | None) -> MotionSpace:
     return MotionSpace(**{name: tensors[f"face.{name}"] for name in names}, flip_shape=nothing, flip_expression=nothing)
 
 
+def read_motions(networks: Networks, frames: NDArray[np.uint8]) -> list[Motion]:
+    """The motion of every frame of a clip, its scene measured against the first frame as the other side gets it."""
+    bundle = networks.bundle
+    source = decompress(compress(frames[0]), bundle.picture_size)
+    tracker = SceneTracker(SceneSpace(bundle.scene_basis, bundle.scene_spread), source, networks.motion(source))
+    motions = [networks.motion(frame) for frame in frames]
+    return [replace(m, scene=tracker.measure(frame, m)) for frame, m in zip(frames, motions, strict=True)]
+
+
 def transmit(
     networks: Networks,
     source: Picture,
@@ -180,7 +190,7 @@ def evaluate_clip(options: EvaluateOptions, row: ClipRow, other: ClipRow | None)
     frames = read_clip(row.path)[: len(labels["landmarks"])]
     if len(frames) < 2:
         raise InputError(f"{row.path}: has one labelled frame; a source frame and one more are needed")
-    motions = [networks.motion(frame) for frame in frames]
+    motions = read_motions(networks, frames)
     stream = transmit(networks, frames[0], motions, row.fps, options.preset)
     source = judge.look(stream.picture)
     chosen = list(range(1, len(frames), options.every))

@@ -16,14 +16,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from facewire.codec.quantiser import ANGLE_STEP_RAD, EXPRESSION_STEP, PRESETS, TRANSLATION_STEP, UNITS_PER_STEP
+from facewire.codec.quantiser import (
+    ANGLE_STEP_RAD,
+    EXPRESSION_STEP,
+    PRESETS,
+    SCENE_STEP,
+    TRANSLATION_STEP,
+    UNITS_PER_STEP,
+)
 from facewire.models import face_points as fp
 from facewire.models.face_codec import FaceCodec, motion_vector
 from facewire.models.sender_networks import Reading, SenderNetworks
 from facewire.training.adversary import Adversary
 from facewire.training.data import Batch, FrameStore
 from facewire.training.perceptual import PerceptualLoss, trunk_file
-from facewire.training.receiver_stage import DRIVINGS, ReceiverStage
+from facewire.training.receiver_stage import DRIVINGS, NO_SCENE_SHARE, ReceiverStage
 from facewire.training.sender_stage import LIDS, WEIGHTS, K, heat_losses, reading_losses
 from facewire.training.teacher_files import identity_file
 from facewire.training.teachers import Identity, align, five_points
@@ -106,6 +113,7 @@ class JointStage(ReceiverStage):
         self.weights = weights or JointWeights()
         super().__init__(train, val, device, batch, size, seed, resident, model)
         self.quanta, self.kept = _wire(self.model.config.expression_size, device)
+        self.scene_quanta = torch.tensor([p.scene_units * SCENE_STEP / UNITS_PER_STEP for p in PRESETS], device=device)
         self.perceptual = self._optional("perceptual", trunk_file(), PerceptualLoss)
         self.identity = self._optional("identity", identity_file(), Identity)
         self.adversary = Adversary(device) if self.weights.features or self.weights.deceit else None
@@ -124,8 +132,10 @@ class JointStage(ReceiverStage):
     def freeze(self) -> None:
         """Everything learns."""
 
-    def transmitted(self, motion: Tensor) -> Tensor:
-        """Motion (B, 6 + E) as after the wire: rounding noise of a random preset, the coefficients it does not send at 0."""
+    def transmitted(self, motion: Tensor, scene: Tensor) -> tuple[Tensor, Tensor]:
+        """Motion (B, 6 + E) and scene codes (B, 8) as after the wire: rounding noise of a random preset, the coefficients it
+        does not send at 0, and some scenes at rest, as for portraits.
+        """
         b, size = motion.shape
         preset = torch.multinomial(motion.new_tensor(PRESET_SHARES), b, replacement=True)
         noisy = motion + (torch.rand_like(motion) - 0.5) * self.quanta[preset]
@@ -133,7 +143,9 @@ class JointStage(ReceiverStage):
         fewer = torch.randint(FEWEST_COEFFICIENTS, size - 6 + 1, (b,), device=motion.device)
         kept = torch.where(torch.rand(b, device=motion.device) < TAIL_DROP_SHARE, torch.minimum(kept, fewer), kept)
         sent = torch.arange(size, device=motion.device) < 6 + kept[:, None]
-        return torch.where(sent, noisy, torch.zeros_like(noisy))
+        scene = scene + (torch.rand_like(scene) - 0.5) * self.scene_quanta[preset, None]
+        told = torch.rand(b, 1, device=motion.device) >= NO_SCENE_SHARE
+        return torch.where(sent, noisy, torch.zeros_like(noisy)), scene * told
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """One step from pixels. Rows of the batch: sources, two rows of driving frames, neighbours of the first."""
@@ -145,9 +157,9 @@ class JointStage(ReceiverStage):
         with torch.autocast(self.device.type, torch.bfloat16):
             reading = self.model.read(seen)
             motion = motion_vector(reading)
-            synthesis = self.model.synthesise(
-                batch.pictures[:b], reading.shape[:b], motion[:b], self.transmitted(motion[b : (1 + DRIVINGS) * b])
-            )
+            driven = slice((1 + DRIVINGS) * b)
+            sent, scene = self.transmitted(motion[driven][b:], self.scene(seen[driven], motion[driven], b))
+            synthesis = self.model.synthesise(batch.pictures[:b], reading.shape[:b], motion[:b], sent, scene)
         true = batch.pictures[b : (1 + DRIVINGS) * b]
         points = batch.points[b : (1 + DRIVINGS) * b]
         losses = self.picture_losses(synthesis, true, points)

@@ -15,7 +15,7 @@ from facewire.coding import Coding
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 from facewire.training.data import ClipRow, read_clip
-from facewire.training.evaluate_clip import EvaluateOptions, judge_of, means, transmit
+from facewire.training.evaluate_clip import EvaluateOptions, judge_of, means, read_motions, transmit
 
 PRESET_NAMES = ("high", "default", "low", "lowest")
 COEFFICIENTS = (0, 2, 4, 8, 12)
@@ -63,7 +63,7 @@ def rate_clip(options: EvaluateOptions, row: ClipRow) -> dict[str, RatePoint]:
     judge = judge_of(options.weights)
     networks = Networks(load_bundle(options.weights), threads=1)
     frames = read_clip(row.path)
-    motions = [networks.motion(frame) for frame in frames]
+    motions = read_motions(networks, frames)
     chosen = np.unique(np.linspace(1, len(frames) - 1, FRAMES).astype(int))
     true = [judge.look(frames[index], features=False) for index in chosen]
     points = {}

@@ -7,6 +7,8 @@ sender is out of the loop; the label motion is shaken by about its errors. `join
 from __future__ import annotations
 
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,20 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from facewire.codec.motion import Motion
+from facewire.codec.quantiser import SCENE_STEP
 from facewire.models.config import MODELS
 from facewire.models.face_codec import FaceCodec
 from facewire.models.receiver_networks import Synthesis
+from facewire.sender.scene_motion import SceneSpace, SceneTracker
 from facewire.training.augment import Augmenter
 from facewire.training.data import Batch, BatchLoader, FrameStore, PairSampler, clip_ranges
 from facewire.training.losses import box_weights, pyramid_loss
+from facewire.training.scene_space import fit_scene_space
 from facewire.training.sender_stage import new_codec
 from facewire.training.turns import MAX_PITCH, MAX_YAW, turn_heads
 
@@ -30,6 +37,7 @@ DRIVINGS = 2
 """Driving frames per source frame: F runs once for both."""
 ANGLE_NOISE, SHIFT_NOISE, CODE_NOISE, SHAPE_NOISE = math.radians(0.7), 0.006, 0.06, 0.15
 WARPED_WEIGHT = 0.2
+NO_SCENE_SHARE = 0.15
 
 
 class ReceiverStage:
@@ -60,6 +68,7 @@ class ReceiverStage:
         self.augment = Augmenter(train.space, device, seed)
         torch.manual_seed(seed)
         self.model = new_codec(train.space, replace(MODELS[model], picture_size=size)).to(device)
+        self.flows = ThreadPoolExecutor(torch.get_num_threads() if device.type == "cpu" else os.cpu_count() or 1)
         self.freeze()
         self.val_frames = [np.linspace(a, b - 1, 7).astype(np.int64) for a, b in clip_ranges(val)]
 
@@ -103,6 +112,31 @@ class ReceiverStage:
         spread = motion.new_tensor([ANGLE_NOISE] * 3 + [SHIFT_NOISE] * 3 + [CODE_NOISE] * (motion.shape[1] - 6))
         return motion + torch.randn_like(motion) * spread
 
+    def prepare(self) -> None:
+        """Give the model its scene space, if no weights brought one."""
+        if not self.model.scene.basis.any():
+            space = fit_scene_space(self.sampler.store)
+            self.model.scene.basis.copy_(torch.from_numpy(space.basis))
+            self.model.scene.spread.copy_(torch.from_numpy(space.spread))
+
+    def scene(self, pictures: Tensor, motion: Tensor, sources: int) -> Tensor:
+        """Scene codes (B - sources, 8) of pictures (B, 3, S, S), each against its source in the first row, as a sender measures."""
+        squares = (pictures.detach().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        heads = [Motion.from_head(row) for row in motion.detach().float().cpu().numpy()]
+        space = SceneSpace(self.model.scene.basis.cpu().numpy(), self.model.scene.spread.cpu().numpy())
+        trackers = [SceneTracker(space, squares[i], heads[i]) for i in range(sources)]
+
+        def measure(row: int) -> NDArray[np.float32]:
+            return trackers[row % sources].measure(squares[row], heads[row])
+
+        codes = list(self.flows.map(measure, range(sources, len(squares))))
+        return torch.from_numpy(np.stack(codes)).to(self.device)
+
+    def shaken_scene(self, scene: Tensor) -> Tensor:
+        """Scene codes with rounding noise; some are at rest, as for portraits, where the scene is nobody's."""
+        told = torch.rand(len(scene), 1, device=scene.device) >= NO_SCENE_SHARE
+        return (scene + (torch.rand_like(scene) - 0.5) * SCENE_STEP) * told
+
     def picture_losses(self, synthesis: Synthesis, target: Tensor, points: Tensor) -> dict[str, Tensor]:
         """Pyramid loss of the frame and, at half size, of the warped source alone (it supervises the flow directly)."""
         weight = box_weights(points, self.size)
@@ -116,8 +150,11 @@ class ReceiverStage:
         b = self.batch
         motion = self.shaken(batch.motion)
         shape = batch.shape[:b] + torch.randn_like(batch.shape[:b]) * SHAPE_NOISE
+        scene = self.scene(batch.pictures, motion, b)
         with torch.autocast(self.device.type, torch.bfloat16):
-            synthesis = self.model.synthesise(batch.pictures[:b], shape, motion[:b], motion[b:])
+            synthesis = self.model.synthesise(
+                batch.pictures[:b], shape, motion[:b], motion[b:], self.shaken_scene(scene)
+            )
         losses = self.picture_losses(synthesis, batch.pictures[b:], batch.points[b:])
         losses["total"] = losses["frame"] + WARPED_WEIGHT * losses["warped"]
         return losses
@@ -159,8 +196,9 @@ class ReceiverStage:
     def run(self, model: FaceCodec, batch: Batch) -> Synthesis:
         """Drive the first frame of a batch by the rest."""
         shape, motion = self.motions(model, batch)
+        scene = self.scene(batch.pictures, motion, 1)
         with torch.autocast(self.device.type, torch.bfloat16):
-            return model.synthesise(batch.pictures[:1], shape, motion[:1], motion[1:])
+            return model.synthesise(batch.pictures[:1], shape, motion[:1], motion[1:], scene)
 
     def strip(self, model: FaceCodec, path: Path) -> None:
         """Rows of source, driving, synthesised, warped and alpha, for a few validation people."""

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from facewire.codec import Quantiser, Tables, default_tables
+from facewire.codec import SCENE_SIZE, Quantiser, Tables, default_tables
 
 EXPRESSION_SIZE = 20
 
 
 def _walk(frames: int, seed: int) -> np.ndarray:
-    """float32 (frames, 26): a head that drifts about a mean as heads do, now still, now fast."""
+    """float32 (frames, 34): a head that drifts about a mean as heads do, now still, now fast."""
     rng = np.random.default_rng(seed)
-    spread = np.array([0.2] * 3 + [0.12] * 3 + [0.33] * EXPRESSION_SIZE)
+    spread = np.array([0.2] * 3 + [0.12] * 3 + [0.02] * SCENE_SIZE + [0.33] * EXPRESSION_SIZE)
     speed = np.repeat(rng.choice([0.0, 0.05, 0.2], -(-frames // 10)), 10)[:frames]
     values = np.zeros((frames, spread.size))
     for t in range(1, frames):

@@ -12,16 +12,16 @@ from facewire.codec import PRESETS, Motion, MotionDecoder, MotionEncoder, Source
 
 GOLDEN = Path(__file__).parent / "golden"
 SOURCE = SourceFrame(
-    b"\x00golden\xff", 256, 25.0, "webp", b"picture", np.arange(40, dtype=np.int16), np.arange(26, dtype=np.int32), 77
+    b"\x00golden\xff", 256, 25.0, "webp", b"picture", np.arange(40, dtype=np.int16), np.arange(34, dtype=np.int32), 77
 )
 
 
 def golden_motion() -> np.ndarray:
-    """float32 (48, 26) made of integers only, so that no machine's library can change it."""
+    """float32 (48, 34) made of integers only, so that no machine's library can change it."""
     state, rows = 1, []
     for frame in range(48):
         row = []
-        for _ in range(26):
+        for _ in range(34):
             state = state * 1103515245 + 12345 & 0x7FFFFFFF
             row.append((state >> 16) % 2001 - 1000 if frame % 12 < 8 else 0)
         rows.append(row)

@@ -3,13 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facewire.codec import Motion, interpolate, relative, rotation_angles, rotation_matrix, transform, turn
+from facewire.codec import SCENE_SIZE, Motion, interpolate, relative, rotation_angles, rotation_matrix, transform, turn
 
 ANGLES = st.tuples(st.floats(-1.5, 1.5), st.floats(-3.1, 3.1), st.floats(-3.1, 3.1))
 
 
-def motion(rotation=(0, 0, 0), translation=(0, 0, 0), expression=(0, 0)):
-    return Motion(*(np.array(part, np.float32) for part in (rotation, translation, expression)))
+def motion(rotation=(0, 0, 0), translation=(0, 0, 0), expression=(0, 0), scene=(0,) * SCENE_SIZE):
+    return Motion(*(np.array(part, np.float32) for part in (rotation, translation, expression, scene)))
 
 
 @given(ANGLES)
@@ -88,5 +88,19 @@ def test_interpolation_takes_half_a_turn():
 
 
 def test_vector_and_motion_are_inverse():
-    values = np.arange(26, dtype=np.float32)
+    values = np.arange(34, dtype=np.float32)
     np.testing.assert_array_equal(Motion.from_vector(values).vector(), values)
+
+
+def test_a_view_keeps_the_scene_a_portrait_its_own_and_concealment_goes_between():
+    ours, theirs = motion(scene=range(8)), motion(scene=[2.0] * 8)
+    np.testing.assert_array_equal(turn(ours, 0.3, 0, 0).scene, ours.scene)
+    np.testing.assert_array_equal(relative(ours, motion(), theirs).scene, ours.scene)
+    np.testing.assert_allclose(interpolate(motion(), theirs, 0.25).scene, [0.5] * 8)
+
+
+def test_networks_take_a_motion_without_its_scene():
+    whole = Motion.from_vector(np.arange(34, dtype=np.float32))
+    assert whole.head().tolist() == [*range(6), *range(14, 34)]
+    assert whole.scene.tolist() == [*range(6, 14)]
+    assert Motion.from_head(whole.head()).scene.tolist() == [0] * 8

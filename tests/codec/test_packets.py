@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facewire.codec import PRESETS, Motion, MotionDecoder, MotionEncoder, Quantiser, default_tables, frames_in
-from facewire.codec.packets import HISTORY_FRAMES, MAX_FRAMES_PER_PACKET, MAX_NUMBER, MAX_TIME_MS
+from facewire.codec.packets import HISTORY_FRAMES, MAX_FRAMES_PER_PACKET, MAX_NUMBER, MAX_TIME_MS, PACKET_VERSION
 from facewire.errors import DecodeError
 
 
@@ -62,7 +62,7 @@ def test_what_arrives_is_decoded_under_any_loss(seed, frames_per_packet, redunda
     tables, quantiser = _DEFAULT
     encoder = MotionEncoder(tables, quantiser, frames_per_packet=frames_per_packet, redundancy=redundancy)
     decoder = MotionDecoder(tables, quantiser)
-    values = np.random.default_rng(seed).normal(size=(60, 26)).cumsum(0).astype(np.float32) * 0.02
+    values = np.random.default_rng(seed).normal(size=(60, 34)).cumsum(0).astype(np.float32) * 0.02
     wire: list[tuple[float, bytes]] = []
     acks: list[tuple[float, int]] = []
     got, truth = {}, {}
@@ -207,17 +207,17 @@ def test_any_capture_times_come_back(times, frame_rate):
     encoder = MotionEncoder(tables, quantiser, frame_rate=frame_rate, first_number=MAX_NUMBER - 20)
     decoder = MotionDecoder(tables, quantiser, frame_rate=frame_rate)
     for number, time_ms in enumerate(times, MAX_NUMBER - 20):
-        (frame,) = decoder.decode(encoder.encode(Motion.from_vector(np.zeros(26)), time_ms))
+        (frame,) = decoder.decode(encoder.encode(Motion.from_vector(np.zeros(34)), time_ms))
         assert (frame.number, frame.capture_time_ms) == (number, time_ms)
         encoder.acknowledge(number)
 
 
 def test_wrong_use_is_refused_in_words(tables, quantiser):
     encoder = MotionEncoder(tables, quantiser, first_number=MAX_NUMBER)
-    motion = Motion.from_vector(np.zeros(26))
+    motion = Motion.from_vector(np.zeros(34))
     with pytest.raises(ValueError, match="capture time"):
         encoder.encode(motion, -1)
-    with pytest.raises(ValueError, match="26 numbers"):
+    with pytest.raises(ValueError, match="34 numbers"):
         encoder.encode(Motion.from_vector(np.zeros(20)), 0)
     encoder.encode(motion, 0)
     with pytest.raises(ValueError, match="frame numbers end"):
@@ -264,7 +264,7 @@ def fuzz(tables, quantiser, values, rounds):
         elif kind == 3:
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         else:
-            damaged = bytearray([1 << 5 | rng.randrange(32)]) + rng.randbytes(rng.randrange(60))
+            damaged = bytearray([PACKET_VERSION << 5 | rng.randrange(32)]) + rng.randbytes(rng.randrange(60))
         try:
             frames = decoder.decode(bytes(damaged))
         except DecodeError:

@@ -25,7 +25,7 @@ SOURCE = SourceFrame(
     picture_format="webp",
     picture=bytes(range(256)) * 4,
     canonical=np.arange(-20, 20, dtype=np.int16),
-    motion_units=np.arange(26, dtype=np.int32) * 1000,
+    motion_units=np.arange(34, dtype=np.int32) * 1000,
     capture_time_ms=1_790_000_000_000,
 )
 
@@ -70,8 +70,8 @@ def test_a_source_frame_survives_its_bytes():
         {"canonical": np.zeros(40, np.float32)},
         {"canonical": np.full(40, 40_000)},
         {"motion_units": np.zeros(5, np.int32)},
-        {"motion_units": np.full(26, MAX_UNITS + 1)},
-        {"motion_units": np.zeros((2, 26), np.int32)},
+        {"motion_units": np.full(34, MAX_UNITS + 1)},
+        {"motion_units": np.zeros((2, 34), np.int32)},
         {"capture_time_ms": -1},
     ],
     ids=lambda change: next(iter(change)),

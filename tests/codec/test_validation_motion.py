@@ -32,7 +32,7 @@ def test_all_validation_motions_decode_to_the_encoders_reconstruction(preset: st
         decoder = MotionDecoder(tables, quantiser, frame_rate=row.fps)
         unacknowledged: deque[int] = deque()
         for number, vector in enumerate(vectors):
-            packet = encoder.encode(Motion.from_vector(vector), round(1000 * number / row.fps))
+            packet = encoder.encode(Motion.from_head(vector), round(1000 * number / row.fps))
             assert packet is not None
             (decoded,) = decoder.decode(packet)
             wanted = encoder.reconstruction(number)

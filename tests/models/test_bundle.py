@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from skimage import data
 
-from facewire.codec import Tables, turn
+from facewire.codec import SCENE_SIZE, Tables, turn
 from facewire.errors import WeightsError
 from facewire.models.bundle import DEFAULT_BUNDLE, WEIGHTS_FILE, load_bundle
 from facewire.models.export import export_bundle
@@ -38,7 +39,7 @@ def codec() -> FaceCodec:
 def test_packaged_bundle_is_small_and_complete() -> None:
     bundle = load_bundle()
     assert sum(path.stat().st_size for path in DEFAULT_BUNDLE.iterdir()) <= 12_000_000
-    assert bundle.steps.shape == (6 + bundle.expression_size,)
+    assert bundle.steps.shape == (14 + bundle.expression_size,)
     assert Tables.from_bytes(bundle.tables).expression_size == bundle.expression_size
 
 
@@ -46,13 +47,14 @@ def test_runtime_agrees_with_torch(codec: FaceCodec, portrait: NDArray[np.uint8]
     networks = Networks(load_bundle(), threads=1)
     motion, shape = networks.read(portrait)
     picture = torch.from_numpy(portrait)[None].permute(0, 3, 1, 2).float() / 255
-    driving = turn(motion, 0.3, -0.1, 0.2, (0.1, 0.0, 0.1))
+    scene = np.linspace(-0.1, 0.1, SCENE_SIZE, dtype=np.float32)
+    driving = replace(turn(motion, 0.3, -0.1, 0.2, (0.1, 0.0, 0.1)), scene=scene)
     frame = networks.render(networks.appearance(portrait), shape, motion, driving)
     with torch.no_grad():
         reading = codec.read(picture)
-        arrays = (torch.from_numpy(v)[None] for v in (shape, motion.vector(), driving.vector()))
+        arrays = (torch.from_numpy(v)[None] for v in (shape, motion.head(), driving.head(), scene))
         wanted = codec.synthesise(picture, *arrays).frame
-    np.testing.assert_allclose(motion_vector(reading)[0].numpy(), motion.vector(), atol=1e-4)
+    np.testing.assert_allclose(motion_vector(reading)[0].numpy(), motion.head(), atol=1e-4)
     np.testing.assert_allclose(reading.shape[0].numpy(), shape, atol=1e-3)
     difference = np.abs((wanted[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy() - frame)
     assert difference.max() <= 2

@@ -22,6 +22,9 @@ def face() -> FaceModel:
     return face
 
 
+AT_REST = torch.zeros(1, 2, 16, 16)
+
+
 def motions(count: int, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, 6 + 5, generator=generator) * 0.3
@@ -33,39 +36,49 @@ def test_placed_points_equal_the_codecs_keypoint_transform(face: FaceModel) -> N
     for index in range(4):
         canonical = (face.mean + face.shape_basis @ shape[index]).numpy()
         delta = (face.expression_basis @ motion[index, 6:]).numpy()
-        wanted = transform(canonical, Motion.from_vector(motion[index].numpy()), delta)
+        wanted = transform(canonical, Motion.from_head(motion[index].numpy()), delta)
         np.testing.assert_allclose(placed[index].numpy(), wanted, atol=1e-5)
 
 
 def test_composed_flow_equals_the_weighted_sum_of_all_flows(face: FaceModel) -> None:
-    geo = geometry(face, torch.randn(2, 6), motions(2, 2), motions(2, 3))
-    grid = base_grid(6, 5, 3).view(-1, 3)
+    geo = geometry(face, torch.randn(2, 6), motions(2, 2), motions(2, 3), torch.randn(2, 2, 16, 16) * 0.1)
+    grid = base_grid(8, 8, 3).view(-1, 3)
     masks = torch.rand(2, K + 1, len(grid)).softmax(1)
-    wanted = masks[:, 0, :, None] * grid
+    still = geo.still(grid, 8, 3)
+    wanted = masks[:, 0, :, None] * still
     for k in range(K):
         flow = geo.source[:, k, None] + (grid - geo.driving[:, k, None]) @ geo.turn.transpose(1, 2)
         wanted = wanted + masks[:, k + 1, :, None] * flow
-    torch.testing.assert_close(compose(masks, geo, grid), wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(compose(masks, geo, grid, still), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_a_shifted_scene_shifts_every_point_that_stays_with_it(face: FaceModel) -> None:
+    scene = torch.zeros(1, 2, 16, 16)
+    scene[:, 0], scene[:, 1] = 0.25, -0.5
+    geo = geometry(face, torch.randn(1, 6), motions(1, 2), motions(1, 3), scene)
+    grid = base_grid(16, 16, 4).view(-1, 3)
+    torch.testing.assert_close(geo.still(grid, 16, 4)[0], grid + torch.tensor([0.25, -0.5, 0.0]))
 
 
 def test_each_keypoints_plane_flow_leads_from_driving_to_source(face: FaceModel) -> None:
-    geo = geometry(face, torch.randn(1, 6), motions(1, 2), motions(1, 3))
+    geo = geometry(face, torch.randn(1, 6), motions(1, 2), motions(1, 3), AT_REST)
     for k in range(K):
         masks = torch.zeros(1, K + 1, 1)
         masks[:, k + 1] = 1
-        reached = compose_flat(masks, geo, geo.driving[0, k : k + 1, :2])
+        at = geo.driving[0, k : k + 1, :2]
+        reached = compose_flat(masks, geo, at, at[None])
         torch.testing.assert_close(reached[0, 0], geo.source[0, k, :2], atol=1e-5, rtol=1e-5)
 
 
 def test_without_motion_the_fine_flow_keeps_every_pixel(face: FaceModel) -> None:
     motion = motions(1, 4)
-    geo = geometry(face, torch.randn(1, 6), motion, motion)
+    geo = geometry(face, torch.randn(1, 6), motion, motion, AT_REST)
     grid = base_grid(128, 128)[None]
     torch.testing.assert_close(FineFlow()(grid, geo), grid, atol=1e-4, rtol=0)
 
 
 def test_fine_flow_equals_its_formula_at_a_few_pixels(face: FaceModel) -> None:
-    geo = geometry(face, torch.randn(1, 6), motions(1, 5), motions(1, 6))
+    geo = geometry(face, torch.randn(1, 6), motions(1, 5), motions(1, 6), AT_REST)
     fine = FineFlow()
     base = base_grid(128, 128)[None] + 0.01
     out = fine(base, geo)

@@ -22,7 +22,7 @@ def test_untrained_receiver_shows_the_source_where_nothing_moves() -> None:
     picture = functional.interpolate(torch.rand(1, 3, 8, 8), size=128, mode="bilinear")
     motion = torch.zeros(1, 26)
     with torch.no_grad():
-        out = codec.synthesise(picture, torch.zeros(1, 40), motion, motion)
+        out = codec.synthesise(picture, torch.zeros(1, 40), motion, motion, torch.zeros(1, 8))
     torch.testing.assert_close(out.warped, picture, atol=2e-3, rtol=0)
 
 
@@ -30,11 +30,14 @@ def test_one_source_drives_many_frames_as_one_by_one() -> None:
     codec = untrained(128)
     pictures, shapes = torch.rand(2, 3, 128, 128), torch.randn(2, 40)
     source, driving = torch.randn(2, 26) * 0.1, torch.randn(4, 26) * 0.1
+    codec.scene.basis.copy_(torch.randn(codec.scene.basis.shape))
+    scene = torch.randn(4, 8) * 0.05
     with torch.no_grad():
-        together = codec.synthesise(pictures, shapes, source, driving).frame
+        together = codec.synthesise(pictures, shapes, source, driving, scene).frame
         for index in range(4):
             s = slice(index % 2, index % 2 + 1)
-            alone = codec.synthesise(pictures[s], shapes[s], source[s], driving[index : index + 1]).frame
+            one = slice(index, index + 1)
+            alone = codec.synthesise(pictures[s], shapes[s], source[s], driving[one], scene[one]).frame
             torch.testing.assert_close(together[index : index + 1], alone, atol=1e-4, rtol=1e-4)
 
 

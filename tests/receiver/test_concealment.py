@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from facewire.codec import DecodedFrame, Motion
 from facewire.receiver.concealment import MAX_KNOWN, MotionTimeline
 
-REST = Motion.from_vector(np.zeros(26, np.float32))
+REST = Motion.from_head(np.zeros(26, np.float32))
 
 
 def swaying(time_ms: float) -> Motion:
     """A head that turns to and fro within two seconds."""
     vector = np.zeros(26, np.float32)
     vector[0], vector[6] = 0.3 * np.sin(time_ms / 320), 0.5 * np.cos(time_ms / 320)
-    return Motion.from_vector(vector)
+    return Motion.from_head(vector)
 
 
 def frame(number: int, time_ms: int | None = None) -> DecodedFrame:

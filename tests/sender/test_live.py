@@ -165,6 +165,29 @@ def test_new_source_is_made_on_demand(networks: Networks, clip: Path, nodding: l
     assert other.sources[0].hash != other.sources[1].hash
 
 
+def test_scene_codes_go_on_over_a_new_source(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
+    """Whichever source frame the other side has, the difference to that one's code is how far the scene has moved."""
+    other = Other()
+    sender = other.sender(networks, str(clip), LiveSenderOptions(rate=RateSettings(frames_per_packet=1)))
+    moves = [np.array([[1, 0, x], [0, 1, 0]], np.float64) for x in range(16)]
+    size = nodding[0].shape[1::-1]
+    pictures = [cv2.warpAffine(nodding[0], move, size, borderMode=cv2.BORDER_REPLICATE) for move in moves]
+    now_ms = give(sender, pictures[:8])
+    sender.new_source()
+    give(sender, pictures[8:], now_ms)
+    first, second = (decode_source(message.data) for message in other.sources)
+    coding = Coding.of(networks.bundle)
+    decoder = MotionDecoder(coding.tables, coding.quantiser, frame_rate=first.frame_rate)
+    scenes = np.stack([frame.motion.scene for packet, _ in other.packets for frame in decoder.decode(packet)])
+    assert not coding.quantiser.motion(first.motion_units).scene.any()
+    begins = coding.quantiser.motion(second.motion_units).scene
+    moved = np.abs(scenes[-1]).argmax()
+    steps = np.diff(scenes[:, moved])
+    assert abs(begins[moved] - scenes[8, moved]) < 0.02
+    assert abs(scenes[-1, moved]) > 1.5 * abs(scenes[7, moved])
+    assert np.abs(steps).max() < 4 * np.abs(steps).mean() + 0.01
+
+
 def test_new_receiver_gets_the_source_again_and_packets_it_can_read(
     networks: Networks, clip: Path, nodding: list[np.ndarray]
 ) -> None:

@@ -28,11 +28,11 @@ from facewire.sender.scene import (
     in_square,
 )
 
-STRAIGHT = Motion.from_vector(np.zeros(26, np.float32))
+STRAIGHT = Motion.from_head(np.zeros(26, np.float32))
 
 
 def turned(degrees: float) -> Motion:
-    return Motion.from_vector(np.array([np.radians(degrees), *[0] * 25], np.float32))
+    return Motion.from_head(np.array([np.radians(degrees), *[0] * 25], np.float32))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from torch.nn import functional
 
-from facewire.codec.quantiser import PRESETS
+from facewire.codec.quantiser import PRESETS, SCENE_STEP
 from facewire.models.config import MODELS
 from facewire.models.face_codec import FaceCodec
 from facewire.training.adversary import Adversary
@@ -29,7 +30,7 @@ def stage(clips: Path, cache: Path) -> JointStage:
 def test_transmitted_motion_is_as_coarse_as_the_presets_allow(stage: JointStage) -> None:
     torch.manual_seed(0)
     motion = torch.full((4000, 26), 0.5)
-    sent = stage.transmitted(motion)
+    sent, scene = stage.transmitted(motion, torch.full((4000, 8), 0.5))
     error = (sent - motion)[:, :6].abs() / stage.quanta[:, :6].amax(0)
     assert error.max() <= 0.5 + 1e-5
     assert error.max() > 0.45
@@ -39,6 +40,24 @@ def test_transmitted_motion_is_as_coarse_as_the_presets_allow(stage: JointStage)
         assert (dropped == 20 - min(preset.coefficients, 20)).any()
     kept = sent[:, 6:] != 0
     assert (kept[:, :-1] | ~kept[:, 1:]).all(), "only tails are dropped"
+    told = (scene != 0).all(1)
+    assert (scene[~told] == 0).all(), "a scene is told whole or not at all"
+    assert 0.8 < told.float().mean() < 0.9
+    assert (scene[told] - 0.5).abs().max() <= SCENE_STEP * 2 + 1e-5
+
+
+def test_scenes_are_measured_against_their_own_source(stage: JointStage) -> None:
+    """Two sources, each followed by itself and by itself shifted: only the shifted ones have moved."""
+    torch.manual_seed(1)
+    stage.model.scene.basis[0, 0] = 1
+    stage.model.scene.basis[1, 1] = 1
+    rooms = functional.interpolate(torch.rand(2, 3, 24, 24), size=128, mode="bicubic").clamp(0, 1)
+    pictures = torch.cat([rooms, rooms, rooms.roll(4, 3)])
+    codes = stage.scene(pictures, torch.zeros(6, 26), 2)
+    assert codes.shape == (4, 8)
+    assert codes[:2].abs().max() < 1e-3
+    torch.testing.assert_close(codes[2:, 0], torch.full((2,), -4 / 64), atol=0.01, rtol=0)
+    assert codes[2:, 1:].abs().max() < 0.01
 
 
 def test_every_loss_has_a_weight_and_counts(stage: JointStage) -> None:
@@ -105,6 +124,6 @@ def test_studio_keeps_within_its_size_and_shares_the_sender(tmp_path: Path) -> N
     assert laptop.sender.state_dict().keys() == studio.sender.state_dict().keys()
     about = {"config": json.dumps(MODELS["laptop"].to_dict())}
     safetensors.torch.save_file(laptop.state_dict(), tmp_path / "laptop.safetensors", about)
-    assert load_weights(studio, tmp_path / "laptop.safetensors") == {"face", "sender"}
+    assert load_weights(studio, tmp_path / "laptop.safetensors") == {"face", "scene", "sender"}
     for name, value in laptop.sender.state_dict().items():
         assert torch.equal(studio.sender.state_dict()[name], value)
