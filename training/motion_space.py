@@ -222,7 +222,7 @@ class ClipMotion:
     points: Array
 
     def vectors(self) -> Array:
-        """(T, 6 + E) as `codec.motion.Motion.vector` lays it out."""
+        """(T, 6 + E) as `codec.motion.Motion.head` lays it out."""
         return np.concatenate([self.pose, self.expression], 1)
 
 
