@@ -74,7 +74,12 @@ def bundled_portrait() -> Path:
 
 
 def run_demo(
-    folder: Path, weights: Path | None, max_frames: int | None, progress: Callable[[str, int], None] | None = None
+    folder: Path,
+    weights: Path | None,
+    max_frames: int | None,
+    progress: Callable[[str, int], None] | None = None,
+    *,
+    backend: str = "auto",
 ) -> Demo:
     """Runs everything and fills the folder.
 
@@ -87,13 +92,15 @@ def run_demo(
         raise InputError(f"{folder}: cannot be made a folder ({error.strerror})") from error
     tell = progress or (lambda _what, _frames: None)
 
-    talk = Loopback(LoopbackOptions(clip, max_frames=max_frames, weights=weights))
+    talk = Loopback(LoopbackOptions(clip, max_frames=max_frames, weights=weights, backend=backend))
     camera, ours = _film(talk, folder / "carphone.mp4", tell, "carphone")
     tell("x264 at the same bytes", 0)
     talk.score_rivals()
 
     frames = min(max_frames or PORTRAIT_FRAMES, PORTRAIT_FRAMES)
-    transfer = Loopback(LoopbackOptions(clip, portrait=portrait, max_frames=frames, weights=weights, rivals=False))
+    transfer = Loopback(
+        LoopbackOptions(clip, portrait=portrait, max_frames=frames, weights=weights, rivals=False, backend=backend)
+    )
     driver, moved = _film(transfer, folder / "portrait.mp4", tell, "portrait")
 
     tell("free view", 0)

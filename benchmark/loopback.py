@@ -80,6 +80,8 @@ class LoopbackOptions:
     """Score face landmarks if MediaPipe is installed; takes half a second and 6 ms a picture."""
     threads: int | None = None
     """CPU threads of the networks."""
+    backend: str = "auto"
+    """What runs the networks."""
 
 
 @dataclass
@@ -163,7 +165,7 @@ class Loopback:
         self._options = options
         self.report = LoopbackReport()
         self._watch = Stopwatch()
-        self.networks = Networks(load_bundle(options.weights), threads=options.threads)
+        self.networks = Networks(load_bundle(options.weights), options.threads, options.backend)
         bundle = self.networks.bundle
         self.report.size, self.report.weights = bundle.picture_size, f"{bundle.name} {bundle.hash.hex()}"
         self._coding = Coding.of(bundle).altered(options.step_scale, options.coefficients)

@@ -254,6 +254,7 @@ def _run_loopback(options: argparse.Namespace) -> None:
                 side_by_side=view == "side-by-side",
                 max_frames=options.max_frames,
                 weights=options.weights,
+                backend=options.backend,
                 rivals=not options.no_x264,
                 landmarks=not options.no_landmarks,
             ),
@@ -285,7 +286,7 @@ def _run_encode(options: argparse.Namespace) -> None:
     from facewire.sender.record import record
 
     _check_json(options.json, options.clip, options.out, options.crop_video)
-    networks = _networks(options.weights)
+    networks = _networks(options)
     with _progress() as progress:
         done = record(
             options.clip,
@@ -340,7 +341,7 @@ def _run_decode(options: argparse.Namespace) -> None:
 
     _check_json(options.json, options.file, options.out)
     view = _free_view(options)
-    networks = _networks(options.weights)
+    networks = _networks(options)
     with _progress() as progress:
         done = play(options.file, options.out, networks, view=view, progress=progress)
     values = {"frames": done.frames, "fps": round(done.fps, 3), "size": done.size, "file_bytes": done.file_bytes}
@@ -371,7 +372,7 @@ def _run_demo(options: argparse.Namespace) -> None:
     from facewire.benchmark.demo import run_demo
 
     with _progress() as progress:
-        demo = run_demo(options.out, options.weights, options.max_frames, progress)
+        demo = run_demo(options.out, options.weights, options.max_frames, progress, backend=options.backend)
     demo.print(_console())
 
 
@@ -382,22 +383,30 @@ def _add_info(commands: Any) -> None:
     parser.set_defaults(run=_run_info)
 
 
-def _run_info(options: argparse.Namespace) -> None:
-    from importlib.metadata import version
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
 
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _run_info(options: argparse.Namespace) -> None:
     import av
     import cv2
 
-    networks = _networks(options.weights)
+    networks = _networks(options)
     bundle = networks.bundle
     values: dict[str, Any] = {
         "facewire": __version__,
         "python": sys.version.split()[0],
-        "onnxruntime": importlib.import_module("onnxruntime").__version__,
-        "backends": networks.providers,
+        "backend": f"{networks.backend.name} on {networks.backend.device}",
+        "onnxruntime": _version("onnxruntime"),
+        "openvino": _version("openvino"),
         "av": av.__version__,
         "opencv": cv2.__version__,
-        "rich": version("rich"),
+        "rich": _version("rich"),
         "weights": bundle.name,
         "weights_hash": bundle.hash.hex(),
         "picture_size": bundle.picture_size,
@@ -574,6 +583,12 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 
 def _add_weights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FOLDER", help="another weight bundle than the one that ships")
+    parser.add_argument(
+        "--backend",
+        choices=("auto", "openvino", "onnxruntime"),
+        default="auto",
+        help="what runs the networks (default: the fastest installed; `facewire info` names it)",
+    )
 
 
 def _add_picture_and_preset(parser: Any) -> None:
@@ -608,11 +623,11 @@ def _free_view(options: argparse.Namespace) -> FreeView:
     return FreeView(radians(options.yaw), radians(options.pitch), radians(options.roll))
 
 
-def _networks(weights: Path | None) -> Networks:
+def _networks(options: argparse.Namespace) -> Networks:
     from facewire.models.bundle import load_bundle
     from facewire.models.runtime import Networks
 
-    return Networks(load_bundle(weights))
+    return Networks(load_bundle(options.weights), backend=options.backend)
 
 
 def _number(text: str) -> int:

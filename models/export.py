@@ -1,4 +1,4 @@
-"""From a trained `FaceCodec` to a weight bundle: one safetensors file and three ONNX graphs that point into it.
+"""From a trained `FaceCodec` to a weight bundle: one safetensors file and the ONNX graphs that point into it.
 
 Comes in: the torch model, quantiser steps and probability tables. Goes out: a bundle folder (`models.bundle`). Every weight is
 stored once, in float16, and the graphs reference it as ONNX external data with a Cast in front, which ONNX Runtime folds away at
@@ -119,7 +119,10 @@ def export_bundle(
     inputs = [*appearance_names, "shape", "source_motion", "driving_motion", "scene"]
     # Two tensors, not one twice: the exporter takes the same tensor for the same input.
     example = (*parts, torch.zeros(1, c), torch.zeros(1, 6 + e), torch.zeros(1, 6 + e), torch.zeros(1, SCENE_SIZE))
-    _export(RenderGraph(codec), example, folder / "render.onnx", inputs, ["frame"], offsets)
+    for name, slices in (("render", False), ("render_slices", True)):
+        codec.receiver.motion_field.slices = slices
+        _export(RenderGraph(codec), example, folder / f"{name}.onnx", inputs, ["frame"], offsets)
+    codec.receiver.motion_field.slices = False
     files = [WEIGHTS_FILE, *(f"{graph}.onnx" for graph in GRAPHS)]
     about = {
         "format": FORMAT,

@@ -165,6 +165,7 @@ class MotionFieldEstimator(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.depth = config.volume_depth
+        self.slices = False
         w = config.motion_width
         self.squeeze = nn.Conv3d(config.volume_channels, 4, 1)
         self.enter = conv3d((K + 1) * 5, w, 1)
@@ -193,7 +194,7 @@ class MotionFieldEstimator(nn.Module):
         moving = (grid @ geo.turn.transpose(1, 2))[:, None] + offset[:, :, None]
         flows = torch.cat([geo.still(grid, MASK_SIZE, self.depth)[:, None], moving], 1)
         where = flows.view(b, (K + 1) * self.depth, MASK_SIZE, MASK_SIZE, 3)
-        warped = functional.grid_sample(small, where, align_corners=False, padding_mode="border")
+        warped = sample_volume(small, where, self.slices)
         warped = warped.view(b, 4, K + 1, self.depth, MASK_SIZE, MASK_SIZE).flatten(1, 2)
         bumps = self._bump(geo.driving, grid) - self._bump(geo.source, grid)
         bumps = torch.cat([torch.zeros_like(bumps[:, :1]), bumps], 1).view(b, K + 1, self.depth, MASK_SIZE, MASK_SIZE)
@@ -357,6 +358,20 @@ class Generator(nn.Module):
         return alpha * warped + (1 - alpha) * (colour + 0.5), alpha, warped
 
 
+def sample_volume(volume: Tensor, grid: Tensor, slices: bool = False) -> Tensor:
+    """Sample volume (B, C, D, H, W) at grid (B, d, h, w, 3) in [-1, 1], border repeated, float32.
+
+    slices: the same, written as a sum over the volume's slices of two-dimensional samples times 1 − distance in depth.
+    """
+    if not slices:
+        return functional.grid_sample(volume, grid, align_corners=False, padding_mode="border")
+    depth, (b, d, h, w) = volume.shape[2], grid.shape[:4]
+    flat = grid.reshape(b, d * h, w, 3)
+    z = (((flat[..., 2] + 1) * depth - 1) / 2).clamp(0, depth - 1)[:, None]
+    parts = [warp(volume[:, :, i], flat[..., :2]) * (1 - (z - i).abs()).clamp(min=0) for i in range(depth)]
+    return torch.stack(parts).sum(0).view(b, -1, d, h, w)
+
+
 def warp(picture: Tensor, flow: Tensor) -> Tensor:
     """Sample picture (B, C, H, W) at flow (B, h, w, 2) in [-1, 1], border repeated, float32."""
     return functional.grid_sample(picture, flow, align_corners=False, padding_mode="border")
@@ -386,9 +401,7 @@ class ReceiverNetworks(nn.Module):
         """source: the source frame (B, 3, S, S) in [0, 1]."""
         field = self.motion_field(appearance.volume, geo)
         with float32_region(source):
-            volume = functional.grid_sample(
-                appearance.volume.float(), field.flow3d, align_corners=False, padding_mode="border"
-            )
+            volume = sample_volume(appearance.volume.float(), field.flow3d, self.motion_field.slices)
             volume = volume.flatten(1, 2) * field.occlusion
             flow = functional.interpolate(
                 field.flow2d.permute(0, 3, 1, 2), scale_factor=4.0, mode="bilinear", align_corners=False

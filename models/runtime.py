@@ -1,4 +1,4 @@
-"""The networks at run time on ONNX Runtime: pictures to motion, motion to pictures; no torch.
+"""The networks at run time: pictures to motion, motion to pictures; no torch.
 
 Comes in: a `Bundle` and uint8 RGB pictures (S, S, 3). Goes out: `codec.Motion` for the sender, synthesised pictures for the
 receiver. The torch twin is `models.face_codec`; both agree to within rounding (tests/models).
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewire.codec.motion import Motion
-from facewire.errors import WeightsError
-from facewire.models.bundle import GRAPHS, Bundle
+from facewire.models import backends
+from facewire.models.bundle import Bundle
 
 Picture = NDArray[np.uint8]
 Array = NDArray[np.float32]
@@ -27,43 +27,20 @@ class Appearance:
 
 
 class Networks:
-    """L, H, Δ (`read`), F (`appearance`) and M, G (`render`) of one bundle; sessions start when first used.
+    """L, H, Δ (`read`), F (`appearance`) and M, G (`render`) of one bundle; graphs are loaded when first used.
 
-    threads: CPU threads of each graph; ONNX Runtime's choice when None.
+    threads: CPU threads of each graph; the backend's choice when None. backend: of `backends.BACKENDS`.
     """
 
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        try:
-            import onnxruntime
-        except ImportError:
-            raise WeightsError(
-                "no ONNX Runtime here: pip install 'facewire[cpu]', or 'facewire[gpu]' for CUDA (one of them, never both)"
-            ) from None
+    def __init__(self, bundle: Bundle, threads: int | None = None, backend: str = "auto") -> None:
         self.bundle = bundle
-        self._options = onnxruntime.SessionOptions()
-        self._options.log_severity_level = 3
-        # Spinning threads take the cores that sound, capture and the other direction need; on busy cores they cost double.
-        self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if threads is not None:
-            self._options.intra_op_num_threads = threads
-        available = onnxruntime.get_available_providers()
-        self.providers = [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in available]
-        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+        self.backend = backends.backend(backend, threads)
+        self._graphs: dict[str, backends.Run] = {}
 
-    def _run(self, graph: str, feeds: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
-        import onnxruntime
-
-        if graph not in self._sessions:
-            assert graph in GRAPHS
-            path = self.bundle.folder / f"{graph}.onnx"
-            try:
-                session = onnxruntime.InferenceSession(str(path), self._options, providers=self.providers)
-            except Exception as error:  # ONNX Runtime raises its own classes for missing, broken and foreign files
-                raise WeightsError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from None
-            self._sessions[graph] = session
-        session = self._sessions[graph]
-        names = [output.name for output in session.get_outputs()]
-        return dict(zip(names, session.run(names, feeds), strict=True))
+    def _run(self, graph: str, feeds: backends.Arrays) -> backends.Arrays:
+        if graph not in self._graphs:
+            self._graphs[graph] = self.backend.load(self.bundle.folder, graph)
+        return self._graphs[graph](feeds)
 
     def read(self, picture: Picture) -> tuple[Motion, Array]:
         """Motion of the head in a framed picture, the scene at rest, and its canonical shape code (C,)."""
@@ -91,7 +68,7 @@ class Networks:
 
         canonical: shape code (C,) as it came over the wire, the same on every call for one source.
         """
-        feeds: dict[str, NDArray[np.generic]] = dict(appearance.arrays)
+        feeds: backends.Arrays = dict(appearance.arrays)
         feeds |= {
             "shape": np.asarray(canonical, np.float32)[None],
             "source_motion": source.head()[None],

@@ -1,0 +1,85 @@
+"""Every backend gives the reference's pictures, numbers and errors."""
+
+import importlib.util
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from facewire.codec import Motion, turn
+from facewire.errors import InputError, WeightsError
+from facewire.models import backends
+from facewire.models.bundle import load_bundle
+from facewire.models.receiver_networks import sample_volume
+from facewire.models.runtime import Networks
+
+needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs OpenVINO")
+
+
+def test_a_volume_sampled_by_slices_is_the_same() -> None:
+    torch.manual_seed(0)
+    volume, grid = torch.randn(2, 3, 8, 9, 7), torch.randn(2, 5, 4, 6, 3)  # a third of the points lie outside
+    torch.testing.assert_close(
+        sample_volume(volume, grid, slices=True), sample_volume(volume, grid), atol=1e-5, rtol=1e-5
+    )
+
+
+@needs_openvino
+def test_openvino_gives_the_pictures_of_onnx_runtime(nodding: list[NDArray[np.uint8]]) -> None:
+    ours, reference = (Networks(load_bundle(), 1, name) for name in ("openvino", "onnxruntime"))
+    (motion, shape), (wanted_motion, wanted_shape) = (n.read(nodding[0]) for n in (ours, reference))
+    np.testing.assert_allclose(motion.head(), wanted_motion.head(), atol=1e-4)
+    np.testing.assert_allclose(shape, wanted_shape, atol=1e-3)
+    scene = np.linspace(-0.05, 0.05, 8, dtype=np.float32)
+    for driving in (
+        motion,
+        turn(Motion(motion.rotation, motion.translation, motion.expression, scene), 0.3, -0.1, 0.1),
+    ):
+        picture = ours.render(ours.appearance(nodding[0]), shape, motion, driving)
+        wanted = reference.render(reference.appearance(nodding[0]), shape, motion, driving)
+        difference = np.abs(picture.astype(int) - wanted)
+        assert difference.mean() < 0.05
+        assert difference.max() <= 8
+
+
+@needs_openvino
+def test_openvino_serves_several_threads(nodding: list[NDArray[np.uint8]]) -> None:
+    networks = Networks(load_bundle(), 1, "openvino")
+    wanted = [networks.motion(picture).head() for picture in nodding[:4]]
+    found: dict[int, NDArray[np.float32]] = {}
+
+    def read(index: int) -> None:
+        for _ in range(5):
+            found[index] = networks.motion(nodding[index]).head()
+
+    threads = [threading.Thread(target=read, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for index in range(4):
+        np.testing.assert_array_equal(found[index], wanted[index])
+
+
+def test_an_unknown_backend_is_refused_with_those_that_are() -> None:
+    with pytest.raises(InputError, match="openvino, onnxruntime"):
+        backends.backend("tensorrt")
+
+
+def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'facewire\[openvino\]'"):
+        backends.backend("openvino")
+    with pytest.raises(WeightsError, match=r"facewire\[cpu\]"):
+        backends.backend()
+
+
+@pytest.mark.parametrize("name", [name for name in backends.BACKENDS[1:] if importlib.util.find_spec(name)])
+def test_a_broken_graph_is_one_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / "sender.onnx").write_bytes(b"not a graph")
+    with pytest.raises(WeightsError, match=r"sender\.onnx cannot be loaded: .+") as error:
+        backends.backend(name).load(tmp_path, "sender")
+    assert "\n" not in str(error.value)
