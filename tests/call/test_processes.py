@@ -16,6 +16,8 @@ from typing import Any
 import av
 import pytest
 
+from facewire.video import PORTRAIT
+
 Program = subprocess.Popen[str]
 
 
@@ -120,6 +122,8 @@ def test_nobody_comes(tmp_path: Path) -> None:
         (["--server", "http://x"], "signalling server"),
         (["--threads", "0"], "threads"),
         (["--video", "none", "--sound", "none"], "is none"),
+        (["--yaw", "400"], "--yaw"),
+        (["--portrait", "no-such-picture.png"], "no-such-picture.png"),
     ],
 )
 def test_options_that_cannot_be_are_one_line(
@@ -132,6 +136,22 @@ def test_options_that_cannot_be_are_one_line(
     errors = capsys.readouterr().err
     assert words in errors
     assert len(errors.strip().splitlines()) == 1
+
+
+def test_a_portrait_and_a_free_view_take_the_place_of_what_comes(
+    carphone: Path, portrait_file: Path, tmp_path: Path
+) -> None:
+    recording = tmp_path / "a.mkv"
+    with (
+        server() as (_, url),
+        started("receive", "room", "--server", url, "--out", str(recording), "--portrait", str(portrait_file),
+                "--yaw", "10", "--seconds", "3", "--threads", "1", "--json", str(tmp_path / "a.json")) as one,
+        started("send", "room", "--server", url, "--video", str(carphone), "--sound", "none", "--threads", "1"),
+    ):  # fmt: skip
+        result(one, recording, 60)
+    with av.open(str(recording)) as recorded:
+        assert recorded.metadata["COMMENT"] == PORTRAIT
+        assert sum(1 for _ in recorded.decode(video=0)) > 5
 
 
 @pytest.mark.slow
