@@ -637,7 +637,8 @@ class Session:
             stats = self._outgoing.stats
             link = self.link
             if self._current is not None and self.state == "connected":
-                measured = Measured(link.loss, link.rtt_ms, link.queue_ms, stats.held_back - held_back, kbps)
+                news = stats.held_back - held_back
+                measured = Measured(link.loss, link.rtt_ms, link.queue_ms, news, kbps, self._outgoing.source_waits)
                 if self._outgoing.source_under_way(now):
                     measured = replace(measured, queue_ms=None, held_back=0)
                 self._apply(self._rate.update(measured, now - last))
