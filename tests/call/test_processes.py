@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,8 +53,7 @@ def caller(url: str, carphone: Path, voice: Path, out: Path, seconds: float, *mo
     return (
         "call",
         "room",
-        "--server",
-        url,
+        *(("--server", url) if url else ()),
         "--video",
         str(carphone),
         "--sound",
@@ -67,6 +69,14 @@ def caller(url: str, carphone: Path, voice: Path, out: Path, seconds: float, *mo
         str(out.with_suffix(".json")),
         *more,
     )
+
+
+def relayed(url: str) -> float:
+    """Messages that the server has handed on so far."""
+    address = url.replace("ws://", "http://").removesuffix("/ws") + "/metrics"
+    with urllib.request.urlopen(address, timeout=10) as response:
+        found = re.search(r'signals_total{outcome="relayed"} ([0-9.]+)', response.read().decode())
+    return float(found[1]) if found else 0.0
 
 
 def result(program: Program, out: Path, seconds: float) -> dict[str, Any]:
@@ -154,18 +164,52 @@ def test_a_portrait_and_a_free_view_take_the_place_of_what_comes(
         assert sum(1 for _ in recorded.decode(video=0)) > 5
 
 
+def test_ctrl_c_ends_a_call_for_both(tmp_path: Path) -> None:
+    alike = ("--threads", "1", "--out", "none")
+    with (
+        server() as (meeting, url),
+        started("call", "room", "--server", url, "--video", "test", "--sound", "silence", *alike) as one,
+        started("receive", "room", "--server", url, *alike) as other,
+    ):
+        deadline = time.monotonic() + 60
+        while relayed(url) < 2:  # an offer and an answer
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        time.sleep(2)
+        one.send_signal(signal.SIGINT)
+        for program in (one, other):
+            _, errors = program.communicate(timeout=60)
+            assert program.returncode == 0, errors
+            assert "Traceback" not in errors
+        assert "the other side ended the call" in errors
+        meeting.send_signal(signal.SIGINT)
+        _, errors = meeting.communicate(timeout=60)
+        assert meeting.returncode == 0
+        assert errors == ""
+
+
 @pytest.mark.slow
-def test_a_killed_program_that_comes_back_is_seen_again(carphone: Path, voice: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed", ["who came first", "who came second"])
+def test_a_killed_program_that_comes_back_is_seen_again(
+    carphone: Path, voice: Path, tmp_path: Path, killed: str
+) -> None:
     a, b = tmp_path / "a.mkv", tmp_path / "b.mkv"
-    with server() as (_, url), started(*caller(url, carphone, voice, a, 30)) as one:
-        with started(*caller(url, carphone, voice, b, 60)) as other:
-            time.sleep(10)
-            other.send_signal(signal.SIGKILL)
-        with started(*caller(url, carphone, voice, b, 60)):
-            values = result(one, a, 90)
+    stays, goes = caller("", carphone, voice, a, 30), caller("", carphone, voice, b, 60)
+    with server() as (_, url), contextlib.ExitStack() as stack:
+        order = (stays, goes) if killed == "who came second" else (goes, stays)
+        programs = {}
+        for arguments in order:
+            programs[arguments] = stack.enter_context(started(*arguments, FACEWIRE_SERVER=url))
+            time.sleep(3)
+        time.sleep(8)
+        programs[goes].send_signal(signal.SIGKILL)
+        programs[goes].wait()
+        stack.enter_context(started(*goes, FACEWIRE_SERVER=url))
+        values = result(programs[stays], a, 90)
     states = [line["state"] for line in values["timeline"]]
     assert "stalled" in states
     assert values["session"]["connections"] >= 2
+    assert values["session"]["sources_received"] >= 2
     assert states[-1] in ("connected", "ended")
 
 
