@@ -1,7 +1,7 @@
-"""A call between two programs, measured from outside: `python -m tests.call.programs [--seconds N] [--no-sound] [--voice FILE]`.
+"""A call between two programs, measured from outside: `python -m tests.call.programs [--seconds N] [--one-way] [--no-sound]`.
 
-Two `facewire call`s, video and sound both ways, and between them a relay that counts the datagrams of each way. The
-pictures come out of the programs as raw frames and are counted here.
+Two `facewire call`s, video and sound both ways (with --one-way: video one way), and between them a relay that counts
+the datagrams of each way. The pictures come out of the programs as raw frames and are counted here.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Side:
     pictures: int
     """At that output, in all."""
     sent: int
-    """Frames that this program packed."""
+    """Frames that this program packed, some of them before it was known that the other one is there."""
     frames: int
     """Frames that the other one decoded."""
     shown: int
@@ -64,14 +64,17 @@ class _Program:
     reading: asyncio.Task[tuple[int, float]]
 
 
-async def measure(folder: Path, seconds: float, *, voice: Path | None, relay: Relay | None = None) -> dict[Way, Side]:
-    """Both sides of a call of so many seconds after settling. voice: None for no sound."""
-    relay = relay or Relay()
+async def measure(folder: Path, seconds: float, *, voice: Path | None, one_way: bool = False) -> dict[Way, Side]:
+    """Both sides of a call of so many seconds after settling. voice: None for no sound. one_way: only a sends video."""
+    relay = Relay()
     server = SignalingServer(ServerOptions(port=0))
     await server.start()
     try:
         async with Doorway(server.url, relay) as doorway:
-            programs = [await _start(folder, name, doorway.url, seconds, voice) for name in ("a", "b")]
+            programs = [
+                await _start(folder, name, doorway.url, seconds, voice, video=name == "a" or not one_way)
+                for name in "ab"
+            ]
             try:
                 counts, span = await _watch(relay, seconds, programs)
                 results = [await _result(program) for program in programs]
@@ -92,9 +95,9 @@ async def measure(folder: Path, seconds: float, *, voice: Path | None, relay: Re
         sides[way] = Side(  # type: ignore[index]
             kbps=8 * counts[way][1] / (1000 * span),  # type: ignore[index]
             datagrams_per_s=counts[way][0] / span,  # type: ignore[index]
-            first_picture_s=first_at - doorway.met_at,
+            first_picture_s=first_at - doorway.met_at if pictures else 0.0,
             pictures=pictures,
-            sent=own["sender"]["sent"],
+            sent=own.get("sender", {}).get("sent", 0),
             frames=playout["frames"],
             shown=playout["shown"],
             concealed=playout["concealed"],
@@ -109,9 +112,15 @@ async def measure(folder: Path, seconds: float, *, voice: Path | None, relay: Re
     return sides
 
 
-async def _start(folder: Path, name: str, url: str, seconds: float, voice: Path | None) -> _Program:
+async def _start(folder: Path, name: str, url: str, seconds: float, voice: Path | None, *, video: bool) -> _Program:
     figures = folder / f"{name}.json"
-    sends = ["--video", str(bundled_clip()), "--sound", "none" if voice is None else str(voice), "--loop"]
+    sends = [
+        "--video",
+        str(bundled_clip()) if video else "none",
+        "--sound",
+        "none" if voice is None else str(voice),
+        "--loop",
+    ]
     ends = ["--seconds", str(seconds + SETTLING_S + 2), "--wait", str(PATIENCE_S), "--threads", "1"]
     command = ["-m", "facewire", "call", "room", "--server", url, "--name", name, *sends, *ends]
     process = await asyncio.create_subprocess_exec(
@@ -156,6 +165,7 @@ async def _result(program: _Program) -> tuple[dict[str, Any], int, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures a call between two programs.")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--one-way", action="store_true", help="video one way")
     parser.add_argument("--no-sound", action="store_true", help="no sound either way")
     parser.add_argument("--voice", type=Path, metavar="FILE", help="sound to send in place of the synthetic voice")
     options = parser.parse_args()
@@ -163,7 +173,8 @@ def main() -> None:
         voice = None
         if not options.no_sound:
             voice = options.voice or write_voice(Path(folder) / "voice.wav")
-        for way, side in asyncio.run(measure(Path(folder), options.seconds, voice=voice)).items():
+        sides = asyncio.run(measure(Path(folder), options.seconds, voice=voice, one_way=options.one_way))
+        for way, side in sides.items():
             print(way, json.dumps(asdict(side)), flush=True)
 
 
