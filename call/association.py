@@ -91,6 +91,11 @@ class ThriftyAssociation(RTCSctpTransport):
         """Messages and parts of them that wait to be sent for the first time."""
         return len(self._outbound_queue) + len(self._data_channel_queue)
 
+    @property
+    def in_flight(self) -> int:
+        """Bytes of messages that were sent and are neither acknowledged nor given up."""
+        return self._flight_size
+
     async def _handle_data(self, data: bytes) -> None:
         self._count(self._traffic.received.wire_by_kind, data)
         await super()._handle_data(data)

@@ -13,16 +13,22 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite, radians
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facewire.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from facewire.call.session import Session
+    from facewire.receiver.receiver import FreeView
 
 DEFAULT_SERVER = "ws://127.0.0.1:8787"
 SERVER_VARIABLE, TOKEN_VARIABLE = "FACEWIRE_SERVER", "FACEWIRE_TOKEN"
+AXES = ("yaw", "pitch", "roll")
 REFRESH_S = 0.5
 NOTHING = "none"
 
@@ -35,8 +41,11 @@ examples:
   facewire call kitchen --max-kbps 20                     never more than that on the wire, sound and headers included
   facewire call kitchen --video talk.mp4 --sound talk.mp4 --out other.mkv --seconds 60 --json call.json
                                                           no camera, no screen: a file in, a file out
+  facewire call kitchen --portrait her.jpg                the other side's motion moves that picture
+  facewire call kitchen --yaw 20                          the other side seen from further to the side
 
-Ctrl-C ends the call. What is shown is synthesised from motion and marked so in every file written.
+While a call runs in a terminal, m switches the microphone, c the camera, the arrows look around, 0 looks from where the other
+side's camera is, and q or Ctrl-C ends the call. What is shown is synthesised from motion and marked so in every file written.
 """,
     "send": """\
 examples:
@@ -68,6 +77,9 @@ class CallOptions:
     seconds: float | None
     wait_s: float | None
     relay_only: bool
+    degrees: tuple[float, float, float]
+    """Free view: yaw, pitch, roll."""
+    portrait: Path | None
     weights: Path | None
     threads: int | None
 
@@ -114,6 +126,16 @@ def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
             metavar="NAME",
             help="another loudspeaker than the default, a .wav file, or none",
         )
+        for axis, line in zip(AXES, ("seen from further to the side", "from above or below", "tilted"), strict=True):
+            parser.add_argument(
+                f"--{axis}", type=float, default=0.0, metavar="DEGREES", help=f"free view: the head {line}"
+            )
+        parser.add_argument(
+            "--portrait",
+            type=Path,
+            metavar="PICTURE",
+            help="move the face of this picture instead; use pictures of people who agreed to it",
+        )
     parser.add_argument("--seconds", type=float, metavar="N", help="end the call N seconds after it began")
     parser.add_argument("--wait", type=float, metavar="N", help="give up if nobody has come after N seconds")
     parser.add_argument("--relay-only", action="store_true", help="everything through the TURN server")
@@ -131,6 +153,10 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
             raise InputError(f"--{name} {value:g}: more than 0 seconds")
     if options.threads is not None and not 1 <= options.threads <= 256:
         raise InputError(f"--threads {options.threads}: from 1 to 256")
+    degrees = tuple(getattr(options, axis, 0.0) for axis in AXES)
+    for axis, angle in zip(AXES, degrees, strict=True):
+        if not isfinite(angle) or abs(angle) > 180:
+            raise InputError(f"--{axis} {angle}: an angle from -180 to 180 degrees")
     video = getattr(options, "video", NOTHING)
     sound = getattr(options, "sound", NOTHING)
     out = getattr(options, "out", NOTHING)
@@ -154,6 +180,8 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
         seconds=options.seconds,
         wait_s=options.wait,
         relay_only=options.relay_only,
+        degrees=(degrees[0], degrees[1], degrees[2]),
+        portrait=getattr(options, "portrait", None),
         weights=options.weights,
         threads=options.threads,
     )
@@ -183,6 +211,7 @@ def run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], *, 
 async def _run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], quiet: bool) -> None:
     from rich.console import Console
 
+    from facewire.call.keys import Keys
     from facewire.call.session import Session, SessionOptions
     from facewire.call.stats import CallStats
     from facewire.models.bundle import load_bundle
@@ -203,13 +232,14 @@ async def _run(options: CallOptions, json_target: Callable[[dict[str, Any]], boo
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, session.end)
         stats = CallStats(session)
-        following = asyncio.create_task(_follow(stats, console, quiet or not console.is_terminal))
-        try:
-            ending = await session.run()
-        finally:
-            following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await following
+        with Keys(session, _view(options)).read() as keys:
+            following = asyncio.create_task(_follow(stats, console, quiet or not console.is_terminal, keys))
+            try:
+                ending = await session.run()
+            finally:
+                following.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await following
     stats.look()
     printed = json_target(stats.values() | {"ending": ending.reason, "failed": ending.failed})
     if ending.failed:
@@ -217,25 +247,32 @@ async def _run(options: CallOptions, json_target: Callable[[dict[str, Any]], boo
     if not printed:
         if ending.reason:
             session.notice(ending.reason)
-        Console(highlight=False).print(stats.table())
+        (console if options.out == "raw" else Console(highlight=False)).print(stats.table())  # no text among pictures
 
 
-async def _follow(stats: Any, console: Any, quiet: bool) -> None:
+async def _follow(stats: Any, console: Any, quiet: bool, keys: bool) -> None:
     from rich.live import Live
 
+    from facewire.call.keys import HELP
+
+    def table() -> Any:
+        made = stats.table()
+        made.caption, made.caption_justify = HELP if keys else None, "left"
+        return made
+
     with contextlib.ExitStack() as stack:
-        live = None if quiet else stack.enter_context(Live(stats.table(), console=console, transient=True))
+        live = None if quiet else stack.enter_context(Live(table(), console=console, transient=True))
         while True:
             await asyncio.sleep(REFRESH_S)
             stats.look()
             if live is not None:
-                live.update(stats.table())
+                live.update(table())
 
 
 def _open_ends(session: Session, options: CallOptions) -> None:
     """Cameras, files, windows: whatever cannot be used is an InputError before anybody is called."""
     from facewire.models.runtime import Networks
-    from facewire.receiver.playout import Playout
+    from facewire.receiver.playout import Playout, PlayoutOptions
     from facewire.receiver.sinks import open_sinks
     from facewire.sender.live import LiveSender, LiveSenderOptions
 
@@ -255,11 +292,35 @@ def _open_ends(session: Session, options: CallOptions) -> None:
     if options.sound is not None:
         ends.sound = _open_sound(session, options)
     if options.out is not None:
-        sink, sound_sink = open_sinks(options.out, options.speaker, size=size)
+        portrait = None if options.portrait is None else _portrait(options.portrait, size, options.out)
+        sink, sound_sink = open_sinks(options.out, options.speaker, size=size, portrait=portrait is not None)
         # Networks of its own: the receiver's thread and the sender's do not wait for each other.
         ends.playout = Playout(
-            Networks(session.bundle, options.threads), sink, sound_sink, on_end=session.ended_by_sink
+            Networks(session.bundle, options.threads),
+            sink,
+            sound_sink,
+            PlayoutOptions(view=_view(options), portrait=portrait),
+            on_end=session.ended_by_sink,
         )
+
+
+def _view(options: CallOptions) -> FreeView:
+    from facewire.receiver.receiver import FreeView
+
+    yaw, pitch, roll = (radians(angle) for angle in options.degrees)
+    return FreeView(yaw, pitch, roll)
+
+
+def _portrait(path: Path, size: int, out: str) -> NDArray[np.uint8]:
+    """The face of a picture, framed: uint8 RGB (size, size, 3)."""
+    from facewire.sender.face_detector import FaceDetector
+    from facewire.sender.framing import frame_picture
+    from facewire.sender.media import read_picture
+
+    if Path(out).resolve() == path.resolve():
+        raise InputError(f"{path}: is the portrait, and would be overwritten")
+    picture = read_picture(path)
+    return frame_picture(picture, FaceDetector(), path.name).framing.cut(picture, size)
 
 
 def _open_sound(session: Session, options: CallOptions) -> Any:

@@ -30,6 +30,14 @@ REPORT_EVERY = 2
 MAX_QUEUED = 3
 """Messages held back by the association; from here on new media is thrown away rather than made late."""
 PIECE_GAP_S = 0.01
+MAX_WINDOW = 16
+"""Pieces of a source frame on their way at a time, at most. The first goes alone: on a path of 20 kbps it takes half a second,
+and more of them would only fill its queue, be lost, and go out again.
+"""
+QUICK_PIECE_S = 0.5
+"""A piece acknowledged within that time found no long queue: one more may be on its way."""
+PIECE_QUEUE_MS = 150.0
+"""One that took longer while the queue is this long: one fewer."""
 SOURCE_SETTLES_S = 3.0
 MAX_SOUND_PARTS = 12
 
@@ -70,12 +78,17 @@ class Outgoing:
         self._source: SourceMessage | None = None
         self._pieces: deque[bytes] = deque()
         self._next_piece_at = 0.0
+        self._window = 1
+        self._under_way: deque[float] = deque()
+        """When the pieces that are on their way were sent."""
         self._last_piece_at = -SOURCE_SETTLES_S
 
     def connect(self, peer: Peer, link: LinkMonitor, now: float) -> None:
         """From now on everything goes over this connection."""
         self._peer, self._link = peer, link
         self._pieces.clear()
+        self._under_way.clear()
+        self._window = 1
         self._source = None
         self._parts.clear()
         self._last_sent_at = now
@@ -96,6 +109,11 @@ class Outgoing:
     def source_under_way(self, now: float) -> bool:
         """Pieces of a source frame are on their way or just were: a queue that they make is gone by itself."""
         return bool(self._pieces) or now - self._last_piece_at < SOURCE_SETTLES_S
+
+    @property
+    def source_waits(self) -> bool:
+        """The other side has no picture of ours yet, and one is on its way."""
+        return self._source is not None and not self.has_source
 
     def motion(self, packet: bytes, now: float) -> None:
         """A motion packet: it goes at once, with the sound that waited for it."""
@@ -160,13 +178,27 @@ class Outgoing:
             self._sequence = (self._sequence + 1) % SEQUENCES
 
     def _send_pieces(self, now: float) -> None:
-        if self._peer is None or not self._pieces or now < self._next_piece_at or self._peer.queued:
+        if self._peer is None or self._link is None:
+            return
+        if not self._pieces or now < self._next_piece_at or self._peer.queued:
+            return
+        self._see_pieces_arrive(self._peer.in_flight, self._link, now)
+        if len(self._under_way) >= self._window:
             return
         piece = self._pieces.popleft()
         self._peer.send("source", piece)
+        self._under_way.append(now)
         gap_s = PIECE_GAP_S
         if self.piece_kbps is not None:
             gap_s = max(gap_s, 8 * sum(wire_bytes(len(piece))) / (1000 * self.piece_kbps))
         self._next_piece_at, self._last_piece_at = now + gap_s, now
         if not self._pieces:
             self.stats.sources += 1
+
+    def _see_pieces_arrive(self, in_flight: int, link: LinkMonitor, now: float) -> None:
+        """Fits the window to the path. in_flight: bytes, of pieces but for some media."""
+        while self._under_way and len(self._under_way) > in_flight // PIECE_BYTES + (in_flight % PIECE_BYTES > 800):
+            if now - self._under_way.popleft() < QUICK_PIECE_S:
+                self._window = min(self._window + 1, MAX_WINDOW)
+            elif (link.state.queue_ms or 0.0) > PIECE_QUEUE_MS:
+                self._window = max(self._window - 1, 1)

@@ -145,6 +145,11 @@ class Peer:
         return self._association.queued
 
     @property
+    def in_flight(self) -> int:
+        """Bytes that were sent and are neither acknowledged nor given up."""
+        return self._association.in_flight
+
+    @property
     def closed(self) -> bool:
         return self._closing or self._connection.connectionState in ("closed", "failed")
 

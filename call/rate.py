@@ -16,8 +16,10 @@ QUEUE_LIMIT_MS = 150.0
 """More round trip than that above the shortest one: packets wait for each other somewhere."""
 LOSS_LIMIT = 0.08
 """From here on loss is looked into: of our own making, or the path's?"""
-HEAVY_LOSS = 0.5
-"""Nothing is gained by repeating on such a path; less is sent in any case."""
+HEAVY_LOSS, HEAVY_LOSS_S = 0.5, 1.5
+"""On a path that has been so bad for so long nothing is gained by repeating; less is sent in any case. One burst looks the same
+for a moment.
+"""
 RISE_AFTER_S = 3.0
 """Without trouble for so long, the next finer level is tried."""
 RISE_AFTER_FALL_S = 8.0
@@ -30,6 +32,12 @@ MIN_KBPS = 8.0
 DEFAULT_KBPS = 32.0
 """Budget of a call that was given none, for repetition against loss too."""
 START_LEVEL = 2
+WAITING_LEVEL = 1
+"""The finest while the other side waits for its first source frame: what sound takes, that has to wait for."""
+COST_RISES, COST_FALLS = 0.3, 0.03
+"""Share by which what is measured changes what levels are taken to cost: a pause in speech says little of the speech after
+it.
+"""
 DEFAULT_LEVEL = 5
 """The finest level of a call that was given no budget: 12 kbps of video, 24 with sound."""
 SEND_OVERHEAD_BYTES = MESSAGE_OVERHEAD_BYTES + 13
@@ -68,6 +76,8 @@ class Measured:
     """Messages thrown away since the last decision, since the association did not take them."""
     sent_kbps: float | None
     """On the wire, of media and what comes with it, without source frames; None while it is not known."""
+    source_waits: bool = False
+    """The other side has no picture yet, and pieces of one are on their way; motion is not sent before."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +90,16 @@ class _Level:
 LEVELS = (
     _Level(Rate("lowest", 4, 0, 10.0, 6_000), 8.0),
     _Level(Rate("lowest", 4, 0, 12.5, 6_000), 8.0),
-    _Level(Rate("lowest", 4, 0, 25.0, 8_000), 7.0),
-    _Level(Rate("low", 4, 0, 25.0, 12_000), 9.0),
+    _Level(Rate("lowest", 4, 1, 25.0, 8_000), 10.0),
+    _Level(Rate("low", 4, 1, 25.0, 12_000), 13.0),
     _Level(Rate("default", 3, 0, 25.0, 12_000), 12.0),
     _Level(Rate("default", 3, 1, 25.0, 12_000), 17.0),
     _Level(Rate("default", 2, 1, 25.0, 16_000), 17.0),
     _Level(Rate("high", 2, 1, 25.0, 20_000), 24.0),
 )
-"""What can be sent, cheapest first."""
+"""What can be sent, cheapest first. Frames are repeated from the start on: in the seconds before loss is known to be there,
+three packets lost in a row would hold the picture for half a second.
+"""
 
 
 def estimate_kbps(level: int, *, video: bool, sound: bool) -> float:
@@ -120,6 +132,7 @@ class RateController:
         """What levels really cost here, compared with the estimate."""
         self._now = 0.0
         self._quiet_since = 0.0
+        self._heavy_since: float | None = None
         self._fell_at: float | None = None
         self._probe: tuple[float, float] | None = None
         """When a step down was made to see what becomes of the loss, and how high that was."""
@@ -128,6 +141,7 @@ class RateController:
         self._top = DEFAULT_LEVEL if max_kbps is None else len(LEVELS) - 1
         self._ceiling = self._top
         self._ceiling_until = 0.0
+        self._waited = False
         self.level = self._affordable(START_LEVEL)
         self._robust = False
 
@@ -166,15 +180,23 @@ class RateController:
         self._now += max(0.0, elapsed_s)
         if measured.sent_kbps is not None and measured.sent_kbps > 0:
             rate = self.rate
-            expected = _kbps(rate, LEVELS[self.level].motion_bytes, self._video, self._sound)
-            self._scale += 0.3 * (min(2.0, max(0.5, measured.sent_kbps / expected)) - self._scale)
+            expected = _kbps(
+                rate, LEVELS[self.level].motion_bytes, self._video and not measured.source_waits, self._sound
+            )
+            change = min(2.0, max(0.5, measured.sent_kbps / expected)) - self._scale
+            self._scale += (COST_RISES if change > 0 else COST_FALLS) * change
         self._media_kbps = measured.sent_kbps
         queue_ms, before_ms = measured.queue_ms or 0.0, self._queue_ms
         self._queue_ms = queue_ms
         congested = (queue_ms > QUEUE_LIMIT_MS and queue_ms > 0.8 * before_ms) or measured.held_back > 0
         loss = measured.loss or 0.0
         over = measured.sent_kbps is not None and measured.sent_kbps > self.budget_kbps
-        if congested or over or loss > HEAVY_LOSS:
+        if loss <= HEAVY_LOSS:
+            self._heavy_since = None
+        elif self._heavy_since is None:
+            self._heavy_since = self._now
+        heavy = self._heavy_since is not None and self._now - self._heavy_since >= HEAVY_LOSS_S
+        if congested or over or heavy:
             self._fall()
         elif loss > LOSS_LIMIT or self._probe is not None:
             self._look_into(loss)
@@ -182,8 +204,16 @@ class RateController:
             if loss < LOSS_LIMIT / 2 and self._now >= self._random_until:
                 self._robust = False
             self._rise()
+        self._wait_for_source(measured.source_waits)
         self.level = self._affordable(self.level)
         return self.rate
+
+    def _wait_for_source(self, waits: bool) -> None:
+        if waits:
+            self.level, self._quiet_since = min(self.level, WAITING_LEVEL), self._now
+        elif self._waited and self._fell_at is None:
+            self.level = max(self.level, START_LEVEL)
+        self._waited = waits
 
     def _fall(self) -> None:
         """A level down, and no way back up to this one for a while."""
@@ -204,7 +234,7 @@ class RateController:
         self._quiet_since = self._now
         if self._probe is None:
             self._probe = self._now, loss
-            self.level = max(0, self.level - 1)
+            self.level = max(min(self.level, START_LEVEL), self.level - 1)  # a try that takes no frames away
         elif self._now - self._probe[0] >= PROBE_S:
             if loss > 0.7 * self._probe[1]:
                 self._random_until, self._random_loss, self._robust = self._now + RANDOM_LOSS_FOR_S, loss, True

@@ -144,6 +144,8 @@ class SessionStats:
     """From the other side's presence in the room to the first open connection."""
     first_media_s: float | None = None
     """And to its first motion or sound."""
+    first_picture_s: float | None = None
+    """And to the first picture of it that was shown."""
     refused: Counter[str] = field(default_factory=Counter)
     """Messages that were not taken, by what was wrong: malformed, repeated, flood, undecodable."""
 
@@ -221,6 +223,7 @@ class Session:
         """This side's clock when the other side's capture clock began, less the way of its first message."""
         self._camera: str = "none"
         self._muted = False
+        self._camera_on = True
         self._source: SourceMessage | None = None
         self._outgoing = Outgoing()
         self._rate: RateController | None = None
@@ -260,10 +263,19 @@ class Session:
             self.ends.sound.mute(muted)
         self._tell_state()
 
+    @property
+    def muted(self) -> bool:
+        return self._muted
+
     def camera(self, on: bool) -> None:
         """Camera off or on."""
+        self._camera_on = on
         if self.ends.live is not None:
             self.ends.live.pause(not on)
+
+    @property
+    def camera_on(self) -> bool:
+        return self._camera_on
 
     def end(self, reason: str = "", *, failed: bool = False) -> None:
         """Ends the call; `run` returns after the other side was told."""
@@ -526,6 +538,11 @@ class Session:
         return 1000 * (stats.shown_at_s - self._clock_offset_s) - stats.shown_capture_ms + rtt_ms / 2
 
     @property
+    def open_s(self) -> float | None:
+        """Seconds since the call first opened; None before."""
+        return None if self._opened_at is None else time.monotonic() - self._opened_at
+
+    @property
     def outgoing(self) -> Outgoing:
         return self._outgoing
 
@@ -546,6 +563,7 @@ class Session:
             if now - checked_at < 0.05:
                 continue
             checked_at = now
+            self._note_first_picture(now)
             stalled_at = self._check_silence(now, stalled_at)
             self._check_connection(now)
             self._check_end(now)
@@ -566,6 +584,13 @@ class Session:
             self.state = "stalled"
             return now
         return stalled_at
+
+    def _note_first_picture(self, now: float) -> None:
+        playout = self.ends.playout
+        if self.stats.first_picture_s is not None or self._present_at is None or playout is None:
+            return
+        if playout.stats().shown:
+            self.stats.first_picture_s = now - self._present_at
 
     def _check_connection(self, now: float) -> None:
         """Begins a connection if one is needed and the other side can be told."""
@@ -612,7 +637,8 @@ class Session:
             stats = self._outgoing.stats
             link = self.link
             if self._current is not None and self.state == "connected":
-                measured = Measured(link.loss, link.rtt_ms, link.queue_ms, stats.held_back - held_back, kbps)
+                news = stats.held_back - held_back
+                measured = Measured(link.loss, link.rtt_ms, link.queue_ms, news, kbps, self._outgoing.source_waits)
                 if self._outgoing.source_under_way(now):
                     measured = replace(measured, queue_ms=None, held_back=0)
                 self._apply(self._rate.update(measured, now - last))

@@ -112,11 +112,24 @@ class CallStats:
             },
             "timeline": list(self._lines),
         }
+        values["fps"] = self._frame_rates()
         if ends.playout is not None:
             values["playout"] = asdict(ends.playout.stats())
         if ends.live is not None:
             values["sender"] = asdict(ends.live.stats()) | {"state": ends.live.state}
         return values
+
+    def _frame_rates(self) -> dict[str, float | None]:
+        """Frames a second sent, received and shown, from the opening of the call on."""
+        open_s, ends = self._session.open_s, self._session.ends
+        if not open_s:
+            return {"sent": None, "received": None, "shown": None}
+        played = ends.playout.stats() if ends.playout is not None else None
+        return {
+            "sent": _round(ends.live.stats().sent / open_s) if ends.live is not None else None,
+            "received": _round(played.frames / open_s) if played is not None else None,
+            "shown": _round(played.shown / open_s) if played is not None else None,
+        }
 
     def table(self) -> Table:
         """How the last seconds were."""
@@ -146,6 +159,9 @@ class CallStats:
             table.add_row("sound ahead of picture", "", _text(stats.lip_sync_ms, 0, " ms"))
         table.add_row("capture to picture", "", _text(session.end_to_end_ms(), 0, " ms"))
         table.add_row("round trip", _text(link.rtt_ms, 0, " ms"), "")
+        if session.muted or not session.camera_on:
+            off = [name for name, on in (("microphone", not session.muted), ("camera", session.camera_on)) if not on]
+            table.add_row("off", ", ".join(off), "")
         if (rate := session.rate) is not None:
             table.add_row(
                 "sending", f"{rate.preset}, {rate.fps:g} fps, {rate.frames_per_packet} a packet, +{rate.redundancy}", ""

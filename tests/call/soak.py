@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import statistics
 import tempfile
 import threading
 import time
@@ -28,7 +29,9 @@ SHOWN_FPS = 5.0
 
 @dataclass(frozen=True)
 class Look:
-    """How things stand. memory_mb: of the whole process. lip_sync_ms: sound ahead of the picture."""
+    """How things stand. memory_mb: of the whole process. lip_sync_ms: sound ahead of the picture, the median of what was seen every
+    second since the look before: single values tell how busy the machine was.
+    """
 
     at_s: float
     memory_mb: float
@@ -60,6 +63,14 @@ async def soak(networks: Networks, voice: Path, seconds: float, every_s: float) 
     call.start()
     began = time.monotonic()
     looks: list[Look] = []
+    lip_sync_ms: list[float] = []
+
+    async def follow(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            await asyncio.sleep(min(1.0, seconds))
+            if call.b.ends.playout is not None and (offset := call.b.ends.playout.stats().lip_sync_ms) is not None:
+                lip_sync_ms.append(offset)
 
     def look() -> None:
         gc.collect()
@@ -75,7 +86,7 @@ async def soak(networks: Networks, voice: Path, seconds: float, every_s: float) 
                 pages * 4096 / 1e6,
                 len(asyncio.all_tasks()) - tasks_before,
                 threading.active_count(),
-                stats.lip_sync_ms or 0.0,
+                statistics.median(lip_sync_ms or [0.0]),
                 live.stats().sent,
                 stats.frames,
                 stats.undecodable,
@@ -87,12 +98,13 @@ async def soak(networks: Networks, voice: Path, seconds: float, every_s: float) 
                 call.b.stats.longest_silence_s,
             )
         )
+        lip_sync_ms.clear()
         print(" ".join(f"{name}={value:.1f}" for name, value in vars(looks[-1]).items()), flush=True)
 
-    await asyncio.sleep(min(SETTLING_S, seconds / 3))
+    await follow(min(SETTLING_S, seconds / 3))
     while time.monotonic() - began < seconds:
         look()
-        await asyncio.sleep(every_s)
+        await follow(every_s)
     await call.stop()
     await asyncio.sleep(1)
     look()

@@ -43,7 +43,9 @@ class Row:
     """Of more than 200 ms."""
     longest_ms: float
     back_s: float | None
-    """From the end of a blackout to the next new picture."""
+    """From the end of a blackout to the next new frame."""
+    sound_back_s: float | None
+    """And to the next speech that is played."""
     opened_s: float
     first_s: float
     """From the start of both ends to the first motion drawn."""
@@ -103,15 +105,21 @@ async def measure(
     before, sound_before = playout.stats(), playout.stats().sound_concealed_ms
     counts = {way: count.wire_bytes for way, count in call.relay.counts.items()}
     start = time.monotonic()
-    back_s = None
+    back_s = sound_back_s = None
     if dark_s:
         await asyncio.sleep(2)
         impairment.blackout = True
         await asyncio.sleep(dark_s)
         impairment.blackout = False
-        light, frames = time.monotonic(), playout.stats().frames
-        await call.until(lambda: playout.stats().frames > frames, 30)
-        back_s = time.monotonic() - light
+        light, dark = time.monotonic(), playout.stats()
+        while back_s is None or sound_back_s is None:
+            seen = playout.stats()
+            if back_s is None and seen.frames > dark.frames:
+                back_s = time.monotonic() - light
+            if sound_back_s is None and seen.sound_played_ms > dark.sound_played_ms:
+                sound_back_s = time.monotonic() - light
+            assert time.monotonic() - light < 30, "neither picture nor sound came back"
+            await asyncio.sleep(0.01)
     await asyncio.sleep(max(0.0, seconds - (time.monotonic() - start)))
     span = time.monotonic() - start
     after, end_to_end = playout.stats(), call.b.end_to_end_ms()
@@ -125,6 +133,7 @@ async def measure(
         freezes=after.freezes - before.freezes,
         longest_ms=after.longest_freeze_ms,
         back_s=back_s,
+        sound_back_s=sound_back_s,
         opened_s=call.b.stats.first_open_s or 0.0,
         first_s=first_s,
         there_kbps=kbps["ab"],
@@ -140,7 +149,7 @@ async def measure(
 
 def line(row: Row) -> str:
     """A row of the document's table."""
-    back = "" if row.back_s is None else f"{row.back_s:.1f} s"
+    back = "" if row.back_s is None or row.sound_back_s is None else f"{row.back_s:.1f}, {row.sound_back_s:.1f} s"
     return (
         f"| {row.name} | {row.there_kbps:.1f} / {row.here_kbps:.1f} | {row.coded_fps:.1f} | "
         f"{100 * row.concealed:.0f} % | {row.freezes} | "

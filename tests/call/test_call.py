@@ -163,3 +163,18 @@ async def test_a_budget_is_kept_on_the_wire(call: Call, networks: Networks, voic
     await asyncio.sleep(5)  # the time over which the rate is measured
     kbps = 8 * (call.relay.counts["ab"].wire_bytes - start) / (1000 * (time.monotonic() - began))
     assert kbps < 16
+
+
+@pytest.mark.slow
+async def test_over_a_narrow_path_the_source_frame_goes_out_once(call: Call, networks: Networks, voice: Path) -> None:
+    call.relay.impairment = Impairment(delay_ms=40, kbps=20, queue_ms=1000)
+    with_video(call.a, networks)
+    with_sound(call.a, voice)
+    with_playout(call.b, networks)
+    call.start()
+    playout = call.b.ends.playout
+    assert playout is not None
+    await call.until(lambda: playout.stats().sources and playout.stats().frames, 30)
+    assert call.a._source is not None
+    assert call.a.traffic().sent.kinds()["source"] < 1.4 * len(call.a._source.data)  # headers included
+    assert call.relay.counts["ab"].lost <= 2

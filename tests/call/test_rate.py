@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facewire.call.rate import DEFAULT_LEVEL, LEVELS, MIN_KBPS, Measured, Rate, RateController, estimate_kbps
+from facewire.call.rate import (
+    DEFAULT_LEVEL,
+    LEVELS,
+    MIN_KBPS,
+    START_LEVEL,
+    WAITING_LEVEL,
+    Measured,
+    Rate,
+    RateController,
+    estimate_kbps,
+)
 from facewire.errors import InputError
 
 STEP_S = 0.5
@@ -74,11 +84,47 @@ def test_loss_by_chance_is_answered_with_repetition(loss: float) -> None:
     assert all(rate.fps == 25 for rate, _, _ in late)
 
 
+def test_bursts_of_loss_take_no_frames_away() -> None:
+    controller = RateController()
+    run(controller, Path(1000.0), 20)
+    for number in range(120):
+        loss = (0.0, 0.0, 0.55, 0.3)[number // 2 % 4]
+        rate = controller.update(Measured(loss, 60.0, 0.0, 0, cost(controller.rate)), STEP_S)
+        assert rate.fps == 25
+
+
+def test_a_path_that_loses_most_gets_less() -> None:
+    controller = RateController()
+    run(controller, Path(1000.0, loss=0.7), 30)
+    assert controller.level == 0
+
+
 def test_loss_that_comes_from_sending_too_much_is_answered_with_less() -> None:
     controller = RateController()
     history = run(controller, Path(17.0, queue_limit_ms=60.0), 60)
     overloads = [sent for _, sent, _ in history[40:] if sent > 17.0]
     assert len(overloads) < len(history[40:]) / 4
+
+
+def test_the_first_source_frame_gets_what_sound_can_spare() -> None:
+    controller = RateController(18.0)
+    for _ in range(10):
+        controller.update(Measured(0.0, 60.0, 0.0, 0, None, source_waits=True), STEP_S)
+    assert controller.level == WAITING_LEVEL
+    assert controller.source_kbps > 6
+    controller.update(Measured(0.0, 60.0, 0.0, 0, None), STEP_S)
+    assert controller.level == START_LEVEL
+
+
+def test_a_pause_in_speech_does_not_make_finer_levels_look_cheap() -> None:
+    controller = RateController(18.0)
+    path = Path(1000.0)
+    for number in range(240):
+        sent = cost(controller.rate)
+        assert sent <= 18
+        silent = number // 8 % 2
+        controller.update(path.carry(sent - silent * controller.rate.sound_bps / 1000), STEP_S)
+    assert controller.rate.fps == 25
 
 
 @pytest.mark.parametrize("budget", [12.0, 16.0, 20.0, 32.0, 64.0])

@@ -13,10 +13,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 MIDDLE = "10.77.0.1"
+TURN_SECRET = "another secret of some characters"
 FACEWIRE = [sys.executable, "-m", "facewire"]
 
 
@@ -58,46 +60,94 @@ def hosts() -> Iterator[tuple[str, str, str]]:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
 
+class Middle:
+    """The host in the middle: a coturn, a signalling server that names it, and the two who call each other through them."""
+
+    def __init__(self, hosts: tuple[str, str, str], folder: Path, transport: str) -> None:
+        self.left, self.middle, self.right = hosts
+        self.folder = folder
+        self.secret = folder / "secret"
+        self.secret.write_text("a secret of thirty-two characters")
+        (folder / "turn").write_text(TURN_SECRET)
+        self.coturn = self.start_coturn()
+        self.signalling = subprocess.Popen(
+            inside(self.middle, *FACEWIRE, "serve", "--host", MIDDLE, "--port", "8787", "--secret-file", str(self.secret),
+                   "--ice", f"turn:{MIDDLE}:3478?transport={transport}", "--turn-secret-file", str(folder / "turn")),
+            stdout=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        self.callers: list[subprocess.Popen[str]] = []
+
+    def start_coturn(self) -> subprocess.Popen[bytes]:
+        secret = ["--use-auth-secret", "--static-auth-secret", TURN_SECRET, "--realm", "facewire"]
+        return subprocess.Popen(
+            inside(self.middle, "turnserver", "-n", "-L", MIDDLE, "-E", MIDDLE, *secret, "--no-tls", "--no-dtls", "--no-cli",
+                   "--log-file", str(self.folder / "turn.log"), "--pidfile", str(self.folder / "turn.pid"),
+                   "--userdb", str(self.folder / "turndb")),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def call(self, seconds: float) -> None:
+        """Both hosts join."""
+        assert self.signalling.stdout is not None
+        assert "listening" in self.signalling.stdout.readline()
+        time.sleep(1)  # coturn does not say when it is ready
+        for host in (self.left, self.right):
+            token = [*FACEWIRE, "token", "room", "--secret-file", str(self.secret)]
+            key = subprocess.run(token, check=True, capture_output=True, text=True).stdout.strip()
+            call = ["call", "room", "--server", f"ws://{MIDDLE}:8787", "--token", key, "--video", "test", "--threads", "1",
+                    "--out", "none", "--seconds", str(seconds), "--wait", "40",
+                    "--json", str(self.folder / f"{host}.json")]  # fmt: skip
+            self.callers.append(subprocess.Popen(inside(host, *FACEWIRE, *call), stderr=subprocess.PIPE, text=True))
+
+    def results(self, seconds: float) -> list[dict[str, Any]]:
+        """What both hosts' programs wrote when the call was over."""
+        for caller in self.callers:
+            _, errors = caller.communicate(timeout=seconds)
+            assert caller.returncode == 0, errors
+            assert "Traceback" not in errors
+        return [json.loads((self.folder / f"{host}.json").read_text()) for host in (self.left, self.right)]
+
+    def stop(self) -> None:
+        for program in (*self.callers, self.coturn, self.signalling):
+            if program.poll() is None:
+                program.kill()
+            program.communicate(timeout=20)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_call_through_coturn(hosts: tuple[str, str, str], transport: str, tmp_path: Path) -> None:
-    left, middle, right = hosts
-    (tmp_path / "secret").write_text("a secret of thirty-two characters")
-    (tmp_path / "turn").write_text("another secret of some characters")
-    turn = ["--use-auth-secret", "--static-auth-secret", "another secret of some characters", "--realm", "facewire"]
-    running = [
-        subprocess.Popen(
-            inside(middle, "turnserver", "-n", "-L", MIDDLE, "-E", MIDDLE, *turn, "--no-tls", "--no-dtls", "--no-cli",
-                   "--log-file", str(tmp_path / "turn.log"), "--pidfile", str(tmp_path / "turn.pid"),
-                   "--userdb", str(tmp_path / "turndb")),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ),
-        subprocess.Popen(
-            inside(middle, *FACEWIRE, "serve", "--host", MIDDLE, "--port", "8787", "--secret-file", str(tmp_path / "secret"),
-                   "--ice", f"turn:{MIDDLE}:3478?transport={transport}", "--turn-secret-file", str(tmp_path / "turn")),
-            stdout=subprocess.PIPE,
-            text=True,
-        ),
-    ]  # fmt: skip
+    middle = Middle(hosts, tmp_path, transport)
     try:
-        assert running[1].stdout is not None
-        assert "listening" in running[1].stdout.readline()
-        time.sleep(1)  # coturn does not say when it is ready
-        token = [*FACEWIRE, "token", "room", "--secret-file", str(tmp_path / "secret")]
-        callers = []
-        for host in (left, right):
-            key = subprocess.run(token, check=True, capture_output=True, text=True).stdout.strip()
-            call = ["call", "room", "--server", f"ws://{MIDDLE}:8787", "--token", key, "--video", "test", "--threads", "1",
-                    "--out", "none", "--seconds", "6", "--wait", "40", "--json", str(tmp_path / f"{host}.json")]  # fmt: skip
-            callers.append(subprocess.Popen(inside(host, *FACEWIRE, *call), stderr=subprocess.PIPE, text=True))
-        for caller in callers:
-            _, errors = caller.communicate(timeout=90)
-            assert caller.returncode == 0, errors
+        middle.call(6)
+        for values in middle.results(90):
+            assert values["playout"]["frames"] > 10
     finally:
-        for program in running:
-            program.terminate()
-            program.communicate(timeout=20)
-    for host in (left, right):
-        values = json.loads((tmp_path / f"{host}.json").read_text())
-        assert values["playout"]["frames"] > 10
+        middle.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_killed_coturn_that_comes_back_carries_the_call_again(
+    hosts: tuple[str, str, str], transport: str, tmp_path: Path
+) -> None:
+    middle = Middle(hosts, tmp_path, transport)
+    try:
+        middle.call(45)
+        time.sleep(15)
+        middle.coturn.kill()
+        middle.coturn.wait()
+        time.sleep(4)
+        middle.coturn = middle.start_coturn()
+        for values in middle.results(120):
+            states = [line["state"] for line in values["timeline"]]
+            assert values["session"]["connections"] >= 2
+            assert "stalled" in states
+            back = len(states) - states[::-1].index("stalled")
+            assert states[back:].count("connected") >= 3
+            assert values["session"]["longest_silence_s"] < 25
+            assert values["session"]["sources_received"] == 1
+    finally:
+        middle.stop()

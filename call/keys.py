@@ -1,0 +1,103 @@
+"""What a person does at the keyboard while a call runs: microphone, camera, free view, the end.
+
+`command` opens it where there is a terminal; single keys go, without Enter, to the `Session`. Elsewhere nothing is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from math import degrees, radians
+
+from facewire.call.session import Session
+from facewire.receiver.receiver import FreeView
+
+HELP = "keys: m microphone, c camera, arrows look around, 0 as sent, q end"
+STEP_DEGREES = 5.0
+MAX_DEGREES = 45.0
+"""Further to the side there is little that the source frame has seen."""
+ARROWS = {"\x1b[A": (0, 1), "\x1b[B": (0, -1), "\x1b[C": (1, 0), "\x1b[D": (-1, 0)}
+"""Steps of yaw and pitch."""
+
+
+class Keys:
+    """Carries out keys. view: from where the face is seen at first."""
+
+    def __init__(self, session: Session, view: FreeView | None = None) -> None:
+        self._session = session
+        self._view = view or FreeView()
+
+    def press(self, text: str) -> None:
+        """One key, or several that came at once; what is none of ours does nothing."""
+        while text:
+            key = next((arrow for arrow in ARROWS if text.startswith(arrow)), text[0])
+            text = text[len(key) :]
+            self._do(key)
+
+    def _do(self, key: str) -> None:
+        session = self._session
+        if key in ARROWS:
+            self._turn(*ARROWS[key])
+        elif key == "0":
+            self._view = FreeView()
+            self._look()
+        elif key == "m" and session.ends.sound is not None:
+            session.mute(not session.muted)
+            session.notice("microphone off" if session.muted else "microphone on")
+        elif key == "c" and session.ends.live is not None:
+            session.camera(not session.camera_on)
+            session.notice("camera on" if session.camera_on else "camera off")
+        elif key == "q":
+            session.end()
+
+    def _turn(self, yaw: int, pitch: int) -> None:
+        def step(angle: float, steps: int) -> float:
+            return radians(min(max(degrees(angle) + steps * STEP_DEGREES, -MAX_DEGREES), MAX_DEGREES))
+
+        self._view = FreeView(step(self._view.yaw, yaw), step(self._view.pitch, pitch), self._view.roll)
+        self._look()
+
+    def _look(self) -> None:
+        playout = self._session.ends.playout
+        if playout is not None:
+            playout.free_view(self._view.yaw, self._view.pitch, self._view.roll)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[bool]:
+        """Reads the terminal while it lasts; gives whether there is one. To be entered in the event loop."""
+        terminal = _terminal()
+        if terminal is None:
+            yield False
+            return
+        import termios
+        import tty
+
+        loop = asyncio.get_running_loop()
+        before = termios.tcgetattr(terminal)
+        tty.setcbreak(terminal)
+        loop.add_reader(terminal, self._read, terminal)
+        try:
+            yield True
+        finally:
+            loop.remove_reader(terminal)
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+    def _read(self, terminal: int) -> None:
+        data = os.read(terminal, 64)
+        if not data:  # the terminal was closed
+            asyncio.get_running_loop().remove_reader(terminal)
+        self.press(data.decode("ascii", "ignore"))
+
+
+def _terminal() -> int | None:
+    """Standard input, if it is a terminal that is ours to read: not of a program in the background."""
+    try:
+        descriptor = sys.stdin.fileno()
+        if os.isatty(descriptor) and os.tcgetpgrp(descriptor) == os.getpgrp():
+            return descriptor
+    except (AttributeError, OSError, ValueError):  # none, or closed, or on a system without process groups
+        pass
+    return None

@@ -1,0 +1,182 @@
+"""A call between two programs, measured from outside: `python -m tests.call.programs [--seconds N] [--one-way] [--no-sound]`.
+
+Two `facewire call`s, video and sound both ways (with --one-way: video one way), and between them a relay that counts
+the datagrams of each way. The pictures come out of the programs as raw frames and are counted here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from facewire.benchmark.demo import bundled_clip
+from facewire.models.bundle import load_bundle
+from facewire.signaling.server import ServerOptions, SignalingServer
+
+from .conftest import write_voice
+from .doorway import Doorway
+from .relay import Relay, Way
+
+SETTLING_S = 12.0
+PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one program put on the wire, and what the other one showed of it."""
+
+    kbps: float
+    """IP packets of that way after settling, its acknowledgements for the other way included; by the relay."""
+    datagrams_per_s: float
+    first_picture_s: float
+    """From both being in the room to the first picture at the other program's output."""
+    pictures: int
+    """At that output, in all."""
+    sent: int
+    """Frames that this program packed, some of them before it was known that the other one is there."""
+    frames: int
+    """Frames that the other one decoded."""
+    shown: int
+    concealed: int
+    skipped: int
+    """Pictures that the other one left out since its machine was too slow."""
+    longest_freeze_ms: float
+    delay_ms: float
+    end_to_end_ms: float
+    sound_played_s: float
+    lip_sync_ms: tuple[float, float]
+    own_bytes_off: int
+    """By how much the program's own count of bytes sent is off the relay's."""
+
+
+@dataclass
+class _Program:
+    process: asyncio.subprocess.Process
+    json: Path
+    reading: asyncio.Task[tuple[int, float]]
+
+
+async def measure(folder: Path, seconds: float, *, voice: Path | None, one_way: bool = False) -> dict[Way, Side]:
+    """Both sides of a call of so many seconds after settling. voice: None for no sound. one_way: only a sends video."""
+    relay = Relay()
+    server = SignalingServer(ServerOptions(port=0))
+    await server.start()
+    try:
+        async with Doorway(server.url, relay) as doorway:
+            programs = [
+                await _start(folder, name, doorway.url, seconds, voice, video=name == "a" or not one_way)
+                for name in "ab"
+            ]
+            try:
+                counts, span = await _watch(relay, seconds, programs)
+                results = [await _result(program) for program in programs]
+            finally:
+                for program in programs:
+                    if program.process.returncode is None:
+                        program.process.kill()
+                        await program.process.wait()
+                    program.reading.cancel()
+            assert doorway.met_at is not None
+            totals = {way: count.wire_bytes for way, count in relay.counts.items()}
+    finally:
+        await server.stop()
+    sides: dict[Way, Side] = {}
+    for way, here, there in (("ab", 0, 1), ("ba", 1, 0)):
+        own, (other, pictures, first_at) = results[here][0], results[there]
+        playout = other["playout"]
+        sides[way] = Side(  # type: ignore[index]
+            kbps=8 * counts[way][1] / (1000 * span),  # type: ignore[index]
+            datagrams_per_s=counts[way][0] / span,  # type: ignore[index]
+            first_picture_s=first_at - doorway.met_at if pictures else 0.0,
+            pictures=pictures,
+            sent=own.get("sender", {}).get("sent", 0),
+            frames=playout["frames"],
+            shown=playout["shown"],
+            concealed=playout["concealed"],
+            skipped=playout["skipped"],
+            longest_freeze_ms=playout["longest_freeze_ms"],
+            delay_ms=playout["delay_ms"],
+            end_to_end_ms=other["end_to_end_ms"]["mean"] or 0.0,
+            sound_played_s=playout["sound_played_ms"] / 1000,
+            lip_sync_ms=tuple(playout["worst_lip_sync_ms"]),  # type: ignore[arg-type]
+            own_bytes_off=own["sent"]["wire_bytes"] - totals[way],  # type: ignore[index]
+        )
+    return sides
+
+
+async def _start(folder: Path, name: str, url: str, seconds: float, voice: Path | None, *, video: bool) -> _Program:
+    figures = folder / f"{name}.json"
+    sends = [
+        "--video",
+        str(bundled_clip()) if video else "none",
+        "--sound",
+        "none" if voice is None else str(voice),
+        "--loop",
+    ]
+    ends = ["--seconds", str(seconds + SETTLING_S + 2), "--wait", str(PATIENCE_S), "--threads", "1"]
+    command = ["-m", "facewire", "call", "room", "--server", url, "--name", name, *sends, *ends]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, "--out", "raw", "--json", str(figures), stdout=asyncio.subprocess.PIPE, env=os.environ
+    )
+    assert process.stdout is not None
+    return _Program(process, figures, asyncio.create_task(_count_pictures(process.stdout)))
+
+
+async def _count_pictures(stream: asyncio.StreamReader) -> tuple[int, float]:
+    """How many raw pictures came, and when the first one was whole."""
+    size = 3 * load_bundle().picture_size ** 2
+    received, first_at = 0, 0.0
+    while data := await stream.read(1 << 18):
+        received += len(data)
+        if not first_at and received >= size:
+            first_at = time.monotonic()
+    assert received % size == 0, f"{received} bytes are no whole number of pictures"
+    return received // size, first_at
+
+
+async def _watch(relay: Relay, seconds: float, programs: list[_Program]) -> tuple[dict[Way, tuple[int, int]], float]:
+    """Datagrams and bytes of each way after settling, and of how many seconds."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not all(count.datagrams > 20 for count in relay.counts.values()):
+            assert all(program.process.returncode is None for program in programs), "a program ended before the call"
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(SETTLING_S)
+    began, before = time.monotonic(), {w: (c.datagrams, c.wire_bytes) for w, c in relay.counts.items()}
+    await asyncio.sleep(seconds)
+    span = time.monotonic() - began
+    return {w: (c.datagrams - before[w][0], c.wire_bytes - before[w][1]) for w, c in relay.counts.items()}, span
+
+
+async def _result(program: _Program) -> tuple[dict[str, Any], int, float]:
+    async with asyncio.timeout(PATIENCE_S):
+        pictures, first_at = await program.reading
+        assert await program.process.wait() == 0
+    return json.loads(program.json.read_text()), pictures, first_at
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measures a call between two programs.")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--one-way", action="store_true", help="video one way")
+    parser.add_argument("--no-sound", action="store_true", help="no sound either way")
+    parser.add_argument("--voice", type=Path, metavar="FILE", help="sound to send in place of the synthetic voice")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        voice = None
+        if not options.no_sound:
+            voice = options.voice or write_voice(Path(folder) / "voice.wav")
+        sides = asyncio.run(measure(Path(folder), options.seconds, voice=voice, one_way=options.one_way))
+        for way, side in sides.items():
+            print(way, json.dumps(asdict(side)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

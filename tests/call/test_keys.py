@@ -1,0 +1,80 @@
+"""Keys while a call runs: what they do to it, and that the terminal is as before afterwards."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+import termios
+from math import radians
+from pathlib import Path
+
+import pytest
+
+from facewire.call.keys import MAX_DEGREES, Keys
+from facewire.models.runtime import Networks
+from facewire.receiver.receiver import FreeView
+
+from .conftest import Call, with_playout, with_sound, with_video
+from .test_processes import server
+
+
+def test_microphone_and_camera_go_off_and_on(call: Call, networks: Networks, voice: Path) -> None:
+    with_video(call.a, networks)
+    with_sound(call.a, voice)
+    keys = Keys(call.a)
+    keys.press("mc")
+    assert call.a.muted
+    assert not call.a.camera_on
+    keys.press("c?\x1b")
+    assert call.a.camera_on
+    assert call.a.muted
+    assert call.notices == ["microphone off", "camera off", "camera on"]
+
+
+def test_arrows_look_around_within_bounds(call: Call, networks: Networks) -> None:
+    with_playout(call.b, networks)
+    playout = call.b.ends.playout
+    assert playout is not None
+    keys = Keys(call.b, FreeView(roll=0.1))
+    keys.press("\x1b[C\x1b[C\x1b[A")
+    assert playout._view == FreeView(pytest.approx(radians(10)), pytest.approx(radians(5)), 0.1)
+    keys.press("\x1b[D" * 50)
+    assert playout._view.yaw == pytest.approx(-radians(MAX_DEGREES))
+    keys.press("0")
+    assert playout._view == FreeView()
+
+
+def test_keys_of_what_is_not_there_do_nothing(call: Call) -> None:
+    Keys(call.a).press("mc0\x1b[A")
+    assert call.notices == []
+    assert not call.a.muted
+
+
+def test_q_ends_a_call_and_leaves_the_terminal_as_it_was() -> None:
+    if not shutil.which("setsid"):
+        pytest.skip("needs util-linux")
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    with server() as (_, url):
+        command = ["setsid", "--ctty", "--wait", sys.executable, "-m", "facewire"]
+        program = subprocess.Popen(
+            [*command, "receive", "room", "--server", url, "--out", "none"],
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            text=True,
+        )
+        shown = ""
+        while "q end" not in shown:
+            assert select.select([ours], [], [], 60)[0], "the terminal stays empty"
+            shown += os.read(ours, 4096).decode()
+        os.write(ours, b"q")
+        program.communicate(timeout=60)
+    assert program.returncode == 0
+    assert termios.tcgetattr(theirs) == before
+    os.close(ours)
+    os.close(theirs)
