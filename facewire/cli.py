@@ -44,6 +44,7 @@ examples:
   facewire encode talk.mp4 -o talk.fw              a clip into a few kilobytes
   facewire decode talk.fw -o talk_out.mkv          and back, seeing only that file
   facewire demo --out demo_out                     the codec on bundled pictures, no network needed
+  facewire bench --speed                           what it costs on this machine
   facewire info                                    version, backends, weights
   facewire serve --open                            a signalling server for this machine alone
   facewire call kitchen                            a call with whoever else is in that room
@@ -135,6 +136,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     _add_encode(commands)
     _add_decode(commands)
     _add_demo(commands)
+    _add_bench(commands)
     _add_info(commands)
     for name, line in (
         ("call", "talk with the other person in a room"),
@@ -374,6 +376,33 @@ def _run_demo(options: argparse.Namespace) -> None:
     with _progress() as progress:
         demo = run_demo(options.out, options.weights, options.max_frames, progress, backend=options.backend)
     demo.print(_console())
+
+
+def _add_bench(commands: Any) -> None:
+    examples = """examples:
+  facewire bench --speed                           every backend that is installed, on the bundled clip
+  facewire bench --speed talk.mp4 --threads 1 --json speed.json
+"""
+    parser = _command(commands, "bench", "what the codec costs on this machine", examples)
+    parser.add_argument("clip", type=Path, nargs="?", help="a video with a face (default: the bundled clip)")
+    parser.add_argument("--speed", action="store_true", required=True, help="ms of every stage of sender and receiver")
+    parser.add_argument("--frames", type=_count, default=100, metavar="N", help="frames timed (default 100)")
+    parser.add_argument("--threads", type=_count, metavar="N", help="CPU threads of each network")
+    _add_json(parser)
+    _add_weights(parser)
+    parser.set_defaults(run=_run_bench)
+
+
+def _run_bench(options: argparse.Namespace) -> None:
+    from facewire.benchmark.demo import bundled_clip
+    from facewire.benchmark.speed import measure_speed
+
+    clip = options.clip or bundled_clip()
+    _check_json(options.json, clip)
+    with _progress() as progress:
+        report = measure_speed(clip, options.weights, options.backend, options.threads, options.frames, progress)
+    if not _write_json(options.json, report.to_json()):
+        report.print(_console())
 
 
 def _add_info(commands: Any) -> None:

@@ -75,10 +75,14 @@ class Sender:
         """The motion to send for a square, uint8 RGB (S, S, 3)."""
         motion = self._networks.motion(square)
         if not self._portrait:
-            return replace(motion, scene=self._tracker.measure(square, motion))
+            return self.with_scene(square, motion)
         if self._driver_start is None:
             self._driver_start = motion
         return relative(self._source_motion, self._driver_start, motion)
+
+    def with_scene(self, square: NDArray[np.uint8], motion: Motion) -> Motion:
+        """A square's motion with how far its scene has moved since the source frame."""
+        return replace(motion, scene=self._tracker.measure(square, motion))
 
     def pack(self, motion: Motion, capture_time_ms: int) -> bytes | None:
         """Takes the next frame's motion; returns a packet when one is full."""

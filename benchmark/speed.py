@@ -1,0 +1,260 @@
+"""`facewire bench --speed`: what each stage of sender and receiver costs on this machine, on every backend that is installed.
+
+Comes in: a clip. Goes out: milliseconds a stage, median and 95th percentile, and ratios to ONNX Runtime, for `facewire.cli`. On a
+machine that does other things too, only ratios mean something: the backends take turns picture by picture, so that
+all suffer alike. Cold starts and memory are measured in processes of their own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from facewire.codec import decode_source, encode_source
+from facewire.errors import FacewireError, InputError
+from facewire.models.backends import BACKENDS
+from facewire.models.bundle import load_bundle
+from facewire.models.runtime import Networks
+from facewire.receiver.receiver import Receiver
+from facewire.sender.face_detector import FaceDetector
+from facewire.sender.framing import frame_video
+from facewire.sender.media import open_video
+from facewire.sender.sender import Sender, SenderOptions
+
+SENDER = ("framing", "motion", "scene", "encode")
+RECEIVER = ("decode", "render")
+REFERENCE = "onnxruntime"
+WARM_UP = 5
+COLD = """
+import sys, time
+began = time.perf_counter()
+from pathlib import Path
+import numpy as np
+from facewire.models.bundle import load_bundle
+from facewire.models.runtime import Networks
+folder, threads, backend, side = sys.argv[1:]
+networks = Networks(load_bundle(Path(folder)), int(threads) or None, backend)
+picture = np.full((int(side), int(side), 3), 127, np.uint8)
+motion, shape = networks.read(picture)
+sender_s = time.perf_counter() - began
+networks.render(networks.appearance(picture), shape, motion, motion)
+picture_s = time.perf_counter() - began
+import json, resource
+status = Path("/proc/self/status")  # getrusage would count what the parent had when it forked
+if status.exists():
+    memory = 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+else:
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print(json.dumps({"first_motion_s": sender_s, "first_picture_s": picture_s, "memory_bytes": memory}))
+"""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Milliseconds a frame."""
+
+    median: float
+    p95: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> Times:
+        """Of what was measured, in seconds."""
+        return cls(float(np.median(seconds)) * 1e3, float(np.quantile(seconds, 0.95)) * 1e3)
+
+
+@dataclass(frozen=True)
+class BackendSpeed:
+    """What one backend takes.
+
+    stages: of a frame; "sender" and "receiver" are their sums frame by frame. source_ms: F, once for a source frame.
+    first_motion_s, first_picture_s: from the start of a fresh process, imports included. memory_bytes: its peak.
+    """
+
+    device: str
+    stages: dict[str, Times]
+    source_ms: float
+    first_motion_s: float
+    first_picture_s: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class SpeedReport:
+    """Everything measured in one run."""
+
+    clip: str
+    frames: int
+    fps: float
+    processors: int
+    threads: int | None
+    detector_ms: float
+    """The face detector on one picture, median; a call looks five times a second."""
+    load: float | None
+    """Processes that wanted a processor over the last minute, as it began; None where the system does not say."""
+    weights: str
+    backends: dict[str, BackendSpeed] = field(default_factory=dict)
+
+    def ratio(self, name: str, stage: str) -> float | None:
+        """Median of a stage over that of ONNX Runtime; None if that is not there."""
+        reference = self.backends.get(REFERENCE)
+        if reference is None:
+            return None
+        return self.backends[name].stages[stage].median / max(reference.stages[stage].median, 1e-9)
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values, with the ratios."""
+        values = asdict(self)
+        for name, backend in values["backends"].items():
+            backend["ratio"] = {stage: self.ratio(name, stage) for stage in backend["stages"]}
+        return values
+
+    def print(self, console: Console) -> None:
+        """The table for the terminal."""
+        load = "" if self.load is None else f", load {self.load:.1f} as it began"
+        threads = f"{self.threads} threads" if self.threads else "threads as each backend likes"
+        title = f"facewire bench --speed: ms a frame, median (95th percentile); {self.processors} processors, {threads}{load}"
+        table = Table(title=title, title_justify="left")
+        table.add_column("")
+        for name, backend in self.backends.items():
+            table.add_column(f"{name}, {backend.device}", justify="right")
+        for stage in (*SENDER, "sender", *RECEIVER, "receiver"):
+            cells = []
+            for name, backend in self.backends.items():
+                times, ratio = backend.stages[stage], self.ratio(name, stage)
+                shown = "" if ratio is None or name == REFERENCE else f"  x {ratio:.2f}"
+                cells.append(f"{times.median:.2f} ({times.p95:.2f}){shown}")
+            whole = stage in ("sender", "receiver")
+            table.add_row(stage, *cells, style="bold" if whole else None, end_section=whole)
+        table.add_row("face detector, 5 a second", *([f"{self.detector_ms:.1f}"] * len(self.backends)))
+        found = self.backends.values()
+        table.add_row("F, once a source frame", *(f"{backend.source_ms:.1f}" for backend in found))
+        table.add_row("first motion after start, s", *(f"{backend.first_motion_s:.2f}" for backend in found))
+        table.add_row("first picture after start, s", *(f"{backend.first_picture_s:.2f}" for backend in found))
+        table.add_row("memory of that process, MB", *(f"{backend.memory_bytes / 1e6:.0f}" for backend in found))
+        console.print(table)
+        console.print(
+            f"{self.frames} frames of {self.clip}, weights {self.weights}. Backends take turns frame by frame: on a busy machine "
+            f"trust the ratios (x) only.",
+            style="dim",
+            markup=False,
+        )
+
+
+def measure_speed(
+    clip: Path,
+    weights: Path | None = None,
+    backend: str = "auto",
+    threads: int | None = None,
+    frames: int = 100,
+    progress: Callable[[str, int], None] | None = None,
+) -> SpeedReport:
+    """Time sender and receiver on a clip. backend: one of them alone, or all that are installed for "auto".
+
+    Raises InputError for a clip or a backend that cannot be used.
+    """
+    tell = progress or (lambda _what, _frames: None)
+    names = [backend] if backend != "auto" else [n for n in BACKENDS[1:] if importlib.util.find_spec(n) is not None]
+    bundle = load_bundle(weights)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    runs = {}
+    with open_video(str(clip)) as video:
+        detector = FaceDetector()
+        framed = frame_video(video, detector)
+    with open_video(str(clip)) as video:
+        pictures = [frame.picture for frame in islice(video, frames)]
+        fps = video.fps
+    if len(pictures) <= WARM_UP:
+        raise InputError(f"{clip}: has {len(pictures)} frames; more than {WARM_UP} are needed")
+    for name in names:
+        runs[name] = _Run(Networks(bundle, threads, name), framed.framing.cut(pictures[0], bundle.picture_size), fps)
+    for number, picture in enumerate(pictures, start=1):
+        order = list(runs.values())
+        for run in order[number % len(order) :] + order[: number % len(order)]:
+            run.frame(lambda picture=picture: framed.framing.cut(picture, bundle.picture_size))  # type: ignore[misc]
+        tell("frames", number)
+    looks = 1e3 * float(np.median([_seconds_of(detector.detect, picture) for picture in pictures[:20]]))
+    report = SpeedReport(
+        clip.name, len(pictures), fps, os.cpu_count() or 1, threads, looks, load, f"{bundle.name} {bundle.hash.hex()}"
+    )
+    for name, run in runs.items():
+        tell(f"start of {name}", 0)
+        motion_s, picture_s, memory = _cold(bundle.folder, threads, name, bundle.picture_size)
+        report.backends[name] = BackendSpeed(run.device, run.times(), 1e3 * run.source_s, motion_s, picture_s, memory)
+    return report
+
+
+def _seconds_of(look: Callable[[NDArray[np.uint8]], object], picture: NDArray[np.uint8]) -> float:
+    began = time.perf_counter()
+    look(picture)
+    return time.perf_counter() - began
+
+
+class _Run:
+    """One backend, both ends."""
+
+    def __init__(self, networks: Networks, square: NDArray[np.uint8], fps: float) -> None:
+        self.device = networks.backend.device
+        self._networks = networks
+        self._sender = Sender(networks, square, fps, SenderOptions(redundancy=0))
+        self._receiver = Receiver(networks, decode_source(encode_source(self._sender.source)), playout_delay_ms=0)
+        networks.appearance(square)
+        began = time.perf_counter()
+        networks.appearance(square)
+        self.source_s = time.perf_counter() - began
+        self._seconds: dict[str, list[float]] = {stage: [] for stage in (*SENDER, *RECEIVER)}
+        self._number = 0
+
+    @contextmanager
+    def _watch(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._seconds[stage].append(time.perf_counter() - began)
+
+    def frame(self, cut: Callable[[], NDArray[np.uint8]]) -> None:
+        """One frame from the camera's picture to ours."""
+        with self._watch("framing"):
+            square = cut()
+        with self._watch("motion"):
+            motion = self._networks.motion(square)
+        with self._watch("scene"):
+            motion = self._sender.with_scene(square, motion)
+        with self._watch("encode"):
+            packet = self._sender.pack(motion, 40 * self._number)
+        assert packet is not None
+        with self._watch("decode"):
+            (decoded,) = self._receiver.receive(packet)
+        with self._watch("render"):
+            self._receiver.render(decoded.motion)
+        self._sender.acknowledge(self._number)
+        self._number += 1
+
+    def times(self) -> dict[str, Times]:
+        """Of every stage and of both ends, the first frames left out."""
+        warm = {stage: seconds[WARM_UP:] for stage, seconds in self._seconds.items()}
+        ends = {"sender": SENDER, "receiver": RECEIVER}
+        sums = {end: [sum(row) for row in zip(*(warm[s] for s in stages), strict=True)] for end, stages in ends.items()}
+        return {stage: Times.of(seconds) for stage, seconds in (warm | sums).items()}
+
+
+def _cold(folder: Path, threads: int | None, backend: str, side: int) -> tuple[float, float, int]:
+    """Seconds of a fresh process to its first motion and to its first picture, and the most bytes it took."""
+    arguments = [str(folder), str(threads or 0), backend, str(side)]
+    done = subprocess.run([sys.executable, "-c", COLD, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise FacewireError(f"{backend} does not start: {done.stderr.strip().splitlines()[-1:]}")
+    values = json.loads(done.stdout)
+    return values["first_motion_s"], values["first_picture_s"], values["memory_bytes"]
