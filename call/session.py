@@ -158,7 +158,7 @@ class Ending:
     failed: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class _Attempt:
     """A connection, from its first offer on."""
 
@@ -176,6 +176,8 @@ class _Attempt:
     early: list[bytes] = field(default_factory=list)
     """Pieces that overtook the greeting."""
     deadline: asyncio.TimerHandle | None = None
+    closed: bool = False
+    """And its traffic is among that of closed connections."""
 
 
 class Session:
@@ -215,6 +217,7 @@ class Session:
         self._pending: _Attempt | None = None
         self._retry_at = 0.0
         self._asked_at = 0.0
+        self._closing: set[_Attempt] = set()
         self._closed_traffic = Traffic()
         self._link = LinkMonitor()
 
@@ -312,7 +315,7 @@ class Session:
             for task in [*work, *self._tasks]:
                 task.cancel()
             await asyncio.gather(*work, *self._tasks, return_exceptions=True)
-            for attempt in (self._pending, self._current):
+            for attempt in (self._pending, self._current, *self._closing):
                 if attempt is not None:
                     await self._drop(attempt)
             self._pending = self._current = None
@@ -495,15 +498,19 @@ class Session:
         else:
             return
         self._retry_at = time.monotonic() + RETRY_S
-        if self._current is None and self._pending is None:
+        if self._current is None and self._pending is None and self.state != "ended":
             self.state = "waiting" if self._present_at is None else "connecting"
         await self._drop(attempt)
 
     async def _drop(self, attempt: _Attempt) -> None:
         if attempt.deadline is not None:
             attempt.deadline.cancel()
+        self._closing.add(attempt)
         await attempt.peer.close()
-        self._closed_traffic.add(attempt.peer.traffic)
+        self._closing.discard(attempt)
+        if not attempt.closed:  # both sides may end it at once
+            attempt.closed = True
+            self._closed_traffic.add(attempt.peer.traffic)
 
     def _silence(self) -> float | None:
         """Seconds since the other side was heard; None without a connection."""
@@ -513,8 +520,8 @@ class Session:
         """All connections of this call together."""
         total = Traffic()
         total.add(self._closed_traffic)
-        for attempt in (self._current, self._pending):
-            if attempt is not None:
+        for attempt in {self._current, self._pending, *self._closing}:
+            if attempt is not None and not attempt.closed:
                 total.add(attempt.peer.traffic)
         return total
 

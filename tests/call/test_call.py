@@ -40,6 +40,20 @@ async def test_both_are_seen_and_heard_and_every_datagram_is_counted(
         assert session.stats.connections == 1
     await call.stop()
     assert call.a.state == call.b.state == "ended"
+    for session, way in ((call.a, "ab"), (call.b, "ba")):
+        assert session.traffic().sent.datagrams == pytest.approx(call.relay.counts[way].datagrams, abs=6)  # type: ignore[index]
+
+
+async def test_a_connection_that_both_sides_end_at_once_is_counted_once(call: Call, networks: Networks) -> None:
+    with_video(call.a, networks)
+    with_playout(call.b, networks)
+    call.start()
+    await call.until(lambda: call.a.state == call.b.state == "connected")
+    attempt = call.a._current
+    assert attempt is not None
+    before = call.a.traffic().sent.wire_bytes
+    await asyncio.gather(call.a._drop(attempt), call.a._drop(attempt), call.a._give_up(attempt))
+    assert before <= call.a.traffic().sent.wire_bytes < before + 1000
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])

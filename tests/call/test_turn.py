@@ -144,9 +144,9 @@ def test_a_killed_coturn_that_comes_back_carries_the_call_again(
         for values in middle.results(120):
             states = [line["state"] for line in values["timeline"]]
             assert values["session"]["connections"] >= 2
-            assert "stalled" in states
-            back = len(states) - states[::-1].index("stalled")
-            assert states[back:].count("connected") >= 3
+            away = [at for at, state in enumerate(states) if state in ("stalled", "connecting") and at > 5]
+            assert away, "over UDP there is silence; over TCP the system may say at once that the connection is gone"
+            assert states[away[-1] :].count("connected") >= 3
             assert values["session"]["longest_silence_s"] < 25
             assert values["session"]["sources_received"] == 1
     finally:
