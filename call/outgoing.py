@@ -178,12 +178,14 @@ class Outgoing:
             self._sequence = (self._sequence + 1) % SEQUENCES
 
     def _send_pieces(self, now: float) -> None:
-        if self._peer is None or self._link is None:
-            return
-        if not self._pieces or now < self._next_piece_at or self._peer.queued:
+        if self._peer is None or self._link is None or not (self._pieces or self._under_way):
             return
         self._see_pieces_arrive(self._peer.in_flight, self._link, now)
-        if len(self._under_way) >= self._window:
+        if not self._pieces:
+            # All acknowledged: motion may follow. The other side's own word for it may be lost and come a second later.
+            self.has_source = self.has_source or not self._under_way
+            return
+        if now < self._next_piece_at or self._peer.queued or len(self._under_way) >= self._window:
             return
         piece = self._pieces.popleft()
         self._peer.send("source", piece)
