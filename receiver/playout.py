@@ -44,8 +44,9 @@ MAX_FPS = 60.0
 STOP_S = 5.0
 RENDER_LEARNT = 0.2
 """Share by which one drawing changes how long the next is expected to take."""
-MAX_LEAD_S = 0.15
-"""A picture is begun at most so long before its time: a machine that needs longer shows it late."""
+MAX_LEAD_S = 0.4
+"""A picture is begun at most so long before its time: a machine that needs longer shows it late. The sound waits for it all the
+while: lips in step are worth more than the delay."""
 UNSEEN_CHANGE = 2e-4
 """Motions nearer than this, in radians and half picture widths, give the same picture: a fortieth of a pixel at 256."""
 
@@ -157,6 +158,8 @@ class Playout:
         self._render_s, self._rendered = 0.0, 0
         self._usual_render_s = self._render_scatter_s = 0.0
         self._shown_at: tuple[float, float] | None = None
+        self._moved = False
+        """A motion that arrived has been shown."""
         self._picture_late_ms = 0.0
         self._worst = [0.0, 0.0]
         self._stop = threading.Event()
@@ -386,8 +389,9 @@ class Playout:
         self._picture_late_ms = self._clock.due_ms(shown_s) - due_ms
         if not self._paused:
             self._concealed += kind != "known"
-        if kind in ("known", "bridged") or self._paused:
-            self._freeze_ms = 0.0
+        self._moved = self._moved or kind == "known"
+        if kind in ("known", "bridged") or self._paused or not self._moved:
+            self._freeze_ms = 0.0  # a source frame that waits for its first motion is no freeze
         elif before is not None:
             step_ms = 1000 * (shown_s - before[1])
             was, self._freeze_ms = self._freeze_ms, self._freeze_ms + step_ms

@@ -47,13 +47,15 @@ async def test_both_are_seen_and_heard_and_every_datagram_is_counted(
 async def test_a_connection_that_both_sides_end_at_once_is_counted_once(call: Call, networks: Networks) -> None:
     with_video(call.a, networks)
     with_playout(call.b, networks)
+    playout = call.b.ends.playout
+    assert playout is not None
     call.start()
-    await call.until(lambda: call.a.state == call.b.state == "connected")
+    await call.until(lambda: playout.stats().sources > 0)  # 8 kB: what still comes is little beside it
     attempt = call.a._current
     assert attempt is not None
     before = call.a.traffic().sent.wire_bytes
     await asyncio.gather(call.a._drop(attempt), call.a._drop(attempt), call.a._give_up(attempt))
-    assert before <= call.a.traffic().sent.wire_bytes < before + 1000
+    assert before <= call.a.traffic().sent.wire_bytes < 1.5 * before
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])

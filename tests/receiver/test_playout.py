@@ -312,6 +312,27 @@ def test_new_source_replaces_the_old_one_between_two_pictures(
     assert np.abs(sink.picture.astype(int) - first).mean() > 30
 
 
+def test_a_source_that_waits_for_its_first_motion_is_no_freeze(
+    networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray
+) -> None:
+    """Sound comes from the start, motion two seconds later; a pause after that is a freeze."""
+    network = Network()
+    caller, playout, clock, _ = call(networks, still, talk, network)
+    pass_on, dark = network.send, [(0.0, 2.0), (4.0, 5.0)]
+
+    def send(deliver: Callable[[bytes, float], None], packet: bytes, at_s: float) -> None:
+        if deliver != playout.motion or not any(begin <= at_s < end for begin, end in dark):
+            pass_on(deliver, packet, at_s)
+
+    network.send = send  # type: ignore[method-assign]
+    run(caller, network, playout, clock, 3.5)
+    assert playout.stats().sound_played_ms > 1000
+    assert playout.stats().frames > 20
+    assert playout.stats().freezes == 0
+    run(caller, network, playout, clock, 3)
+    assert playout.stats().freezes == 1
+
+
 def test_another_sender_starts_anew(networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray) -> None:
     network = Network()
     caller, playout, clock, sink = call(networks, still, talk, network)
