@@ -37,9 +37,14 @@ class Networks:
         self.backend = backends.backend(backend, threads)
         self._graphs: dict[str, backends.Run] = {}
 
+    def load(self, *graphs: str) -> None:
+        """Load graphs before they are needed: "sender", "appearance", "render". It takes up to a second; WeightsError if they cannot."""
+        for graph in graphs:
+            if graph not in self._graphs:
+                self._graphs[graph] = self.backend.load(self.bundle.folder, graph)
+
     def _run(self, graph: str, feeds: backends.Arrays) -> backends.Arrays:
-        if graph not in self._graphs:
-            self._graphs[graph] = self.backend.load(self.bundle.folder, graph)
+        self.load(graph)
         return self._graphs[graph](feeds)
 
     def read(self, picture: Picture) -> tuple[Motion, Array]:

@@ -126,6 +126,7 @@ class Playout:
     ) -> None:
         self._options = options or PlayoutOptions()
         self._networks = networks
+        networks.load("appearance", "render")  # not when the first source frame is here and waited for
         self._coding = coding or Coding.of(networks.bundle)
         self._sink, self._sound_sink = sink, sound
         self._now_s = clock
