@@ -38,7 +38,7 @@ class Networks:
         self._graphs: dict[str, backends.Run] = {}
 
     def load(self, *graphs: str) -> None:
-        """Load graphs before they are needed: "sender", "appearance", "render". It takes up to a second; WeightsError if they cannot."""
+        """Load "sender", "appearance" or "render" before they are needed: up to a second. WeightsError for broken files."""
         for graph in graphs:
             if graph not in self._graphs:
                 self._graphs[graph] = self.backend.load(self.bundle.folder, graph)
