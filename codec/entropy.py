@@ -10,9 +10,9 @@ together). What is left is coded with a table of the family (`family_table`), lo
 reference, by coefficient, and by **activity**: how large, compared with what is usual, the rest of this frame has been so
 far. A still head so costs next to nothing.
 
-Measured on 31 clips (3449 frames, 24 to 30 fps) of people not fitted to, motion from landmark labels; bytes a frame
-with header, from the fourteenth frame on, for a frame a packet with its reference 4 frames back / three frames a packet,
-6 back / absolute: high 18.8 / 14.5 / 23.9, default 13.5 / 9.6 / 18.5, low 9.8 / 6.2 / 14.5, lowest 7.7 / 4.4 / 12.1.
+Measured on 34 clips (2692 frames, 24 to 30 fps) of people not fitted to, motion as the networks read it; bytes a frame with
+header, from about the fourteenth frame on, for a frame a packet with its reference 4 frames back / three frames a packet, 6
+back / absolute: high 14.8 / 9.8 / 24.3, default 11.5 / 7.1 / 19.9, low 9.0 / 5.1 / 16.1, lowest 7.4 / 4.0 / 13.3.
 `default_tables` cost 3 to 7 % more. In a trial at 4 frames back, activity saved 4 % of the payload, and prediction across
 coefficients with the pull to the mean another 5 %.
 """
