@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -132,10 +132,10 @@ class Shown:
 
 
 class Stopwatch:
-    """Adds up the time that stages take."""
+    """Keeps the seconds that stages take, one number a run of each."""
 
-    def __init__(self) -> None:
-        self._total = dict.fromkeys(STAGES, 0.0)
+    def __init__(self, stages: Sequence[str]) -> None:
+        self.seconds: dict[str, list[float]] = {stage: [] for stage in stages}
 
     @contextlib.contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -143,11 +143,11 @@ class Stopwatch:
         try:
             yield
         finally:
-            self._total[stage] += time.perf_counter() - start
+            self.seconds[stage].append(time.perf_counter() - start)
 
     def means_ms(self, frames: int) -> dict[str, float]:
         """Mean milliseconds a frame."""
-        return {stage: round(1000 * total / max(1, frames), 3) for stage, total in self._total.items()}
+        return {stage: round(1000 * sum(seconds) / max(1, frames), 3) for stage, seconds in self.seconds.items()}
 
 
 class Loopback:
@@ -164,7 +164,7 @@ class Loopback:
             )
         self._options = options
         self.report = LoopbackReport()
-        self._watch = Stopwatch()
+        self._watch = Stopwatch(STAGES)
         self.networks = Networks(load_bundle(options.weights), options.threads, options.backend)
         bundle = self.networks.bundle
         self.report.size, self.report.weights = bundle.picture_size, f"{bundle.name} {bundle.hash.hex()}"

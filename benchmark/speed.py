@@ -13,8 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from facewire.benchmark.loopback import Stopwatch
 from facewire.codec import decode_source, encode_source
 from facewire.errors import FacewireError, InputError
 from facewire.models.backends import BACKENDS
@@ -31,7 +31,7 @@ from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 from facewire.receiver.receiver import Receiver
 from facewire.sender.face_detector import FaceDetector
-from facewire.sender.framing import frame_video
+from facewire.sender.framing import Framing, frame_video
 from facewire.sender.media import open_video
 from facewire.sender.sender import Sender, SenderOptions
 
@@ -180,11 +180,11 @@ def measure_speed(
     if len(pictures) <= WARM_UP:
         raise InputError(f"{clip}: has {len(pictures)} frames; more than {WARM_UP} are needed")
     for name in names:
-        runs[name] = _Run(Networks(bundle, threads, name), framed.framing.cut(pictures[0], bundle.picture_size), fps)
+        runs[name] = _Run(Networks(bundle, threads, name), framed.framing, pictures[0], fps)
     for number, picture in enumerate(pictures, start=1):
         order = list(runs.values())
         for run in order[number % len(order) :] + order[: number % len(order)]:
-            run.frame(lambda picture=picture: framed.framing.cut(picture, bundle.picture_size))  # type: ignore[misc]
+            run.frame(picture)
         tell("frames", number)
     looks = 1e3 * float(np.median([_seconds_of(detector.detect, picture) for picture in pictures[:20]]))
     report = SpeedReport(
@@ -206,28 +206,23 @@ def _seconds_of(look: Callable[[NDArray[np.uint8]], object], picture: NDArray[np
 class _Run:
     """One backend, both ends."""
 
-    def __init__(self, networks: Networks, square: NDArray[np.uint8], fps: float) -> None:
+    def __init__(self, networks: Networks, framing: Framing, picture: NDArray[np.uint8], fps: float) -> None:
         self.device = networks.backend.device
-        self._networks = networks
+        self._networks, self._framing = networks, framing
+        square = framing.cut(picture, networks.bundle.picture_size)
         self._sender = Sender(networks, square, fps, SenderOptions(redundancy=0))
         self._receiver = Receiver(networks, decode_source(encode_source(self._sender.source)), playout_delay_ms=0)
         networks.appearance(square)
         began = time.perf_counter()
         networks.appearance(square)
         self.source_s = time.perf_counter() - began
-        self._seconds: dict[str, list[float]] = {stage: [] for stage in (*SENDER, *RECEIVER)}
+        self._watch = Stopwatch((*SENDER, *RECEIVER))
         self._number = 0
 
-    @contextmanager
-    def _watch(self, stage: str) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self._seconds[stage].append(time.perf_counter() - began)
-
-    def frame(self, cut: Callable[[], NDArray[np.uint8]]) -> None:
+    def frame(self, picture: NDArray[np.uint8]) -> None:
         """One frame from the camera's picture to ours."""
         with self._watch("framing"):
-            square = cut()
+            square = self._framing.cut(picture, self._networks.bundle.picture_size)
         with self._watch("motion"):
             motion = self._networks.motion(square)
         with self._watch("scene"):
@@ -244,7 +239,7 @@ class _Run:
 
     def times(self) -> dict[str, Times]:
         """Of every stage and of both ends, the first frames left out."""
-        warm = {stage: seconds[WARM_UP:] for stage, seconds in self._seconds.items()}
+        warm = {stage: seconds[WARM_UP:] for stage, seconds in self._watch.seconds.items()}
         ends = {"sender": SENDER, "receiver": RECEIVER}
         sums = {end: [sum(row) for row in zip(*(warm[s] for s in stages), strict=True)] for end, stages in ends.items()}
         return {stage: Times.of(seconds) for stage, seconds in (warm | sums).items()}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from facewire.receiver.receiver import FreeView
 
 PRESETS = ("high", "default", "low", "lowest")
+BACKENDS = ("auto", "openvino", "onnxruntime")
 TRAINING_NEEDS = {
     "prepare": (),
     "train": ("torch",),
@@ -614,7 +615,7 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FOLDER", help="another weight bundle than the one that ships")
     parser.add_argument(
         "--backend",
-        choices=("auto", "openvino", "onnxruntime"),
+        choices=BACKENDS,
         default="auto",
         help="what runs the networks (default: the fastest installed; `facewire info` names it)",
     )

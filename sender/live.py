@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -262,7 +262,7 @@ class LiveSender:
         square = framing.cut(picture, self._size)
         motion, shape = self._networks.read(square)
         if self._tracker is not None:
-            motion = replace(motion, scene=self._tracker.measure(square, motion))
+            motion = self._tracker.follow(square, motion)
         self._refresh_source(square, motion, self._moment.good(motion, shape), capture_ms)
         with self._lock:
             packet = self._encoder.encode(motion, capture_ms)

@@ -11,13 +11,14 @@ what the scene code takes off it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from facewire.codec.motion import Motion
+from facewire.models.bundle import Bundle
 
 FLOW_PX = 128
 """Side of the pictures whose flow is measured."""
@@ -52,6 +53,11 @@ class SceneSpace:
     basis: Array
     spread: Array
 
+    @classmethod
+    def of(cls, bundle: Bundle) -> SceneSpace:
+        """As the weight bundle says."""
+        return cls(bundle.scene_basis, bundle.scene_spread)
+
 
 @dataclass(frozen=True)
 class View:
@@ -81,6 +87,10 @@ class SceneTracker:
         code = self._fit(flow, trust)
         rest = np.square(flow - (code @ self._basis).reshape(2, -1)).sum(0)
         return self._origin + self._fit(flow, trust / (1 + rest / OUTLIER**2)).astype(np.float32)
+
+    def follow(self, square: Picture, motion: Motion) -> Motion:
+        """A square's motion with its scene code."""
+        return replace(motion, scene=self.measure(square, motion))
 
     def _fit(self, flow: NDArray[np.floating], trust: NDArray[np.floating]) -> NDArray[np.float64]:
         """Coefficients (C,) nearest to flow (2, N) with weights (N,), drawn to zero where nothing is trusted."""

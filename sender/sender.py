@@ -82,7 +82,7 @@ class Sender:
 
     def with_scene(self, square: NDArray[np.uint8], motion: Motion) -> Motion:
         """A square's motion with how far its scene has moved since the source frame."""
-        return replace(motion, scene=self._tracker.measure(square, motion))
+        return self._tracker.follow(square, motion)
 
     def pack(self, motion: Motion, capture_time_ms: int) -> bytes | None:
         """Takes the next frame's motion; returns a packet when one is full."""
@@ -143,4 +143,4 @@ def make_tracker(networks: Networks, source: SourceFrame, motion: Motion) -> Sce
     """What measures the scene against a source frame, on the picture that the receiver has."""
     bundle = networks.bundle
     picture = decompress(source.picture, bundle.picture_size)
-    return SceneTracker(SceneSpace(bundle.scene_basis, bundle.scene_spread), picture, motion)
+    return SceneTracker(SceneSpace.of(bundle), picture, motion)

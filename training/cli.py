@@ -283,8 +283,7 @@ def run_export(args: argparse.Namespace) -> None:
             parts = [motion_vector(codec.read(part.float() / 255)) for part in torch.split(frames, 32)]
         motions = [Motion.from_head(head) for head in torch.cat(parts).numpy()]
         tracker = SceneTracker(space, clip[0], motions[0])
-        scenes = [tracker.measure(frame, motion) for frame, motion in zip(clip, motions, strict=True)]
-        vectors = [replace(m, scene=scene).vector() for m, scene in zip(motions, scenes, strict=True)]
+        vectors = [tracker.follow(frame, motion).vector() for frame, motion in zip(clip, motions, strict=True)]
         sequences.append((np.stack(vectors), row.fps))
     tables = fit_tables(sequences, quantiser) if sequences else default_tables(config.expression_size)
     training = {"note": args.note, "table_clips": len(rows)}

@@ -131,9 +131,8 @@ def read_motions(networks: Networks, frames: NDArray[np.uint8]) -> list[Motion]:
     """The motion of every frame of a clip, its scene measured against the first frame as the other side gets it."""
     bundle = networks.bundle
     source = decompress(compress(frames[0]), bundle.picture_size)
-    tracker = SceneTracker(SceneSpace(bundle.scene_basis, bundle.scene_spread), source, networks.motion(source))
-    motions = [networks.motion(frame) for frame in frames]
-    return [replace(m, scene=tracker.measure(frame, m)) for frame, m in zip(frames, motions, strict=True)]
+    tracker = SceneTracker(SceneSpace.of(bundle), source, networks.motion(source))
+    return [tracker.follow(frame, networks.motion(frame)) for frame in frames]
 
 
 def transmit(

@@ -30,7 +30,7 @@ from facewire.models.sender_networks import Reading, SenderNetworks
 from facewire.training.adversary import Adversary
 from facewire.training.data import Batch, FrameStore
 from facewire.training.perceptual import PerceptualLoss, trunk_file
-from facewire.training.receiver_stage import DRIVINGS, NO_SCENE_SHARE, ReceiverStage
+from facewire.training.receiver_stage import DRIVINGS, ReceiverStage
 from facewire.training.sender_stage import LIDS, WEIGHTS, K, heat_losses, reading_losses
 from facewire.training.teacher_files import identity_file
 from facewire.training.teachers import Identity, align, five_points
@@ -143,9 +143,8 @@ class JointStage(ReceiverStage):
         fewer = torch.randint(FEWEST_COEFFICIENTS, size - 6 + 1, (b,), device=motion.device)
         kept = torch.where(torch.rand(b, device=motion.device) < TAIL_DROP_SHARE, torch.minimum(kept, fewer), kept)
         sent = torch.arange(size, device=motion.device) < 6 + kept[:, None]
-        scene = scene + (torch.rand_like(scene) - 0.5) * self.scene_quanta[preset, None]
-        told = torch.rand(b, 1, device=motion.device) >= NO_SCENE_SHARE
-        return torch.where(sent, noisy, torch.zeros_like(noisy)), scene * told
+        scene = self.shaken_scene(scene, self.scene_quanta[preset, None])
+        return torch.where(sent, noisy, torch.zeros_like(noisy)), scene
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """One step from pixels. Rows of the batch: sources, two rows of driving frames, neighbours of the first."""

@@ -132,10 +132,12 @@ class ReceiverStage:
         codes = list(self.flows.map(measure, range(sources, len(squares))))
         return torch.from_numpy(np.stack(codes)).to(self.device)
 
-    def shaken_scene(self, scene: Tensor) -> Tensor:
+    @staticmethod
+    def shaken_scene(scene: Tensor, quanta: Tensor | float = SCENE_STEP) -> Tensor:
         """Scene codes with rounding noise; some are at rest, as for portraits, where the scene is nobody's."""
+        noisy = scene + (torch.rand_like(scene) - 0.5) * quanta
         told = torch.rand(len(scene), 1, device=scene.device) >= NO_SCENE_SHARE
-        return (scene + (torch.rand_like(scene) - 0.5) * SCENE_STEP) * told
+        return noisy * told
 
     def picture_losses(self, synthesis: Synthesis, target: Tensor, points: Tensor) -> dict[str, Tensor]:
         """Pyramid loss of the frame and, at half size, of the warped source alone (it supervises the flow directly)."""

@@ -91,9 +91,10 @@ def with_sound(session: Session, sound: Path) -> None:
     session.ends.sound = SoundSender(str(sound), SoundOptions(loop=True), session.sound_ready, clock=session.ends.clock)
 
 
-def with_playout(session: Session, networks: Networks, fps: float | None = SHOWN_FPS) -> None:
+def with_playout(session: Session, networks: Networks, fps: float | None = SHOWN_FPS) -> Playout:
     """Lets the session show and play what it gets, to nobody."""
-    session.ends.playout = Playout(networks, NoVideo(), PacedSound(), PlayoutOptions(fps=fps))
+    playout = session.ends.playout = Playout(networks, NoVideo(), PacedSound(), PlayoutOptions(fps=fps))
+    return playout
 
 
 def write_voice(path: Path, *, pauses: bool = True) -> Path:

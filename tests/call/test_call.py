@@ -46,9 +46,7 @@ async def test_both_are_seen_and_heard_and_every_datagram_is_counted(
 
 async def test_a_connection_that_both_sides_end_at_once_is_counted_once(call: Call, networks: Networks) -> None:
     with_video(call.a, networks)
-    with_playout(call.b, networks)
-    playout = call.b.ends.playout
-    assert playout is not None
+    playout = with_playout(call.b, networks)
     call.start()
     await call.until(lambda: playout.stats().sources > 0)  # 8 kB: what still comes is little beside it
     attempt = call.a._current
@@ -65,10 +63,8 @@ async def test_a_lossy_path_is_bridged(call: Call, networks: Networks, voice: Pa
     with_video(call.a, networks)
     with_sound(call.b, voice)
     with_playout(call.a, networks)
-    with_playout(call.b, networks)
+    playout = with_playout(call.b, networks)
     call.start()
-    playout = call.b.ends.playout
-    assert playout is not None
     await call.until(lambda: playout.stats().frames > 40, 30)
     assert call.a.link.loss is not None
     assert call.b.stats.connections == 1
@@ -77,10 +73,8 @@ async def test_a_lossy_path_is_bridged(call: Call, networks: Networks, voice: Pa
 
 async def test_after_a_short_blackout_the_connection_goes_on(call: Call, networks: Networks) -> None:
     with_video(call.a, networks)
-    with_playout(call.b, networks)
+    playout = with_playout(call.b, networks)
     call.start()
-    playout = call.b.ends.playout
-    assert playout is not None
     await call.until(lambda: playout.stats().frames > 10)
     call.relay.impairment.blackout = True
     await call.until(lambda: call.b.state == "stalled" and call.a.state == "stalled", 5)
@@ -92,10 +86,8 @@ async def test_after_a_short_blackout_the_connection_goes_on(call: Call, network
 
 async def test_after_a_long_blackout_the_call_goes_on_without_a_new_source(call: Call, networks: Networks) -> None:
     with_video(call.a, networks)
-    with_playout(call.b, networks)
+    playout = with_playout(call.b, networks)
     call.start()
-    playout = call.b.ends.playout
-    assert playout is not None
     await call.until(lambda: playout.stats().frames > 10)
     call.relay.impairment.blackout = True
     await call.until(lambda: call.a.stats.attempts > 1, 8)
@@ -112,10 +104,8 @@ async def test_after_a_long_blackout_the_call_goes_on_without_a_new_source(call:
 
 async def test_a_side_whose_program_died_can_come_back(call: Call, networks: Networks) -> None:
     with_video(call.a, networks)
-    with_playout(call.b, networks)
+    playout = with_playout(call.b, networks)
     call.start()
-    playout = call.b.ends.playout
-    assert playout is not None
     await call.until(lambda: playout.stats().frames > 10)
     dead, call.a = call.a, call.again(call.a, call.point.a, SessionOptions())
     await dead._current.peer.close()  # type: ignore[union-attr]
@@ -131,10 +121,8 @@ async def test_a_side_whose_program_died_can_come_back(call: Call, networks: Net
 
 async def test_without_its_server_a_call_goes_on(call: Call, networks: Networks) -> None:
     with_video(call.a, networks)
-    with_playout(call.b, networks)
+    playout = with_playout(call.b, networks)
     call.start()
-    playout = call.b.ends.playout
-    assert playout is not None
     await call.until(lambda: playout.stats().frames > 10)
     call.point.there = False
     before = playout.stats().frames
@@ -170,10 +158,8 @@ async def test_a_budget_is_kept_on_the_wire(call: Call, networks: Networks, voic
     call.a = call.again(call.a, call.point.a, SessionOptions(max_kbps=16))
     with_video(call.a, networks)
     with_sound(call.a, voice)
-    with_playout(call.b, networks)
+    playout = with_playout(call.b, networks)
     call.start()
-    playout = call.b.ends.playout
-    assert playout is not None
     await call.until(lambda: playout.stats().frames > 5)
     start, began = call.relay.counts["ab"].wire_bytes, time.monotonic()
     await asyncio.sleep(5)  # the time over which the rate is measured
@@ -186,10 +172,8 @@ async def test_over_a_narrow_path_the_source_frame_goes_out_once(call: Call, net
     call.relay.impairment = Impairment(delay_ms=40, kbps=20, queue_ms=1000)
     with_video(call.a, networks)
     with_sound(call.a, voice)
-    with_playout(call.b, networks)
+    playout = with_playout(call.b, networks)
     call.start()
-    playout = call.b.ends.playout
-    assert playout is not None
     await call.until(lambda: playout.stats().sources and playout.stats().frames, 30)
     assert call.a._source is not None
     assert call.a.traffic().sent.kinds()["source"] < 1.4 * len(call.a._source.data)  # headers included

@@ -19,10 +19,8 @@ from .conftest import Call, with_playout, with_video
 async def running(call: Call, networks: Networks) -> Peer:
     """A call from a to b; returns a's connection, to do harm with."""
     with_video(call.a, networks)
-    with_playout(call.b, networks)
+    playout = with_playout(call.b, networks)
     call.start()
-    playout = call.b.ends.playout
-    assert playout is not None
     await call.until(lambda: playout.stats().frames > 5)
     current = call.a._current
     assert current is not None

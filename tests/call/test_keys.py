@@ -36,9 +36,7 @@ def test_microphone_and_camera_go_off_and_on(call: Call, networks: Networks, voi
 
 
 def test_arrows_look_around_within_bounds(call: Call, networks: Networks) -> None:
-    with_playout(call.b, networks)
-    playout = call.b.ends.playout
-    assert playout is not None
+    playout = with_playout(call.b, networks)
     keys = Keys(call.b, FreeView(roll=0.1))
     keys.press("\x1b[C\x1b[C\x1b[A")
     assert playout._view == FreeView(pytest.approx(radians(10)), pytest.approx(radians(5)), 0.1)

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from facewire.cli import PRESETS, main
+from facewire.cli import BACKENDS, PRESETS, main
 from facewire.codec import PRESETS as CODEC_PRESETS
+from facewire.models.backends import BACKENDS as NETWORK_BACKENDS
 from facewire.models.bundle import DEFAULT_BUNDLE
 from facewire.sender.media import open_video
 from facewire.video import VideoWriter
@@ -194,6 +195,10 @@ sys.exit(main(sys.argv[1:]))
 
 def test_presets_are_those_of_the_codec() -> None:
     assert tuple(preset.name for preset in CODEC_PRESETS) == PRESETS
+
+
+def test_backends_are_those_of_the_networks() -> None:
+    assert NETWORK_BACKENDS == BACKENDS
 
 
 def test_reader_who_leaves_and_full_disk_behind_standard_output() -> None:

@@ -18,8 +18,7 @@ SIDE = 256
 
 @pytest.fixture(scope="module")
 def space() -> SceneSpace:
-    bundle = load_bundle()
-    return SceneSpace(bundle.scene_basis, bundle.scene_spread)
+    return SceneSpace.of(load_bundle())
 
 
 @pytest.fixture(scope="module")
