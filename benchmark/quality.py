@@ -29,6 +29,8 @@ EYES = ((159, 145, 33, 133), (386, 374, 362, 263))
 """Upper lid, lower lid, outer and inner corner in the face mesh, image-left eye first, as in the data set's labels."""
 INNER_LIPS, FACE_ENDS = (13, 14), (10, 152)
 MESH_POINTS = 468
+MOUTH_MOVES, EYES_MOVE = 0.015, 0.02
+"""Spread (one standard deviation) from which a clip counts as moving mouth or eyes: face heights; lid distance over eye width."""
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Of the five octaves, finest first."""
 

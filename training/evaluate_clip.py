@@ -17,7 +17,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from facewire.benchmark.quality import agreement, jitter
+from facewire.benchmark.quality import EYES_MOVE, MOUTH_MOVES, agreement, jitter
 from facewire.codec import Motion, MotionDecoder, relative, rotation_matrix, turn
 from facewire.coding import Coding
 from facewire.errors import InputError
@@ -31,8 +31,8 @@ from facewire.training.judge import Judge, Look, Picture, degrees, same_person, 
 from facewire.training.motion_space import MotionSpace, angles, project
 
 ROUND_TRIP_MS = 100.0
-MOUTH_MOVES, EYES_MOVE, HEAD_MOVES_DEG = 0.015, 0.02, 2.0
-"""Spread from which a clip counts as moving mouth, eyes or head: face heights; lid distance over eye width; degrees."""
+HEAD_MOVES_DEG = 2.0
+"""Spread (one standard deviation) from which a clip counts as moving its head."""
 RUNS, RUN_FRAMES = 2, 12
 """Runs of consecutive frames in a clip for the jitter."""
 VIEWS = tuple(("yaw", angle) for angle in (-40, -30, -20, -10, 10, 20, 30, 40)) + tuple(

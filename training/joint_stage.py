@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from facewire.benchmark.teacher_files import identity_file
+from facewire.benchmark.teachers import Identity, align, five_points
 from facewire.codec.quantiser import (
     ANGLE_STEP_RAD,
     EXPRESSION_STEP,
@@ -32,8 +34,6 @@ from facewire.training.data import Batch, FrameStore
 from facewire.training.perceptual import PerceptualLoss, trunk_file
 from facewire.training.receiver_stage import DRIVINGS, ReceiverStage
 from facewire.training.sender_stage import LIDS, WEIGHTS, K, heat_losses, reading_losses
-from facewire.training.teacher_files import identity_file
-from facewire.training.teachers import Identity, align, five_points
 
 PRESET_SHARES = (0.1, 0.6, 0.15, 0.15)
 """How often motion is coarsened as by each preset of `codec.quantiser.PRESETS`."""

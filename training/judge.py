@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from facewire.benchmark import teacher_files
 from facewire.benchmark.quality import Face, FaceMesh, l1, ms_ssim, psnr, ssim
-from facewire.training import teacher_files
+from facewire.benchmark.teachers import FIVE, Identity, Lite0Features, StLpips, align
 from facewire.training.motion_space import angles, similarity
-from facewire.training.teachers import FIVE, Identity, Lite0Features, StLpips, align
 
 Picture = NDArray[np.uint8]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Callable
-from importlib.resources import files
 
 import numpy as np
 
-from facewire.training.charts import Line, bar_chart, line_chart
+from facewire.benchmark.charts import Line, bar_chart, line_chart
+from facewire.benchmark.page import section, whole_page
 from facewire.training.evaluate_clip import VIEWS, ClipScore, View
 from facewire.training.rate_curve import RatePoint
 from facewire.training.scoreboard import ALL_FIGURES, FIGURES, Figure, Scoreboard, repeated
@@ -45,9 +45,6 @@ STRIPS = {
 
 def page(board: Scoreboard) -> str:
     """The whole page."""
-    style, script = (
-        files(__package__).joinpath(f"scoreboard_page.{kind}").read_text("utf-8") for kind in ("css", "js")
-    )
     sections = [
         _head(board),
         _cards(board),
@@ -59,16 +56,7 @@ def page(board: Scoreboard) -> str:
         _table(board),
         _left_out(board),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>facewire scoreboard: {html.escape(board.bundle)}</title><style>{style}</style></head>"
-        f"<body><main>{''.join(sections)}</main><script>{script}</script></body></html>\n"
-    )
-
-
-def _section(anchor: str, title: str, lead: str, body: str) -> str:
-    return f'<h2 id="{anchor}">{html.escape(title)}</h2><p class="soft">{html.escape(lead)}</p>{body}'
+    return whole_page(f"facewire scoreboard: {board.bundle}", sections)
 
 
 def _head(board: Scoreboard) -> str:
@@ -103,7 +91,7 @@ def _cards(board: Scoreboard) -> str:
     with_goal = [figure for figure in gated if figure.goal is not None]
     reached = sum(bool(figure.passes(board.summary[figure.key], figure.goal)) for figure in with_goal)
     cards = "".join(_card(figure, board.summary) for figure in gated)
-    return _section(
+    return section(
         "gates",
         f"{passed} of {len(gated)} gates met, {reached} of {len(with_goal)} goals",
         "Filled dot: these weights. Hollow dot: the source frame, repeated. Better is always to the right.",
@@ -172,7 +160,7 @@ def _figures(board: Scoreboard) -> str:
             row = [html.escape(figure.label), *cells, html.escape(figure.note)]
             rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>")
     heads = "".join(f"<th>{name}</th>" for name in ("figure", "ours", "person-wise", "repeat", "what it sees"))
-    return _section(
+    return section(
         "figures",
         "All figures",
         "Means over clips; correlations and amplitudes are medians over the clips that move. Person-wise: every person counts "
@@ -182,7 +170,7 @@ def _figures(board: Scoreboard) -> str:
 
 
 def _worst(board: Scoreboard) -> str:
-    return _section(
+    return section(
         "worst",
         f"The {min(WORST, len(board.clips))} worst clips",
         "By their mean rank in PSNR, SSIM, ST-LPIPS, AKD, identity and jitter. The frames are the worst of the clip and two "
@@ -252,7 +240,7 @@ def _bars(board: Scoreboard) -> str:
         bounds = [("gate", figure.gate)] if figure.gate is not None else []
         unit = f" ({figure.unit})" if figure.unit else ""
         charts.append(bar_chart(f"{figure.label}{unit}", rows[::-1], bounds))
-    return _section(
+    return section(
         "clips",
         "By clip",
         "Every bar is a clip, the worst on the left; short marks are the source frame repeated. Point at a bar for its name.",
@@ -288,7 +276,7 @@ def _views(board: Scoreboard) -> str:
         ideal = Line([(angles[0], angles[0]), (angles[-1], angles[-1])], "ideal", "asked")
         charts.append(line_chart(f"{axis.capitalize()} reached", [line, ideal], "degrees asked", "degrees seen"))
     charts.append(_kept(board, seen))
-    return _section(
+    return section(
         "views",
         "Free view",
         "The source frame itself, seen turned. Pose by the face mesh, against the source frame's.",
@@ -327,7 +315,7 @@ RATE_FIGURES = (
 def _rate(curve: dict[str, RatePoint]) -> str:
     if not curve:
         return ""
-    return _section(
+    return section(
         "rate",
         "Rate and distortion of the motion code",
         "What fewer bytes cost, motion payload alone. Four frames a clip; mouth r over all clips together, each with its own mean "
@@ -366,7 +354,7 @@ def _table(board: Scoreboard) -> str:
             )
         rows.append(f"<tr><td>{html.escape(clip.name)}</td><td>{place}</td>{''.join(cells)}</tr>")
     first = "".join(f"<th><button>{name}</button></th>" for name in ("clip", "rank"))
-    return _section(
+    return section(
         "table",
         "Every clip",
         "Worst first; press a column's head to sort by it. Red: below the gate. Empty: not measured, or mouth or eyes do not move.",

@@ -1,6 +1,6 @@
 """Where the frozen teachers' weight files come from: installed packages, and one download that is asked for by name.
 
-Goes out: paths for `training.teachers`, or None with a line (`how_to_get`) that says how to get the file. Nothing of this is
+Goes out: paths for `benchmark.teachers`, or None with a line (`how_to_get`) that says how to get the file. Nothing of this is
 part of the project or of a weight bundle, and no package is imported: only its weight file is read.
 """
 

@@ -1,7 +1,7 @@
 """Small charts as SVG text for a self-contained page: lines, and bars sorted by height.
 
-Comes in: numbers. Goes out: an `<svg>` element whose colours are the page's CSS classes, so that it follows dark and light. Every
-point carries a `<title>`, shown when pointed at. For `training.scoreboard_page`.
+Comes in: numbers. Goes out: an `<svg>` element whose colours are the classes of `page.css`, so that it follows dark and light.
+Every point carries a `<title>`, shown when pointed at. For `training.scoreboard_page` and `benchmark.bandwidth.report_page`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Line:
     points: Sequence[tuple[float, float]]
     """x, y; NaN leaves a gap."""
     style: str
-    """CSS class: ours, other, third, repeat or ideal."""
+    """CSS class: ours, other, third, repeat, ideal or hue1 to hue9."""
     label: str = ""
     """For the legend; nothing leaves it out of it."""
     names: Sequence[str] = ()
@@ -40,14 +40,16 @@ def line_chart(
     width: int = 380,
     height: int = 250,
     zero: bool = False,
+    log_x: bool = False,
 ) -> str:
-    """A chart of lines over one pair of axes. zero: the y axis starts at 0."""
+    """A chart of lines over one pair of axes. zero: the y axis starts at 0. log_x: x, above 0, is drawn by its logarithm."""
     xs = [x for line in lines for x, _ in line.points if math.isfinite(x)]
     ys = [y for line in lines for _, y in line.points if math.isfinite(y)]
     ys += [end for line in lines for ends in line.band for end in ends] + ([0.0] if zero else [])
     if not xs or not ys:
         return ""
-    frame = _Frame(_ticks(min(xs), max(xs)), _ticks(min(ys), max(ys)), width, height)
+    x_ticks = _log_ticks(min(xs), max(xs)) if log_x else _ticks(min(xs), max(xs))
+    frame = _Frame(x_ticks, _ticks(min(ys), max(ys)), width, height, log_x=log_x)
     parts = frame.axes(x_label, y_label)
     for line in lines:
         parts += [f'<g class="{line.style}">', *_line(frame, line), "</g>"]
@@ -99,13 +101,23 @@ class _Frame:
     """Axes: data to pixels."""
 
     def __init__(
-        self, x_ticks: list[float], y_ticks: list[float], width: int, height: int, bottom: int = BOTTOM
+        self,
+        x_ticks: list[float],
+        y_ticks: list[float],
+        width: int,
+        height: int,
+        bottom: int = BOTTOM,
+        *,
+        log_x: bool = False,
     ) -> None:
         self.x_ticks, self.y_ticks = x_ticks, y_ticks
         self.width, self.height, self.bottom = width, height, bottom
+        self.log_x = log_x
 
     def x(self, value: float) -> float:
         low, high = self.x_ticks[0], self.x_ticks[-1]
+        if self.log_x:
+            value, low, high = math.log(value), math.log(low), math.log(high)
         return LEFT + (value - low) / (high - low) * (self.width - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
@@ -171,6 +183,15 @@ def _ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
     first, last = math.floor(low / step + 1e-6), math.ceil(high / step - 1e-6)
     return [round(index * step, 10) for index in range(first, last + 1)]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten, from the last below `low` to the first above `high`."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = [step * 10.0**power for power in range(first, last + 1) for step in (1, 2, 5)]
+    below = max(step for step in steps if step <= low * 1.0001)
+    above = min((step for step in steps if step >= high * 0.9999), default=steps[-1])
+    return [round(step, 10) for step in steps if below <= step <= max(above, below * 2)]
 
 
 def _number(value: float) -> str:

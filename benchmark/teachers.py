@@ -1,8 +1,8 @@
 """Frozen networks of other people that judge pictures of faces: identity, shift-tolerant LPIPS, features for a Fréchet distance.
 
-Comes in: pictures in [0, 1] as torch tensors and the paths of `training.teacher_files`. Goes out: differentiable figures, for
-`training.evaluate` and, where a loss wants one, for the trainer. Each is rebuilt here from its published description and reads
-only the weight file.
+Comes in: pictures in [0, 1] as torch tensors and the paths of `benchmark.teacher_files`. Goes out: differentiable figures, for
+`benchmark.bandwidth`, `training.evaluate` and, where a loss wants one, the trainer. Each is rebuilt here from its published
+description and reads only the weight file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from torch.nn import functional
 from facewire.errors import InputError
 from facewire.models import face_points as fp
 from facewire.models.geometry import base_grid
-from facewire.training.teacher_files import identity_file as identity_file
 
 ALIGNED_SIZE = 112
 ALIGNED_POINTS = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))

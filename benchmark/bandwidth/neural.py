@@ -1,0 +1,152 @@
+"""facewire itself as a codec of the bandwidth benchmark: source frame and motion as a call sends them, through real bytes.
+
+Comes in: a weight bundle and a preset. Goes out: the `Codec` that `run` sets beside the rivals. Payload is motion with nothing
+repeated, a frame a packet; the wire is counted as a call packs it: bundled, every packet's frames repeated in the next, each
+message acknowledged.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from facewire.benchmark.bandwidth.codec import Coded, Packet, Picture, Wire
+from facewire.codec import Motion, decode_source, encode_source, wire_bytes, write_stream
+from facewire.models.bundle import load_bundle
+from facewire.models.runtime import Networks
+from facewire.receiver.receiver import Receiver
+from facewire.sender.sender import Sender, SenderOptions
+
+ROUND_TRIP_MS = 100.0
+"""After which a frame is acknowledged."""
+BUNDLE_WAIT_S = 0.085
+"""The first frame of a packet waits at most so long for the others: three go together at 25 a second, as in a call."""
+REDUNDANCY = 1
+"""Packets whose frames each packet of a call repeats."""
+
+
+@functools.cache
+def networks_of(weights: Path | None, backend: str) -> Networks:
+    """This process's networks, on one thread."""
+    return Networks(load_bundle(weights), threads=1, backend=backend)
+
+
+@dataclass(frozen=True)
+class Facewire:
+    """Our codec at a preset."""
+
+    preset: str
+    weights: Path | None = None
+    """Bundle folder; None for the packaged one."""
+    backend: str = "auto"
+
+    @property
+    def settings(self) -> str:
+        """Weights and preset."""
+        bundle = load_bundle(self.weights)
+        return f"facewire {bundle.name} {bundle.hash.hex()[:12]}, preset {self.preset}"
+
+    def encode(self, pictures: Sequence[Picture], fps: float) -> Coded:
+        """The first picture becomes the source frame; its motion and that of all others follows."""
+        networks = networks_of(self.weights, self.backend)
+        squares = [_sized(picture, networks.bundle.picture_size) for picture in pictures]
+        sender = Sender(networks, squares[0], fps, SenderOptions(self.preset, 1, 0))
+        motions = [sender.measure(square) for square in squares]
+        packets = [Packet(encode_source(sender.source), 0, first=True)]
+        for number, (_, data) in enumerate(_packed(sender, motions, fps)):
+            packets.append(Packet(data, number))
+        bundle = 1 + int(BUNDLE_WAIT_S * fps)
+        calling = Sender(networks, squares[0], fps, SenderOptions(self.preset, bundle, REDUNDANCY))
+        sizes = [wire_bytes(len(data)) for _, data in _packed(calling, motions, fps)]
+        return Coded(packets, Wire(sum(forward for forward, _ in sizes), sum(back for _, back in sizes)))
+
+    def decode(self, packets: Sequence[Packet], count: int) -> list[Picture]:
+        """Synthesises every picture. Larger ones than the bundle's own are scaled up by whoever shows them: see `Shown`."""
+        networks = networks_of(self.weights, self.backend)
+        receiver = Receiver(networks, decode_source(packets[0].data), playout_delay_ms=0)
+        for packet in packets[1:]:
+            receiver.receive(packet.data)
+        return [receiver.render(due.motion) for due in receiver.due(inf)][:count]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Our codec where pictures are larger than its own: shown scaled up (bicubic)."""
+
+    codec: Facewire
+    size: int
+    """Side of the pictures shown."""
+
+    @property
+    def settings(self) -> str:
+        """Ours, and the size shown."""
+        return f"{self.codec.settings}, shown at {self.size}"
+
+    def encode(self, pictures: Sequence[Picture], fps: float) -> Coded:
+        """As ours: it scales by itself."""
+        return self.codec.encode(pictures, fps)
+
+    def decode(self, packets: Sequence[Packet], count: int) -> list[Picture]:
+        """As ours, scaled up."""
+        return [_sized(picture, self.size) for picture in self.codec.decode(packets, count)]
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """The source frame, held: what no bytes at all would give after it."""
+
+    weights: Path | None = None
+    size: int = 256
+
+    @property
+    def settings(self) -> str:
+        """What it is."""
+        return "the source frame of facewire, held"
+
+    def encode(self, pictures: Sequence[Picture], fps: float) -> Coded:
+        """The source frame alone."""
+        networks = networks_of(self.weights, "auto")
+        square = _sized(pictures[0], networks.bundle.picture_size)
+        source = Sender(networks, square, fps).source
+        return Coded([Packet(encode_source(source), 0, first=True)], Wire(0, 0))
+
+    def decode(self, packets: Sequence[Packet], count: int) -> list[Picture]:
+        """It, as often as asked."""
+        networks = networks_of(self.weights, "auto")
+        picture = _sized(Receiver(networks, decode_source(packets[0].data)).source_picture, self.size)
+        return [picture] * count
+
+
+def stream_of(packets: Sequence[Packet]) -> bytes:
+    """The packets as the bytes of a `.fw` file, which `facewire decode` shows."""
+    return write_stream(decode_source(packets[0].data), [packet.data for packet in packets[1:]])
+
+
+def _packed(sender: Sender, motions: Sequence[Motion], fps: float) -> list[tuple[int, bytes]]:
+    """Packets with the number of their newest frame, each acknowledged a round trip after it."""
+    made: list[tuple[int, bytes]] = []
+    on_the_way: deque[int] = deque()
+    for number, motion in enumerate(motions):
+        while on_the_way and on_the_way[0] <= number - ROUND_TRIP_MS * fps / 1000:
+            sender.acknowledge(on_the_way.popleft())
+        packet = sender.pack(motion, round(1000 * number / fps))
+        if packet is not None:
+            made.append((number, packet))
+            on_the_way.append(number)
+    if (packet := sender.flush()) is not None:
+        made.append((len(motions) - 1, packet))
+    return made
+
+
+def _sized(picture: Picture, side: int) -> Picture:
+    if picture.shape[0] == side:
+        return picture
+    method = cv2.INTER_AREA if side < picture.shape[0] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (side, side), interpolation=method), np.uint8)

@@ -1,0 +1,227 @@
+"""The rivals: x264, x265, VP8, VP9 and SVT-AV1 through FFmpeg's libraries, each as a video call would set it at its best.
+
+Comes in: a rival's name and an operating point. Goes out: a `Codec`. Every doubt is decided for the rival: one key frame and no
+other, no limit on a frame's size, no losses, one thread so that nothing is lost to slices, the slowest preset that keeps up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation
+
+from facewire.benchmark.bandwidth.codec import Coded, Packet, Picture, rtp_wire
+
+os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells its version at every start otherwise
+
+ANY_RATE = 10_000_000
+"""Bits a second, as an upper bound that never binds, for encoders that want a rate beside a quantiser."""
+EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+"""Of colours there and back: 50 dB on a face, where FFmpeg's default loses 5 of them and a level of brightness."""
+NEVER = 9999
+"""Pictures from one key frame to the next."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A codec that can be compared with."""
+
+    label: str
+    encoder: str
+    """FFmpeg's name of it."""
+    decoder: str
+    options: tuple[tuple[str, str], ...]
+    quantiser: Literal["crf", "q"]
+    """How quality is asked for: by CRF, or by a fixed quantiser (qmin = qmax)."""
+    delay_note: str = ""
+
+    def at(self, *, quality: float | None = None, kbps: float | None = None) -> Libav:
+        """The codec at a quality (CRF or quantiser) or at a target rate."""
+        if (quality is None) == (kbps is None):
+            raise ValueError("either a quality or a rate")
+        options, bit_rate = dict(self.options), 0
+        if kbps is not None:
+            bit_rate = round(1000 * kbps)
+            if self.encoder == "libsvtav1":
+                options["svtav1-params"] += ":rc=2"  # constant rate, the only one it has for low delay
+        elif self.quantiser == "crf":
+            options["crf"] = f"{quality:g}"
+        else:
+            options |= {"qmin": f"{quality:g}", "qmax": f"{quality:g}"}
+            bit_rate = ANY_RATE
+        return Libav(self.label, self.encoder, self.decoder, tuple(options.items()), bit_rate)
+
+    def missing(self) -> str | None:
+        """Why it cannot be used with this PyAV; None if it can."""
+        for kind, name, mode in (("encoder", self.encoder, "w"), ("decoder", self.decoder, "r")):
+            try:
+                av.codec.Codec(name, mode)  # type: ignore[arg-type]
+            except (av.codec.codec.UnknownCodecError, ValueError):
+                return f"this PyAV has no {kind} {name}"
+        return None
+
+
+X264 = "keyint=infinite:threads=1:sliced-threads=0"
+X265 = "keyint=-1:pools=none:frame-threads=1:log-level=none:info=0"
+LIVE = (("tune", "zerolatency"),)
+
+
+def _x264(preset: str) -> Rival:
+    options = (("preset", preset), *LIVE, ("x264-params", f"{X264}:bframes=0"))
+    return Rival(f"x264 {preset}", "libx264", "h264", options, "crf")
+
+
+RIVALS: dict[str, Rival] = {
+    "x264-ultrafast": _x264("ultrafast"),
+    "x264-veryfast": _x264("veryfast"),
+    "x264-medium": _x264("medium"),
+    "x264-veryslow": _x264("veryslow"),
+    "x264-offline": Rival(
+        "x264 offline", "libx264", "h264", (("preset", "veryslow"), ("x264-params", X264)), "crf", "B frames, lookahead"
+    ),
+    "x265": Rival(
+        "x265 medium",
+        "libx265",
+        "hevc",
+        (("preset", "medium"), *LIVE, ("x265-params", f"{X265}:bframes=0")),
+        "crf",
+    ),
+    "vp8": Rival(
+        "VP8",
+        "libvpx",
+        "vp8",
+        (("deadline", "realtime"), ("cpu-used", "-2"), ("lag-in-frames", "0"), ("g", str(NEVER))),
+        "q",
+    ),
+    "vp9": Rival(
+        "VP9",
+        "libvpx-vp9",
+        "vp9",
+        (
+            ("deadline", "good"),
+            ("cpu-used", "1"),
+            ("lag-in-frames", "0"),
+            ("auto-alt-ref", "0"),
+            ("g", str(NEVER)),
+        ),
+        "q",
+    ),
+    "svt-av1": Rival(
+        "SVT-AV1",
+        "libsvtav1",
+        "libdav1d",
+        (("preset", "6"), ("svtav1-params", "pred-struct=1:lp=1:keyint=-1:scd=0")),
+        "crf",
+    ),
+}
+"""By the names that configurations use. Presets are the slowest of each encoder that code a 256-pixel picture in less than 11 ms
+on one core (docs/bandwidth.md), but for the four of x264 that show what its presets are worth.
+"""
+
+
+@dataclass(frozen=True)
+class Libav:
+    """An encoder of FFmpeg's libraries at one setting, and the decoder for it."""
+
+    label: str
+    encoder: str
+    decoder: str
+    options: tuple[tuple[str, str], ...]
+    bit_rate: int = 0
+    """Bits a second; 0 where quality is asked for."""
+
+    @property
+    def settings(self) -> str:
+        """As FFmpeg's options."""
+        rate = [f"b={self.bit_rate}"] if self.bit_rate else []
+        return " ".join([self.encoder, *(f"{name}={value}" for name, value in self.options), *rate])
+
+    def encode(self, pictures: Sequence[Picture], fps: float) -> Coded:
+        """Codes pictures as 4:2:0, BT.709, limited range, with one key frame at the start."""
+        context, rate = self._context(pictures[0], fps), Fraction(fps).limit_denominator(1001)
+        made: list[av.Packet[Any]] = []
+        for number, picture in enumerate(pictures):
+            frame = to_yuv(picture)
+            frame.pts, frame.time_base = number, 1 / rate
+            made += context.encode(frame)
+        made += context.encode(None)
+        packets = [
+            Packet(_without_advertisement(bytes(packet)), _number(packet), first=place == 0)
+            for place, packet in enumerate(made)
+        ]
+        return Coded(packets, rtp_wire(packets))
+
+    def decode(self, packets: Sequence[Packet], count: int) -> list[Picture]:
+        """All pictures; one that the encoder dropped is the one before again."""
+        context = av.CodecContext.create(self.decoder, "r")
+        assert isinstance(context, av.VideoCodecContext)
+        context.thread_count = 1
+        found: dict[int, Picture] = {}
+        for packet in [*packets, None]:
+            for frame in context.decode(_av_packet(packet)):
+                found[frame.pts or 0] = _to_rgb(frame)
+        pictures: list[Picture] = []
+        for number in range(count):
+            pictures.append(found[number] if number in found else pictures[-1])
+        return pictures
+
+    def _context(self, picture: Picture, fps: float) -> av.VideoCodecContext:
+        rate = Fraction(fps).limit_denominator(1001)
+        context = av.CodecContext.create(self.encoder, "w")
+        assert isinstance(context, av.VideoCodecContext)
+        context.height, context.width = picture.shape[:2]
+        context.pix_fmt, context.framerate, context.time_base = "yuv420p", rate, 1 / rate
+        context.colorspace, context.color_range = 1, 1
+        context.thread_count = 1
+        if self.bit_rate:
+            context.bit_rate = self.bit_rate
+        context.options = dict(self.options)
+        return context
+
+
+def _number(packet: av.Packet[Any]) -> int:
+    return int(packet.pts or 0)
+
+
+def _av_packet(packet: Packet | None) -> av.Packet[Any] | None:
+    if packet is None:
+        return None
+    made = av.Packet(packet.data)
+    made.pts = made.dts = packet.number
+    return made
+
+
+def to_yuv(picture: Picture) -> av.VideoFrame:
+    """4:2:0, BT.709, limited range, as every rival gets it."""
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+    return frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", interpolation=EXACT)
+
+
+def _to_rgb(frame: av.VideoFrame) -> Picture:
+    # The colours are told, for VP8 has no place in its stream to say them.
+    made = frame.reformat(
+        format="rgb24",
+        src_colorspace="ITU709",
+        src_color_range="MPEG",
+        dst_color_range="JPEG",
+        interpolation=EXACT,
+    )
+    return np.asarray(made.to_ndarray(), np.uint8)
+
+
+def _without_advertisement(data: bytes) -> bytes:
+    """Without the SEI unit in which x264 writes its name and options: no call would send it."""
+    if b"x264" not in data:
+        return data
+    starts = [i for i in range(len(data) - 3) if data[i : i + 3] == b"\0\0\1"]
+    kept, begin = b"", 0
+    for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
+        if data[start + 3] & 0x1F == 6 and b"x264" in data[start:end]:
+            kept, begin = kept + data[begin:start], end
+    return kept + data[begin:]

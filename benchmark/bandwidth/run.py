@@ -1,0 +1,307 @@
+"""A run of the bandwidth benchmark: every clip through every codec at every operating point, judged, and kept as it goes.
+
+Comes in: clips and a `Config`. Goes out: one file a clip and codec in the run's folder, and from these a `Result` for `report`.
+A run that was interrupted goes on where it was; a file is used again only if nothing that its figures depend on has changed.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import hashlib
+import json
+import multiprocessing
+import signal
+import struct
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from math import isfinite
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+import av
+
+from facewire.benchmark.bandwidth.clip import Clip, file_hash, read_clip
+from facewire.benchmark.bandwidth.codec import Codec, Coded, Packet
+from facewire.benchmark.bandwidth.config import OURS, REPEAT, Config
+from facewire.benchmark.bandwidth.neural import Repeat, stream_of
+from facewire.benchmark.bandwidth.referee import Referee, missing
+from facewire.benchmark.bandwidth.rivals import RIVALS
+from facewire.errors import InputError, reason
+from facewire.files import write_whole
+from facewire.models.bundle import load_bundle
+
+VERSION = 1
+"""Of the points' files; older ones are measured again."""
+CALL_S = 600.0
+"""Length of a call that the first picture is spread over."""
+POLL_S = 0.3
+SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".y4m")
+"""Of the files in a folder that are taken for clips."""
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What to run, and where."""
+
+    clips: tuple[Path, ...]
+    out: Path
+    config: Config = field(default_factory=Config)
+    workers: int = 2
+    weights: Path | None = None
+    backend: str = "auto"
+    keep_streams: bool = False
+    """Write every bitstream to `streams/`."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One clip through one codec at one operating point. Rates count what follows the first picture, kbit/s."""
+
+    family: str
+    name: str
+    settings: str
+    first_bytes: int
+    """Key frame, or our source frame."""
+    payload_kbps: float
+    wire_kbps: float
+    """With headers; ours with the acknowledgements that come back."""
+    encode_ms: float
+    """CPU time a picture, of this run; not repeatable."""
+    decode_ms: float
+    figures: dict[str, float]
+    moments: list[tuple[int, float]] = field(repr=False)
+    """Number of a picture and its ST-LPIPS (PSNR where that is not installed)."""
+
+    def call_kbps(self, kbps: float) -> float:
+        """A rate with the first picture spread over `CALL_S`."""
+        return kbps + 8 * self.first_bytes / (1000 * CALL_S)
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """What came of a clip."""
+
+    name: str
+    path: str
+    sha256: str
+    frames: int
+    fps: float
+    remarks: list[str]
+    points: list[Point]
+
+    def of(self, family: str) -> list[Point]:
+        """The points of one codec."""
+        return [point for point in self.points if point.family == family]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A whole run."""
+
+    options: BenchOptions
+    bundle: str
+    clips: list[ClipResult]
+    refused: list[str]
+    """A line for each clip that could not be used."""
+    left_out: list[str]
+    """Codecs and figures that are not installed."""
+
+
+def clip_files(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The clips meant: files as they are, folders by the videos in them, each file once."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise InputError(f"{path}: holds no videos ({', '.join(SUFFIXES)})")
+            found += inside
+        else:
+            found.append(path)
+    return tuple(dict.fromkeys(found))
+
+
+def run_bench(options: BenchOptions, tell: Callable[[int, int], None]) -> Result:
+    """Measures what is not measured yet. tell: what is done, and of how much: codecs times clips.
+
+    Raises InputError if nothing can be measured, if a file cannot be written or if a process dies.
+    """
+    bundle = load_bundle(options.weights)
+    left_out = missing(options.config)
+    families = [OURS, REPEAT]
+    for name in options.config.rivals:
+        why = RIVALS[name].missing()
+        if why is None:
+            families.append(name)
+        else:
+            left_out.append(f"{RIVALS[name].label}: left out, {why}")
+    try:
+        (options.out / "points").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{options.out}: cannot be written ({reason(error)})") from error
+    jobs = _measure(options, families, left_out, tell)
+    clips = [job for job in jobs if isinstance(job, ClipResult)]
+    refused = [job for job in jobs if isinstance(job, str)]
+    if not clips:
+        raise InputError(f"no clip could be used: {'; '.join(refused)}")
+    return Result(options, f"{bundle.name} {bundle.hash.hex()[:12]}", clips, refused, left_out)
+
+
+def _measure(
+    options: BenchOptions, families: list[str], left_out: list[str], tell: Callable[[int, int], None]
+) -> list[ClipResult | str]:
+    context = multiprocessing.get_context("spawn")
+    done = context.Value("i", 0)
+    total = len(options.clips) * len(families)
+    with concurrent.futures.ProcessPoolExecutor(options.workers, context, _start, (done,)) as pool:
+        try:
+            with _interrupts_for_this_process():
+                jobs = [pool.submit(_bench_clip, options, path, families, left_out) for path in options.clips]
+            waiting: set[concurrent.futures.Future[ClipResult | str]] = set(jobs)
+            while waiting:
+                _, waiting = concurrent.futures.wait(waiting, POLL_S, concurrent.futures.FIRST_EXCEPTION)
+                for job in jobs:
+                    if job.done():
+                        job.result()
+                tell(done.value, total)
+            return [job.result() for job in jobs]
+        except BrokenProcessPool:
+            raise InputError("a process of the benchmark died, perhaps for want of memory: fewer --workers") from None
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
+
+
+_done: Synchronized[int] | None = None
+"""In a worker: the counter that it shares with the parent."""
+
+
+def _start(done: Synchronized[int]) -> None:
+    global _done
+    _done = done
+
+
+def _advance(count: int = 1) -> None:
+    if _done is not None:
+        with _done.get_lock():
+            _done.value += count
+
+
+@contextlib.contextmanager
+def _interrupts_for_this_process() -> Iterator[None]:
+    """Processes started meanwhile leave Ctrl-C to this one, which ends them."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _bench_clip(options: BenchOptions, path: Path, families: list[str], left_out: list[str]) -> ClipResult | str:
+    """All codecs on one clip; a line for a clip that cannot be used."""
+    try:
+        digest = file_hash(path)
+        clip = read_clip(path, options.config.size, options.config.seconds)
+    except InputError as error:
+        _advance(len(families))
+        return " ".join(str(error).split())
+    folder = options.out / "points" / f"{path.stem}-{digest[:8]}"
+    folder.mkdir(exist_ok=True)
+    referee: Referee | None = None
+    points: list[Point] = []
+    for family in families:
+        file, fingerprint = folder / f"{family}.json", _fingerprint(options, family, digest, left_out)
+        known = _read_points(file, fingerprint)
+        if known is None:
+            referee = referee or _referee(options, clip)
+            known = [_measure_point(options, clip, referee, family, *point) for point in _points(options, family)]
+            values = {"fingerprint": fingerprint, "points": [asdict(point) for point in known]}
+            write_whole(file, json.dumps(values).encode())
+        points += known
+        _advance()
+    return ClipResult(path.stem, str(path), digest, len(clip.pictures), clip.fps, clip.remarks, points)
+
+
+def _points(options: BenchOptions, family: str) -> Iterator[tuple[str, Codec]]:
+    return options.config.points(family, options.weights, options.backend)
+
+
+def _referee(options: BenchOptions, clip: Clip) -> Referee:
+    held = Repeat(options.weights, options.config.size)
+    source = held.decode(held.encode(clip.pictures[:1], clip.fps).packets, 1)[0]
+    return Referee(clip, options.config, source)
+
+
+def _fingerprint(options: BenchOptions, family: str, digest: str, left_out: list[str]) -> str:
+    """Changes with all that the figures of a codec depend on."""
+    config = options.config.to_json()
+    ladder = config.pop("rivals").get(family)
+    parts = [VERSION, digest, config, ladder, load_bundle(options.weights).hash.hex(), left_out, options.keep_streams]
+    parts += [av.__version__, options.backend if family == OURS else "", _points_text(options, family)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _points_text(options: BenchOptions, family: str) -> list[str]:
+    return [f"{name}: {codec.settings}" for name, codec in _points(options, family)]
+
+
+def _read_points(file: Path, fingerprint: str) -> list[Point] | None:
+    try:
+        values = json.loads(file.read_text())
+        if values["fingerprint"] != fingerprint:
+            return None
+        return [Point(**{**point, "moments": [tuple(m) for m in point["moments"]]}) for point in values["points"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # not there, cut off or of another version: it is measured anew
+
+
+def _measure_point(options: BenchOptions, clip: Clip, referee: Referee, family: str, name: str, codec: Codec) -> Point:
+    count = len(clip.pictures)
+    began = time.process_time()
+    coded = codec.encode(clip.pictures, clip.fps)
+    middle = time.process_time()
+    pictures = codec.decode(coded.packets, count)
+    ended = time.process_time()
+    figures, moments = referee.judge(pictures)
+    if options.keep_streams and family != REPEAT:
+        _keep(options.out / "streams" / clip.name, f"{family}-{name}".replace(" ", "-"), family, coded, clip)
+    return Point(
+        family=family,
+        name=name,
+        settings=codec.settings,
+        first_bytes=coded.first_bytes,
+        payload_kbps=clip.kbps(coded.payload_bytes),
+        wire_kbps=clip.kbps(coded.wire.forward + coded.wire.back),
+        encode_ms=1000 * (middle - began) / count,
+        decode_ms=1000 * (ended - middle) / count,
+        figures={key: value for key, value in figures.items() if isfinite(value)},
+        moments=moments,
+    )
+
+
+def _keep(folder: Path, name: str, family: str, coded: Coded, clip: Clip) -> None:
+    """A bitstream as others' programs read it: .fw for `facewire decode`, Annex B for H.264 and H.265, IVF for the rest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if family == OURS:
+        write_whole(folder / f"{name}.fw", stream_of(coded.packets))
+    elif RIVALS[family].decoder in ("h264", "hevc"):
+        write_whole(folder / f"{name}.{RIVALS[family].decoder}", b"".join(packet.data for packet in coded.packets))
+    else:
+        write_whole(folder / f"{name}.ivf", ivf(coded.packets, RIVALS[family].decoder, clip))
+
+
+def ivf(packets: Sequence[Packet], decoder: str, clip: Clip) -> bytes:
+    """Packets of VP8, VP9 or AV1 in the container that their tools read. The size is the stream's own business."""
+    fourcc = {"vp8": b"VP80", "vp9": b"VP90", "libdav1d": b"AV01"}[decoder]
+    rate = Fraction(clip.fps).limit_denominator(1001)
+    height, width = clip.pictures[0].shape[:2]
+    head = struct.pack(
+        "<4sHH4sHHIIII", b"DKIF", 0, 32, fourcc, width, height, rate.numerator, rate.denominator, len(packets), 0
+    )
+    return head + b"".join(struct.pack("<IQ", len(p.data), p.number) + p.data for p in packets)
