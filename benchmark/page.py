@@ -1,7 +1,7 @@
 """The frame of our self-contained HTML pages: style and script inside, nothing from anywhere else.
 
-Comes in: the sections of a page as HTML. Goes out: its whole text, for `training.scoreboard_page` and `benchmark.bandwidth`. The style
-(`page.css`) follows dark and light; the script (`page.js`) sorts tables of the class `clips`.
+Comes in: the sections of a page as HTML. Goes out: its whole text, for `training.scoreboard_page` and `benchmark.bandwidth`. The
+style (`page.css`) follows dark and light; the script (`page.js`) sorts tables of the class `clips`.
 """
 
 from __future__ import annotations

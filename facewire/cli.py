@@ -45,6 +45,7 @@ examples:
   facewire encode talk.mp4 -o talk.fw              a clip into a few kilobytes
   facewire decode talk.fw -o talk_out.mkv          and back, seeing only that file
   facewire demo --out demo_out                     the codec on bundled pictures, no network needed
+  facewire bench talks/ --out bench_out            bytes against quality beside H.264, H.265, VP8, VP9 and AV1
   facewire bench --speed                           what it costs on this machine
   facewire info                                    version, backends, weights
   facewire serve --open                            a signalling server for this machine alone
@@ -379,26 +380,98 @@ def _run_demo(options: argparse.Namespace) -> None:
     demo.print(_console())
 
 
-def _add_bench(commands: Any) -> None:
-    examples = """examples:
-  facewire bench --speed                           every backend that is installed, on the bundled clip
-  facewire bench --speed talk.mp4 --threads 1 --json speed.json
+BENCH_EXAMPLES = """\
+examples:
+  facewire bench talks/ --out bench_out                  every clip of a folder against H.264, H.265, VP8, VP9 and AV1
+  facewire bench talk.mp4 --small --out quick            the common rivals at a few points: minutes, not hours
+  facewire bench talks/ --out bench_out --pairs 12       and a page that asks people which they prefer
+  facewire bench --answers ada.csv bob.csv               what they said
+  facewire bench talks/ --config mine.toml --out mine    other points; --show-config prints a file with all settings
+  facewire bench --speed                                 what the codec costs on this machine, every backend
+
+A run that was stopped goes on where it was when the same command is given again. DIR/report.html is the result. For all figures:
+pip install 'facewire[bench,train,metrics]' and MediaPipe (docs/evaluation.md); what is missing is left out and named.
 """
-    parser = _command(commands, "bench", "what the codec costs on this machine", examples)
-    parser.add_argument("clip", type=Path, nargs="?", help="a video with a face (default: the bundled clip)")
-    parser.add_argument("--speed", action="store_true", required=True, help="ms of every stage of sender and receiver")
-    parser.add_argument("--frames", type=_count, default=100, metavar="N", help="frames timed (default 100)")
-    parser.add_argument("--threads", type=_count, metavar="N", help="CPU threads of each network")
+
+
+def _add_bench(commands: Any) -> None:
+    parser = _command(commands, "bench", "bytes against quality beside other codecs; or speed", BENCH_EXAMPLES)
+    parser.add_argument(
+        "clips", type=Path, nargs="*", help="videos with a face, or folders of them (default: the bundled clip)"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run: report, points, streams")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of operating points and sampling")
+    parser.add_argument("--small", action="store_true", help="the common rivals at a few points each")
+    parser.add_argument("--show-config", action="store_true", help="print the configuration as TOML and stop")
+    parser.add_argument(
+        "--workers", type=_count, metavar="N", help="clips at once (default: one a processor, at most 8)"
+    )
+    parser.add_argument("--keep-streams", action="store_true", help="keep every bitstream, for others to check")
+    parser.add_argument(
+        "--players", type=_number, default=6, metavar="N", help="clips side by side in the report; 0: no pictures"
+    )
+    parser.add_argument(
+        "--pairs", type=_count, default=0, metavar="N", help="also a page of blind comparisons of N clips"
+    )
+    parser.add_argument(
+        "--answers", type=Path, nargs="+", metavar="CSV", help="evaluate what people answered, and stop"
+    )
+    parser.add_argument("--no-sockets", action="store_true", help="leave out the sample on real sockets (a minute)")
+    parser.add_argument("--no-costs", action="store_true", help="leave out times and memory")
+    speed = parser.add_argument_group("speed")
+    speed.add_argument("--speed", action="store_true", help="ms of every stage of sender and receiver instead")
+    speed.add_argument("--frames", type=_count, default=100, metavar="N", help="frames timed (default 100)")
+    speed.add_argument("--threads", type=_count, metavar="N", help="CPU threads of each network")
     _add_json(parser)
     _add_weights(parser)
     parser.set_defaults(run=_run_bench)
 
 
 def _run_bench(options: argparse.Namespace) -> None:
+    if options.speed:
+        _run_speed(options)
+    elif options.answers:
+        from facewire.benchmark.bandwidth.pairs import read_answers, table_of
+
+        _console().print(table_of(read_answers(options.answers)))
+    else:
+        _run_bandwidth(options)
+
+
+def _run_bandwidth(options: argparse.Namespace) -> None:
+    from facewire.benchmark.bandwidth.config import Config, as_toml, read_config, small_config
+
+    if options.config is not None and options.small:
+        raise InputError("--config or --small, not both")
+    config = (
+        read_config(options.config) if options.config is not None else small_config() if options.small else Config()
+    )
+    if options.show_config:
+        print(as_toml(config), end="")
+        return
+    _need("bench CLIPS", "bjontegaard", extra="bench")
+    if options.out is None:
+        raise InputError("--out DIR: where the run is kept; or --speed for times alone")
+    if options.json is not None:
+        raise InputError("--json goes with --speed; a run always writes report.json into its folder")
+    from facewire.benchmark.bandwidth.command import Extras, bench
+    from facewire.benchmark.bandwidth.run import BenchOptions, clip_files
+    from facewire.benchmark.demo import bundled_clip
+
+    clips = clip_files(options.clips or [bundled_clip()])
+    workers = options.workers or min(8, os.cpu_count() or 1, len(clips))
+    run = BenchOptions(clips, options.out, config, workers, options.weights, options.backend, options.keep_streams)
+    extras = Extras(options.players, not options.no_costs, not options.no_sockets, options.pairs)
+    bench(run, extras, _console())
+
+
+def _run_speed(options: argparse.Namespace) -> None:
     from facewire.benchmark.demo import bundled_clip
     from facewire.benchmark.speed import measure_speed
 
-    clip = options.clip or bundled_clip()
+    if len(options.clips) > 1:
+        raise InputError(f"--speed takes one clip, not {len(options.clips)}")
+    clip = options.clips[0] if options.clips else bundled_clip()
     _check_json(options.json, clip)
     with _progress() as progress:
         report = measure_speed(clip, options.weights, options.backend, options.threads, options.frames, progress)

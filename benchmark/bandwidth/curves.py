@@ -6,6 +6,7 @@ change its setting, size and frame rate at every quality, and between two of its
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ def rate_at(points: Sequence[RatePoint], quality: float, better: int) -> EqualRa
         return None
     if better * best[0][1] >= better * quality:
         return EqualRate(best[0][0], "<=")
-    for (rate_a, quality_a), (rate_b, quality_b) in zip(best, best[1:], strict=False):
+    for (rate_a, quality_a), (rate_b, quality_b) in itertools.pairwise(best):
         if better * quality_b >= better * quality:
             share = (quality - quality_a) / (quality_b - quality_a)
             low = math.log(max(rate_a, 1e-6))

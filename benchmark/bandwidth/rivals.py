@@ -6,10 +6,12 @@ other, no limit on a frame's size, no losses, one thread so that nothing is lost
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Literal
 
 import av
@@ -144,18 +146,28 @@ class Libav:
 
     def encode(self, pictures: Sequence[Picture], fps: float) -> Coded:
         """Codes pictures as 4:2:0, BT.709, limited range, with one key frame at the start."""
-        context, rate = self._context(pictures[0], fps), Fraction(fps).limit_denominator(1001)
-        made: list[av.Packet[Any]] = []
-        for number, picture in enumerate(pictures):
-            frame = to_yuv(picture)
-            frame.pts, frame.time_base = number, 1 / rate
-            made += context.encode(frame)
-        made += context.encode(None)
+        made = [packet for packets in self._fed(pictures, fps) for packet in packets]
         packets = [
             Packet(_without_advertisement(bytes(packet)), _number(packet), first=place == 0)
             for place, packet in enumerate(made)
         ]
         return Coded(packets, rtp_wire(packets))
+
+    def pictures_ahead(self, pictures: Sequence[Picture], fps: float) -> int:
+        """How many later pictures the encoder wants before it gives out the first."""
+        return next((number for number, packets in enumerate([*self._fed(pictures, fps)]) if packets), len(pictures))
+
+    def _fed(self, pictures: Sequence[Picture], fps: float) -> Iterator[list[av.Packet[Any]]]:
+        """What comes out as each picture goes in, and at the end."""
+        context, rate = self._context(pictures[0], fps), Fraction(fps).limit_denominator(1001)
+        for number, picture in enumerate(pictures):
+            frame = to_yuv(picture)
+            frame.pts, frame.time_base = number, 1 / rate
+            made = context.encode(frame)
+            if number == 0:
+                _stay_ordinary()
+            yield made
+        yield context.encode(None)
 
     def decode(self, packets: Sequence[Packet], count: int) -> list[Picture]:
         """All pictures; one that the encoder dropped is the one before again."""
@@ -183,6 +195,17 @@ class Libav:
             context.bit_rate = self.bit_rate
         context.options = dict(self.options)
         return context
+
+
+def _stay_ordinary() -> None:
+    """SVT-AV1 makes all of a process real-time where it may, as root, and the machine then stands still for everything else."""
+    if not hasattr(os, "sched_setscheduler"):
+        return
+    tasks = Path("/proc/self/task")
+    for thread in tasks.iterdir() if tasks.is_dir() else ():
+        with contextlib.suppress(OSError):  # one that has just ended
+            if os.sched_getscheduler(int(thread.name)) != os.SCHED_OTHER:
+                os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 def _number(packet: av.Packet[Any]) -> int:

@@ -1,0 +1,96 @@
+"""`facewire bench CLIPS`: a run, what is measured besides, and the report, with progress and a table at the end.
+
+Comes in: checked options of `facewire.cli`. Goes out: the files of `report` and `pairs` in the run's folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from facewire.benchmark.bandwidth import pairs, report
+from facewire.benchmark.bandwidth.cost import measure_costs
+from facewire.benchmark.bandwidth.players import make_players
+from facewire.benchmark.bandwidth.report_page import strongest
+from facewire.benchmark.bandwidth.run import BenchOptions, run_bench
+from facewire.benchmark.bandwidth.summary import summarise
+from facewire.benchmark.bandwidth.wire import measure_wire
+from facewire.errors import InputError
+from facewire.files import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ON_SOCKETS = ("x264-veryfast", "vp8")
+PAIRED = 2
+"""Rivals that people are asked about: those that come nearest to us."""
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is measured and shown besides the run itself."""
+
+    players: int = 6
+    """Clips shown side by side in the report; 0 keeps all pictures out of it."""
+    costs: bool = True
+    wire: bool = True
+    pairs: int = 0
+    """Clips on the page of blind comparisons; 0 makes none."""
+
+
+def bench(options: BenchOptions, extras: Extras, console: Console) -> None:
+    """All of it; InputError for what cannot be."""
+    with _bar(console, "coding and judging") as tell:
+        result = run_bench(options, tell)
+    for line in (*result.left_out, *(f"refused: {line}" for line in result.refused)):
+        console.print(f"note: {line}", style="yellow", markup=False, soft_wrap=True)
+    summary = summarise(result)
+    shown = next(iter(result.clips))
+    costs = []
+    if extras.costs:
+        with _bar(console, "cost of each codec") as tell:
+            costs = measure_costs(options, Path(shown.path), tell)
+    samples = []
+    if extras.wire:
+        with console.status("a call and rivals' packets on real sockets, in real time"):
+            samples = measure_wire(options, shown, ON_SOCKETS)
+    rival, players = strongest(summary), []
+    if extras.players and rival is not None:
+        with _bar(console, "pictures for the report") as tell:
+            players = make_players(result, rival, extras.players, tell)
+    report.write_report(result, summary, costs, samples, players)
+    if extras.pairs:
+        near = sorted(
+            (c for c in summary.comparisons if (c.figure, c.rate) == ("st_lpips", "payload")),
+            key=lambda c: c.ratio.kbps,
+        )
+        if not near:
+            raise InputError(
+                "pairs are chosen by ST-LPIPS, which was not measured: pip install 'facewire[train,metrics]'"
+            )
+        with _bar(console, "pairs for people") as tell:
+            page = pairs.pairs_page(result, [c.family for c in near[:PAIRED]], extras.pairs, tell)
+        write_whole(options.out / "pairs.html", page.encode())
+    console.print(report.table_of(result, summary))
+    for name in ("report.html", "pairs.html") if extras.pairs else ("report.html",):
+        console.print(f"wrote {options.out / name}", highlight=False, soft_wrap=True, markup=False)
+
+
+@contextmanager
+def _bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

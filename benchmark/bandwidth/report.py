@@ -1,0 +1,168 @@
+"""What a run leaves in its folder: `report.html`, `report.json` with its schema beside it, and two tables as CSV.
+
+Comes in: a `Result` and what was measured besides. Goes out: files, and a table for the terminal. Pictures of the clips get into
+the page only if they are asked for.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from typing import Any
+
+from rich.table import Table
+
+from facewire.benchmark.bandwidth.config import OURS
+from facewire.benchmark.bandwidth.cost import Cost
+from facewire.benchmark.bandwidth.curves import EqualRate
+from facewire.benchmark.bandwidth.players import Player
+from facewire.benchmark.bandwidth.referee import FIGURES
+from facewire.benchmark.bandwidth.report_page import report_page
+from facewire.benchmark.bandwidth.run import Result
+from facewire.benchmark.bandwidth.summary import Comparison, Summary, label
+from facewire.benchmark.bandwidth.wire import WireSample
+from facewire.files import write_whole
+
+VERSION = 1
+"""Of report.json."""
+DIGITS = 6
+"""Significant ones in files."""
+
+
+def write_report(
+    result: Result, summary: Summary, costs: Sequence[Cost], wire: Sequence[WireSample], players: Sequence[Player]
+) -> None:
+    """All files; InputError if one cannot be written."""
+    out = result.options.out
+    write_whole(out / "report.html", report_page(result, summary, costs, wire, players).encode())
+    write_whole(out / "report.json", json.dumps(to_json(result, summary, costs, wire), indent=1).encode())
+    write_whole(out / "report.schema.json", schema().encode())
+    write_whole(out / "points.csv", _points_csv(result).encode())
+    write_whole(out / "equal.csv", _equal_csv(summary).encode())
+
+
+def schema() -> str:
+    """JSON Schema of report.json."""
+    return files(__package__).joinpath("report.schema.json").read_text("utf-8")
+
+
+def to_json(
+    result: Result, summary: Summary, costs: Sequence[Cost] = (), wire: Sequence[WireSample] = ()
+) -> dict[str, Any]:
+    """The report as plain values. `clips` and `comparisons` repeat exactly; times in `points` and `costs` do not."""
+    values: dict[str, Any] = _rounded(
+        {
+            "version": VERSION,
+            "weights": result.bundle,
+            "config": result.options.config.to_json(),
+            "left_out": result.left_out,
+            "refused": result.refused,
+            "clips": [{k: v for k, v in asdict(clip).items() if k != "path"} for clip in result.clips],
+            "comparisons": [
+                {
+                    "family": c.family,
+                    "figure": c.figure,
+                    "rate": c.rate,
+                    "theirs_kbps": asdict(c.theirs),
+                    "ratio": asdict(c.ratio),
+                    "worst": asdict(c.worst),
+                    "clips": [asdict(clip) for clip in c.clips],
+                }
+                for c in summary.comparisons
+            ],
+            "fixed": [asdict(fixed) for fixed in summary.fixed],
+            "bd_rates": [asdict(bd) for bd in summary.bd_rates],
+            "curves": {family: [asdict(point) for point in curve] for family, curve in summary.curves.items()},
+            "costs": [asdict(cost) for cost in costs],
+            "wire": [asdict(sample) for sample in wire],
+        }
+    )
+    return values
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _points_csv(result: Result) -> str:
+    file = io.StringIO()
+    table = csv.writer(file)
+    table.writerow(
+        [
+            "clip",
+            "codec",
+            "point",
+            "first_bytes",
+            "payload_kbps",
+            "wire_kbps",
+            "encode_ms",
+            "decode_ms",
+            *FIGURES,
+            "settings",
+        ]
+    )
+    for clip in result.clips:
+        for p in clip.points:
+            figures = [_cell(p.figures.get(name)) for name in FIGURES]
+            rates = [_cell(value) for value in (p.payload_kbps, p.wire_kbps, p.encode_ms, p.decode_ms)]
+            table.writerow([clip.name, p.family, p.name, p.first_bytes, *rates, *figures, p.settings])
+    return file.getvalue()
+
+
+def _equal_csv(summary: Summary) -> str:
+    file = io.StringIO()
+    table = csv.writer(file)
+    table.writerow(["figure", "rate", "codec", "clip", "ours_kbps", "theirs_kbps", "ratio", "bound"])
+    for c in summary.comparisons:
+        for clip in c.clips:
+            table.writerow(
+                [
+                    c.figure,
+                    c.rate,
+                    c.family,
+                    clip.clip,
+                    _cell(clip.ours),
+                    _cell(clip.theirs),
+                    _cell(clip.ratio),
+                    clip.bound,
+                ]
+            )
+    return file.getvalue()
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.{DIGITS}g}"
+
+
+def table_of(result: Result, summary: Summary) -> Table:
+    """What a rival takes at our quality, for the terminal."""
+    table = Table(title=f"rates at equal quality, {len(result.clips)} clips, {result.bundle}", title_justify="left")
+    table.add_column("rival", no_wrap=True)
+    for figure in ("st_lpips", "akd", "psnr"):
+        for rate in ("payload", "wire"):
+            table.add_column(f"{FIGURES[figure].label.split(',')[0]}\n{rate}", justify="right")
+    for family in (f for f in summary.families if label(f) != f and f != OURS):
+        cells = [summary.comparison(family, f, r) for f in ("st_lpips", "akd", "psnr") for r in ("payload", "wire")]
+        if any(cells):
+            table.add_row(label(family), *(_ratio(cell) for cell in cells))
+    table.caption = (
+        "times our rate at our quality, median over clips; wire with all headers and our acknowledgements.\n"
+        "≤: the rival's cheapest is better already, >: its best is worse."
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def _ratio(comparison: Comparison | None) -> str:
+    if comparison is None:
+        return "–"
+    rate: EqualRate = comparison.ratio
+    return f"{ {'=': '', '<=': '≤ ', '>': '> '}[rate.bound] }{rate.kbps:.1f} x"

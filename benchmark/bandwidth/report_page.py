@@ -1,0 +1,414 @@
+"""The bandwidth report as one self-contained HTML page: rates at equal quality, curves, players, costs, every clip.
+
+Comes in: a `Result`, its `Summary`, costs, and players if pictures may be shown. Goes out: the page's text, for `report`. Rules of
+comparison and what each figure is blind to stand on the page itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+
+from facewire.benchmark.bandwidth.config import OURS, REPEAT
+from facewire.benchmark.bandwidth.cost import Cost
+from facewire.benchmark.bandwidth.curves import EqualRate
+from facewire.benchmark.bandwidth.players import Player
+from facewire.benchmark.bandwidth.referee import FIGURES
+from facewire.benchmark.bandwidth.rivals import RIVALS
+from facewire.benchmark.bandwidth.run import CALL_S, Result
+from facewire.benchmark.bandwidth.summary import (
+    BD_ANCHOR,
+    Comparison,
+    Summary,
+    anchor_of,
+    best_points,
+    label,
+)
+from facewire.benchmark.bandwidth.wire import WireSample
+from facewire.benchmark.charts import Line, line_chart
+from facewire.benchmark.page import section, whole_page
+
+HEADLINE = ("st_lpips", "akd")
+LOSSES = ("psnr", "ssim", "ms_ssim", "vmaf", "identity")
+CHARTS = ("st_lpips", "akd", "psnr", "ms_ssim", "vmaf", "identity", "mouth_r", "jitter")
+DRAWN = ("x264-veryfast", "x264-veryslow", "x265", "vp8", "vp9", "svt-av1")
+"""Rivals in the charts; the tables have all."""
+PAPER = (
+    ("bytes a frame, payload", "84.4 without adaptation, 53.0 adaptive", "payload_bytes"),
+    ("kbit/s at 30 frames a second, payload", "20.3; 12.7 adaptive", "payload_30"),
+    ("bits a pixel, payload", "0.00257 (84.4 B at 512 x 512); 0.00162", "bpp"),
+    ("H.264 at equal perceptual quality, times our payload", "10 by people, 6.4 by LPIPS", "ratio"),
+)
+"""Wang, Mallya, Liu 2021, tables and section 5: theirs at 512 x 512."""
+
+
+def report_page(
+    result: Result,
+    summary: Summary,
+    costs: Sequence[Cost],
+    wire: Sequence[WireSample],
+    players: Sequence[Player],
+) -> str:
+    """The whole page."""
+    style, script = (files(__package__).joinpath(f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    sections = [
+        _head(result, summary, players),
+        *(_equal_section(summary, figure) for figure in HEADLINE if _compared(summary, figure)),
+        _losses(summary),
+        _curves(summary),
+        _players(players),
+        _fixed(summary),
+        _bd_rates(summary),
+        _wire(wire),
+        _costs(costs),
+        _paper(result, summary),
+        _clips(result, summary),
+        _sight(summary),
+        _method(result),
+    ]
+    return whole_page("facewire: bandwidth at equal quality", sections, style=style, script=script)
+
+
+def _head(result: Result, summary: Summary, players: Sequence[Player]) -> str:
+    config = result.options.config
+    lead = (
+        f"{len(result.clips)} clips, the first {config.seconds:g} seconds of each, {config.size} x {config.size} pixels, "
+        f"against {len([f for f in summary.families if f in RIVALS])} classical codecs. "
+        "Our source frame is one picture of the clip's start; after it only motion is sent."
+    )
+    people = '<p class="people">This page shows people from the clips. Keep it where the clips may be kept.</p>'
+    return (
+        f'<p class="kicker">facewire bandwidth benchmark · weights <code>{html.escape(result.bundle)}</code></p>'
+        f"<h1>{_claim(summary)}</h1><p>{html.escape(lead)}</p>{people if players else ''}"
+    )
+
+
+def _claim(summary: Summary) -> str:
+    best = strongest(summary)
+    if best is None:
+        return "Bandwidth at equal quality"
+    wire = summary.comparison(best.family, best.figure, "wire")
+    on_wire = f", {_times(wire.ratio)} on the wire" if wire else ""
+    return f"The strongest rival takes {_times(best.ratio)} our payload{on_wire}, for the same ST-LPIPS"
+
+
+def strongest(summary: Summary) -> Comparison | None:
+    """The live rival that comes nearest to our payload by ST-LPIPS, in the median."""
+    live = [
+        c
+        for c in summary.comparisons
+        if (c.figure, c.rate) == ("st_lpips", "payload") and not RIVALS[c.family].delay_note
+    ]
+    return min(live, key=lambda c: (c.ratio.bound == ">", c.ratio.kbps), default=None)
+
+
+def _compared(summary: Summary, figure: str) -> bool:
+    return any(c.figure == figure for c in summary.comparisons)
+
+
+def _rate(rate: EqualRate) -> str:
+    return f"{_sign(rate)}{rate.kbps:.1f}"
+
+
+def _times(rate: EqualRate) -> str:
+    return f"{_sign(rate)}{rate.kbps:.1f} times"
+
+
+def _sign(rate: EqualRate) -> str:
+    return {"=": "", "<=": "≤ ", ">": "> "}[rate.bound]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "clips") -> str:
+    cells = "".join(f"<th><button>{html.escape(name)}</button></th>" for name in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return (
+        f'<div class="scroll"><table class="{kind}"><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _equal_section(summary: Summary, figure: str) -> str:
+    rows = []
+    for family in _rivals(summary):
+        payload, wire, call = (summary.comparison(family, figure, rate) for rate in ("payload", "wire", "call"))
+        if payload is None or wire is None or call is None:
+            continue
+        bounds = f"{payload.count('<=')} / {payload.count('>')}"
+        rows.append(
+            [
+                html.escape(label(family)),
+                _rate(payload.theirs),
+                _rate(wire.theirs),
+                f"<b>{_rate(payload.ratio)}</b>",
+                f"{payload.worst.ratio:.1f} <small>{html.escape(payload.worst.clip)}</small>",
+                f"<b>{_rate(wire.ratio)}</b>",
+                f"{wire.worst.ratio:.1f}",
+                _rate(call.ratio),
+                bounds,
+            ]
+        )
+    ours = _ours(summary)
+    title = FIGURES[figure].label.split(",")[0]
+    lead = (
+        f"The least rate at which each rival reaches our {title}, clip by clip, and how many times our rate that is; ours takes "
+        f"{ours}. Medians over clips. Payload counts what follows the first picture; the wire adds headers, and for us the "
+        f"acknowledgements; “10 min” spreads the first picture over a call of {CALL_S / 60:.0f} minutes. ≤: its cheapest "
+        "setting is better already, >: its best is worse; the last column counts such clips."
+    )
+    heads = (
+        "rival", "kbps", "wire kbps", "payload, times ours", "worst clip", "wire, times ours", "worst", "10 min, times ours",
+        "≤ / >",
+    )  # fmt: skip
+    return section(f"equal-{figure}", f"At equal {title}", lead, _table(heads, rows))
+
+
+def _ours(summary: Summary) -> str:
+    point = next((p for p in summary.curves.get(OURS, []) if p.name == "default"), None)
+    if point is None:
+        return "–"
+    return f"{point.payload_kbps:.1f} kbit/s of payload and {point.wire_kbps:.1f} on the wire"
+
+
+def _rivals(summary: Summary) -> list[str]:
+    return [family for family in summary.families if family in RIVALS]
+
+
+def _losses(summary: Summary) -> str:
+    figures = [figure for figure in LOSSES if _compared(summary, figure)]
+    rows = []
+    for family in _rivals(summary):
+        cells = []
+        for figure in figures:
+            pair = [summary.comparison(family, figure, rate) for rate in ("payload", "wire")]
+            cells += [_loss(comparison) for comparison in pair]
+        rows.append([html.escape(label(family)), *cells])
+    heads = ["rival", *(f"{FIGURES[f].label.split(',')[0]}, {rate}" for f in figures for rate in ("payload", "wire"))]
+    lead = (
+        "The same comparison by other figures: times our rate that a rival takes to equal us. Red is below 1: there it is cheaper "
+        "than we are. A codec that moves one picture cannot show what was hidden in it: hands, text held up and what moves "
+        "behind a person are lost or smeared, and figures that compare pixel with pixel say so."
+    )
+    return section("lose", "Where we lose", lead, _table(heads, rows))
+
+
+def _loss(comparison: Comparison | None) -> str:
+    if comparison is None:
+        return "–"
+    text = _rate(comparison.ratio)
+    return f'<span class="bad">{text}</span>' if comparison.ratio.kbps < 1 and comparison.ratio.bound != ">" else text
+
+
+def _curves(summary: Summary) -> str:
+    drawn = [OURS, *(family for family in DRAWN if family in summary.curves)]
+    parts = []
+    for wire in (False, True):
+        charts = []
+        for figure in CHARTS:
+            lines = [
+                line for place, family in enumerate(drawn) if (line := _line(summary, family, figure, place, wire))
+            ]
+            held = next((p.figures[figure] for p in summary.curves.get(REPEAT, []) if figure in p.figures), None)
+            rates = [x for line in lines for x, _ in line.points]
+            if held is not None and rates and figure not in ("mouth_r", "jitter"):
+                lines.append(Line([(min(rates), held), (max(rates), held)], "ideal", "source frame, held"))
+            axis = "kbit/s on the wire" if wire else "kbit/s of payload"
+            charts.append(line_chart(FIGURES[figure].label, lines, axis, "", width=460, height=300, log_x=True))
+        parts.append(f'<div class="charts pairs">{"".join(charts)}</div>')
+    lead = (
+        "Medians over the clips at each operating point; of every codec only the points that nothing cheaper of its own equals. "
+        "Point at a dot for its setting."
+    )
+    more = f"<details><summary>The same over the rate on the wire</summary>{parts[1]}</details>"
+    return section("curves", "Rate and quality", lead, parts[0] + more)
+
+
+def _line(summary: Summary, family: str, figure: str, place: int, wire: bool) -> Line | None:
+    best = best_points(summary.curves[family], figure, wire=wire)
+    if not best:
+        return None
+    points = [(p.wire_kbps if wire else p.payload_kbps, p.figures[figure]) for p in best]
+    names = [f"{label(family)} {p.name}: {x:.1f} kbps, {y:.4g}" for p, (x, y) in zip(best, points, strict=True)]
+    return Line(points, "ours" if family == OURS else f"hue{place}", label(family), names)
+
+
+def _players(players: Sequence[Player]) -> str:
+    if not players:
+        return ""
+    lead = (
+        "All four pictures are one video, so they are always the same frame. Space plays, comma and full stop step, “worst” jumps "
+        "to the frame where ours is worst by ST-LPIPS. From the clip on which we save least to the one on which we save most."
+    )
+    return section("players", "Side by side", lead, "".join(_player(player) for player in players))
+
+
+def _player(player: Player) -> str:
+    heads = "".join(f"<span><b>{html.escape(top)}</b>{html.escape(below)}</span>" for top, below in player.columns)
+    data = base64.b64encode(player.video).decode()
+    return (
+        f'<section class="panel player" data-fps="{player.fps:.4f}" data-worst="{player.worst}">'
+        f"<h3>{html.escape(player.clip)}</h3>"
+        f'<div class="strip"><div><div class="columns">{heads}</div>'
+        f'<video loop muted playsinline preload="metadata" src="data:video/mp4;base64,{data}"></video></div></div>'
+        '<div class="controls"><button data-do="play">play</button><button data-do="back">‹ frame</button>'
+        '<button data-do="on">frame ›</button><button data-do="worst">worst</button><output></output></div></section>'
+    )
+
+
+def _fixed(summary: Summary) -> str:
+    labels = list(dict.fromkeys(fixed.label for fixed in summary.fixed))
+    rows = []
+    for family in [OURS, *_rivals(summary)]:
+        own = {fixed.label: fixed for fixed in summary.fixed if fixed.family == family}
+        cells = [f"{_rate(own[name].payload)} / {_rate(own[name].wire)}" if name in own else "–" for name in labels]
+        rows.append([html.escape(label(family)), *cells])
+    lead = (
+        "The median rate at which each reaches a quality asked of all alike, payload / wire, kbit/s. “Held” is our source frame "
+        "with no bytes after it."
+    )
+    return section("fixed", "What a quality costs", lead, _table(["codec", *labels], rows))
+
+
+def _bd_rates(summary: Summary) -> str:
+    figures = list(dict.fromkeys(bd.figure for bd in summary.bd_rates))
+    rows = []
+    for family in dict.fromkeys(bd.family for bd in summary.bd_rates):
+        own = {bd.figure: bd for bd in summary.bd_rates if bd.family == family}
+        cells = [
+            "–" if bd is None or bd.percent is None else f"{bd.percent:+.0f} % <small>{bd.clips}</small>"
+            for bd in (own.get(figure) for figure in figures)
+        ]
+        rows.append([html.escape(label(family)), *cells])
+    lead = (
+        f"Mean change of payload against {label(BD_ANCHOR)} at equal quality (Bjøntegaard, piecewise cubic in log-rate), median "
+        "over clips, and of how many. A clip counts where both fronts have three points and share half of the smaller quality "
+        "range; ours is short, four presets, so few clips qualify and the tables above say more."
+    )
+    heads = ["codec", *(FIGURES[figure].label.split(",")[0] for figure in figures)]
+    return section("bd", "BD-rate", lead, _table(heads, rows))
+
+
+def _wire(samples: Sequence[WireSample]) -> str:
+    if not samples:
+        return ""
+    rows = [
+        [
+            html.escape(sample.codec),
+            f"{sample.payload_kbps:.1f}",
+            f"{sample.modelled_kbps:.1f}",
+            f"{sample.forward_kbps:.1f}",
+            f"{sample.back_kbps:.1f}",
+            str(sample.datagrams),
+        ]
+        for sample in samples
+    ]
+    lead = (
+        "One clip in real time between two ends on this machine: rivals' packets over WebRTC's RTP, ours in a call of two "
+        "programs, every datagram counted as an IP packet. Forward and back are measured; modelled is what the tables above use."
+    )
+    heads = ("codec", "payload kbps", "modelled kbps", "measured forward", "measured back", "datagrams forward")
+    return section("wire", "On real sockets", lead, _table(heads, rows))
+
+
+def _costs(costs: Sequence[Cost]) -> str:
+    if not costs:
+        return ""
+    rows = [
+        [
+            html.escape(label(cost.family)),
+            f"{cost.encode_ms:.1f}",
+            f"{cost.decode_ms:.1f}",
+            f"{cost.delay_ms:.0f}",
+            f"{cost.cpu_s_per_minute:.1f}",
+            f"{cost.memory_mb:.0f}",
+            f"<code>{html.escape(cost.settings)}</code>",
+        ]
+        for cost in costs
+    ]
+    lead = (
+        "Processor time of one thread on this machine, one clip, each codec in a process of its own. Delay is what the codec "
+        "itself waits for: pictures it looks ahead, or those that share a packet. A minute of call is one stream sent and one "
+        "received."
+    )
+    heads = ("codec", "encode ms", "decode ms", "delay ms", "CPU s a minute", "memory MB", "settings")
+    return section("cost", "Delay and cost", lead, _table(heads, rows, kind="clips wide"))
+
+
+def _paper(result: Result, summary: Summary) -> str:
+    point = next((p for p in summary.curves.get(OURS, []) if p.name == "default"), None)
+    if point is None:
+        return ""
+    fps = sorted(clip.fps for clip in result.clips)[len(result.clips) // 2]
+    size = 1000 * point.payload_kbps / 8 / fps
+    x264 = summary.comparison(BD_ANCHOR, "st_lpips", "payload")
+    values = {
+        "payload_bytes": f"{size:.1f}",
+        "payload_30": f"{8 * 30 * size / 1000:.1f}",
+        "bpp": f"{8 * size / result.options.config.size**2:.5f}",
+        "ratio": f"{_rate(x264.ratio)} by ST-LPIPS ({label(BD_ANCHOR)})" if x264 else "–",
+    }
+    rows = [[html.escape(name), html.escape(theirs), values[key]] for name, theirs, key in PAPER]
+    lead = (
+        "The paper's own figures (face-vid2vid, 512 x 512, TalkingHead-1KH) beside ours where the same quantity is measured. Other "
+        "clips, another size and another LPIPS: orders of magnitude, not a race."
+    )
+    return section("paper", "Beside the paper", lead, _table(("quantity", "face-vid2vid", "facewire"), rows))
+
+
+def _clips(result: Result, summary: Summary) -> str:
+    rivals = _rivals(summary)
+    tables = []
+    for figure in HEADLINE:
+        rows = []
+        for clip in result.clips:
+            ours = anchor_of(clip)
+            if figure not in ours.figures:
+                continue
+            cells = [
+                next((_rate(EqualRate(e.ratio, e.bound)) for e in c.clips if e.clip == clip.name), "–") if c else "–"
+                for c in (summary.comparison(family, figure, "payload") for family in rivals)
+            ]
+            own = (
+                f"{ours.payload_kbps:.2f}",
+                f"{ours.wire_kbps:.1f}",
+                f"{ours.first_bytes}",
+                f"{ours.figures[figure]:.3f}",
+            )
+            rows.append([html.escape(clip.name), *own, *cells])
+        if rows:
+            title = FIGURES[figure].label.split(",")[0]
+            heads = ("clip", "kbps", "wire", "source bytes", title, *(label(family) for family in rivals))
+            tables.append(f"<h3>Payload, times ours, at equal {title}</h3>{_table(heads, rows)}")
+    return section("clips", "Clip by clip", "Press a column's head to sort by it.", "".join(tables))
+
+
+def _sight(summary: Summary) -> str:
+    rows = [
+        [html.escape(FIGURES[f].label), html.escape(FIGURES[f].sees), html.escape(FIGURES[f].blind)]
+        for f in FIGURES
+        if any(f in point.figures for curve in summary.curves.values() for point in curve)
+    ]
+    return section(
+        "sight",
+        "What each figure sees",
+        "All are read from decoded pictures, the same for every codec.",
+        _table(("figure", "sees", "does not see"), rows, kind="figures"),
+    )
+
+
+def _method(result: Result) -> str:
+    config = result.options.config
+    lines = [
+        "Every codec gets the same framed pictures; rivals get them as 4:2:0, one key frame at the start and no other, no limit on "
+        "a frame's size, no losses, no feedback counted.",
+        "A rival is compared at the cheapest of all its settings, at full, half and quarter size and at half the frame rate, with "
+        "straight lines in log-rate between its points.",
+        f"Slow figures look at every {config.every}th picture, quick ones at every {config.faces_every}th; jitter at "
+        f"{config.jitter_frames} consecutive ones; the first picture is never scored.",
+        "A picture in which the face mesh finds no face counts for AKD as our source frame held.",
+        *result.left_out,
+        *(f"refused: {line}" for line in result.refused),
+        *(remark for clip in result.clips for remark in clip.remarks),
+    ]
+    items = "".join(f"<li>{html.escape(line)}</li>" for line in dict.fromkeys(lines))
+    return section("method", "Rules", "", f"<ul>{items}</ul>")
