@@ -32,11 +32,12 @@ class Ladder:
     half_size: tuple[float, ...]
     quarter_size: tuple[float, ...]
     half_rate: tuple[float, ...]
+    half_size_half_rate: tuple[float, ...]
 
 
-_H26X = Ladder((20, 28, 33, 37, 41, 46, 51), (16, 6, 1), (24, 30, 36, 42, 51), (20, 28, 38), (36, 42, 51))
-_VPX = Ladder((16, 28, 40, 50, 57, 63), (16, 6, 1), (20, 32, 44, 54, 63), (12, 28, 46), (46, 55, 63))
-_AV1 = Ladder((24, 36, 46, 54, 60, 63), (16, 6, 1), (24, 36, 46, 55, 63), (16, 32, 50), (48, 57, 63))
+_H26X = Ladder((20, 28, 33, 37, 41, 46, 51), (16, 6, 1), (24, 30, 36, 42, 51), (20, 28, 38), (36, 42, 51), (28, 34, 42))
+_VPX = Ladder((16, 28, 40, 50, 57, 63), (16, 6, 1), (20, 32, 44, 54, 63), (12, 28, 46), (46, 55, 63), (24, 40, 56))
+_AV1 = Ladder((24, 36, 46, 54, 60, 63), (16, 6, 1), (24, 36, 46, 55, 63), (16, 32, 50), (48, 57, 63), (32, 44, 56))
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Config:
     """And the quick ones: PSNR, SSIM, MS-SSIM, face mesh."""
     jitter_frames: int = 12
     """Consecutive pictures in the middle of the clip that jitter is taken from; 0 leaves it out."""
+    learned: bool = True
+    """ST-LPIPS and identity, where they are installed."""
     vmaf: bool = True
     """Where imageio-ffmpeg is installed."""
     presets: tuple[str, ...] = PRESET_NAMES
@@ -114,6 +117,7 @@ def _theirs(name: str, ladder: Ladder) -> Iterator[tuple[str, Codec]]:
         ("half-size", ladder.half_size, {"shrink": 2}),
         ("quarter-size", ladder.quarter_size, {"shrink": 4}),
         ("half-rate", ladder.half_rate, {"skip": 2}),
+        ("half-size half-rate", ladder.half_size_half_rate, {"shrink": 2, "skip": 2}),
     ):
         for quality in qualities:
             yield f"{rival.quantiser}{quality:g} {text}", Reduced(rival.at(quality=quality), **reduced)
@@ -121,8 +125,8 @@ def _theirs(name: str, ladder: Ladder) -> Iterator[tuple[str, Codec]]:
 
 def small_config() -> Config:
     """A run of some minutes: the common rivals at a few points each."""
-    h26x = Ladder((24, 32, 40, 51), (1,), (30, 42), (30,), (42,))
-    av1 = Ladder((32, 46, 58, 63), (1,), (36, 55), (32,), (57,))
+    h26x = Ladder((24, 32, 40, 51), (1,), (30, 42), (30,), (42,), (34,))
+    av1 = Ladder((32, 46, 58, 63), (1,), (36, 55), (32,), (57,), (44,))
     rivals = {"x264-veryfast": h26x, "x264-veryslow": h26x, "x265": h26x, "svt-av1": av1}
     return Config(seconds=5.0, presets=("default", "lowest"), half_rate_presets=("lowest",), rivals=rivals)
 

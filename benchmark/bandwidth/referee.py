@@ -10,6 +10,7 @@ import importlib.util
 import json
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -89,8 +90,8 @@ FIGURES: dict[str, Figure] = {
 
 def missing(config: Config) -> list[str]:
     """One line for each figure that will be left out, and how to have it."""
-    lines = [line for line in teacher_files.missing() if not line.startswith("Fréchet")]
-    if importlib.util.find_spec("torch") is None:
+    lines = [line for line in teacher_files.missing() if config.learned and not line.startswith("Fréchet")]
+    if config.learned and importlib.util.find_spec("torch") is None:
         lines = ["ST-LPIPS and identity: not measured; to have them: pip install 'facewire[train,metrics]'"]
     if not FaceMesh.installed():
         lines.append(
@@ -159,7 +160,9 @@ class _Networks:
             def forward(self, x: Tensor) -> tuple[Tensor, ...]:
                 return tuple(network.features(x))
 
-        model = openvino.convert_model(Taps(), example_input=torch.zeros(1, 3, 64, 64))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's of what it takes for constants while it is traced: sizes
+            model = openvino.convert_model(Taps(), example_input=torch.zeros(1, 3, 64, 64))
         settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
         compiled = openvino.Core().compile_model(model, "CPU", settings)
 
@@ -172,7 +175,10 @@ class _Networks:
 
 @cache
 def _networks() -> _Networks | None:
-    return _Networks() if importlib.util.find_spec("torch") is not None else None
+    if importlib.util.find_spec("torch") is None:
+        return None
+    there = teacher_files.identity_file() or teacher_files.stlpips_file()
+    return _Networks() if there else None
 
 
 @dataclass(frozen=True)
@@ -195,7 +201,8 @@ class Referee:
     def __init__(self, clip: Clip, config: Config, source: Picture) -> None:
         cv2.setNumThreads(1)
         self._clip, self._config = clip, config
-        self._mesh, self._networks = _mesh(), _networks()
+        self._mesh = _mesh()
+        self._networks = _networks() if config.learned else None
         count = len(clip.pictures)
         self.slow = list(range(1, count, config.every))
         self.quick = sorted({*range(1, count, config.faces_every), *self.slow})
@@ -204,6 +211,7 @@ class Referee:
         held = self._look(source)
         self._truths = {number: self._truth(number, held) for number in self.quick}
         self._steady = self._points(clip.pictures) if self._mesh else None
+        self._raw = _raw(clip.pictures) if config.vmaf else b""
 
     @property
     def numbers(self) -> set[int]:
@@ -231,7 +239,7 @@ class Referee:
         figures = _means(rows) | _openings(faces)
         if self._steady is not None and (shaking := jitter(self._steady, self._points(pictures))) is not None:
             figures["jitter"] = shaking
-        if self._config.vmaf and (score := vmaf(self._clip, pictures, self._config.faces_every)) is not None:
+        if self._raw and (score := vmaf(self._raw, pictures, self._config.faces_every)) is not None:
             figures["vmaf"] = score
         return figures, moments
 
@@ -297,8 +305,8 @@ def _openings(faces: Sequence[tuple[Face, Face]]) -> Figures:
     return figures
 
 
-def vmaf(clip: Clip, pictures: Sequence[Picture], every: int) -> float | None:
-    """Mean VMAF of every n-th picture against the camera's, by the libvmaf that imageio-ffmpeg carries; None without it."""
+def vmaf(camera: bytes, pictures: Sequence[Picture], every: int) -> float | None:
+    """Mean VMAF of every n-th picture against the camera's (raw 4:2:0), by imageio-ffmpeg's libvmaf; None without it."""
     if importlib.util.find_spec("imageio_ffmpeg") is None:
         return None
     from imageio_ffmpeg import get_ffmpeg_exe
@@ -307,7 +315,7 @@ def vmaf(clip: Clip, pictures: Sequence[Picture], every: int) -> float | None:
     raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}", "-r", "25", "-threads", "1"]
     with tempfile.TemporaryDirectory() as folder:
         true, log = Path(folder) / "true.yuv", Path(folder) / "log.json"
-        true.write_bytes(_raw(clip.pictures))
+        true.write_bytes(camera)
         measure = f"[0][1]libvmaf=n_threads=1:n_subsample={every}:log_fmt=json:log_path={log}"
         command = [get_ffmpeg_exe(), "-v", "error", *raw, "-i", "pipe:0", *raw, "-i", str(true), "-lavfi", measure]
         done = subprocess.run([*command, "-f", "null", "-"], input=_raw(pictures), capture_output=True, check=False)

@@ -26,6 +26,7 @@ for (const player of document.querySelectorAll(".player")) {
     if (act) acts[act]();
     else if (event.target === video) acts.play();
   });
+  video.addEventListener("loadeddata", () => show(Number(player.dataset.worst)), { once: true });
   current ??= acts;
 }
 document.addEventListener("keydown", (event) => {

@@ -32,7 +32,9 @@ from facewire.benchmark.page import section, whole_page
 
 HEADLINE = ("st_lpips", "akd")
 LOSSES = ("psnr", "ssim", "ms_ssim", "vmaf", "identity")
-CHARTS = ("st_lpips", "akd", "psnr", "ms_ssim", "vmaf", "identity", "mouth_r", "jitter")
+CHARTS = ("st_lpips", "akd", "psnr", "ms_ssim", "vmaf", "identity", "mouth_r", "eye_r")
+UNHELD = ("mouth_r", "eye_r")
+"""Of which the source frame held says nothing."""
 DRAWN = ("x264-veryfast", "x264-veryslow", "x265", "vp8", "vp9", "svt-av1")
 """Rivals in the charts; the tables have all."""
 PAPER = (
@@ -200,36 +202,38 @@ def _loss(comparison: Comparison | None) -> str:
 
 
 def _curves(summary: Summary) -> str:
-    drawn = [OURS, *(family for family in DRAWN if family in summary.curves)]
     parts = []
     for wire in (False, True):
-        charts = []
-        for figure in CHARTS:
-            lines = [
-                line for place, family in enumerate(drawn) if (line := _line(summary, family, figure, place, wire))
-            ]
-            held = next((p.figures[figure] for p in summary.curves.get(REPEAT, []) if figure in p.figures), None)
-            rates = [x for line in lines for x, _ in line.points]
-            if held is not None and rates and figure not in ("mouth_r", "jitter"):
-                lines.append(Line([(min(rates), held), (max(rates), held)], "ideal", "source frame, held"))
-            axis = "kbit/s on the wire" if wire else "kbit/s of payload"
-            charts.append(line_chart(FIGURES[figure].label, lines, axis, "", width=460, height=300, log_x=True))
-        parts.append(f'<div class="charts pairs">{"".join(charts)}</div>')
+        charts = "".join(_chart(summary, figure, wire) for figure in CHARTS)
+        parts.append(f'<div class="charts pairs">{charts}</div>')
     lead = (
-        "Medians over the clips at each operating point; of every codec only the points that nothing cheaper of its own equals. "
-        "Point at a dot for its setting."
+        "Medians over the clips at each operating point; of every codec only the points that nothing cheaper of its own equals, "
+        "and none that is worse than the source frame held. Point at a dot for its setting."
     )
     more = f"<details><summary>The same over the rate on the wire</summary>{parts[1]}</details>"
     return section("curves", "Rate and quality", lead, parts[0] + more)
 
 
-def _line(summary: Summary, family: str, figure: str, place: int, wire: bool) -> Line | None:
-    best = best_points(summary.curves[family], figure, wire=wire)
-    if not best:
-        return None
-    points = [(p.wire_kbps if wire else p.payload_kbps, p.figures[figure]) for p in best]
-    names = [f"{label(family)} {p.name}: {x:.1f} kbps, {y:.4g}" for p, (x, y) in zip(best, points, strict=True)]
-    return Line(points, "ours" if family == OURS else f"hue{place}", label(family), names)
+def _chart(summary: Summary, figure: str, wire: bool) -> str:
+    held = next((p.figures[figure] for p in summary.curves.get(REPEAT, []) if figure in p.figures), None)
+    if figure in UNHELD:
+        held = None
+    lines = []
+    for place, family in enumerate([OURS, *(family for family in DRAWN if family in summary.curves)]):
+        best = [
+            point
+            for point in best_points(summary.curves[family], figure, wire=wire)
+            if held is None or FIGURES[figure].better * (point.figures[figure] - held) >= 0
+        ]
+        points = [(p.wire_kbps if wire else p.payload_kbps, p.figures[figure]) for p in best]
+        names = [f"{label(family)} {p.name}: {x:.1f} kbps, {y:.4g}" for p, (x, y) in zip(best, points, strict=True)]
+        if points:
+            lines.append(Line(points, "ours" if family == OURS else f"hue{place}", label(family), names))
+    rates = [x for line in lines for x, _ in line.points]
+    if held is not None and rates:
+        lines.append(Line([(min(rates), held), (max(rates), held)], "ideal", "source frame, held"))
+    axis = "kbit/s on the wire" if wire else "kbit/s of payload"
+    return line_chart(FIGURES[figure].label, lines, axis, "", width=460, height=300, log_x=True)
 
 
 def _players(players: Sequence[Player]) -> str:
@@ -249,7 +253,7 @@ def _player(player: Player) -> str:
         f'<section class="panel player" data-fps="{player.fps:.4f}" data-worst="{player.worst}">'
         f"<h3>{html.escape(player.clip)}</h3>"
         f'<div class="strip"><div><div class="columns">{heads}</div>'
-        f'<video loop muted playsinline preload="metadata" src="data:video/mp4;base64,{data}"></video></div></div>'
+        f'<video loop muted playsinline preload="auto" src="data:video/mp4;base64,{data}"></video></div></div>'
         '<div class="controls"><button data-do="play">play</button><button data-do="back">‹ frame</button>'
         '<button data-do="on">frame ›</button><button data-do="worst">worst</button><output></output></div></section>'
     )
@@ -392,7 +396,7 @@ def _sight(summary: Summary) -> str:
         "sight",
         "What each figure sees",
         "All are read from decoded pictures, the same for every codec.",
-        _table(("figure", "sees", "does not see"), rows, kind="figures"),
+        _table(("figure", "sees", "does not see"), rows, kind="clips figures"),
     )
 
 

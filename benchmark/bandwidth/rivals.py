@@ -148,7 +148,7 @@ class Libav:
         """Codes pictures as 4:2:0, BT.709, limited range, with one key frame at the start."""
         made = [packet for packets in self._fed(pictures, fps) for packet in packets]
         packets = [
-            Packet(_without_advertisement(bytes(packet)), _number(packet), first=place == 0)
+            Packet(without_advertisement(bytes(packet)), _number(packet), first=place == 0)
             for place, packet in enumerate(made)
         ]
         return Coded(packets, rtp_wire(packets))
@@ -238,7 +238,7 @@ def _to_rgb(frame: av.VideoFrame) -> Picture:
     return np.asarray(made.to_ndarray(), np.uint8)
 
 
-def _without_advertisement(data: bytes) -> bytes:
+def without_advertisement(data: bytes) -> bytes:
     """Without the SEI unit in which x264 writes its name and options: no call would send it."""
     if b"x264" not in data:
         return data

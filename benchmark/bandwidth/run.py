@@ -206,8 +206,8 @@ def _interrupts_for_this_process() -> Iterator[None]:
 def _bench_clip(options: BenchOptions, path: Path, families: list[str], left_out: list[str]) -> ClipResult | str:
     """All codecs on one clip; a line for a clip that cannot be used."""
     try:
-        digest = file_hash(path)
         clip = read_clip(path, options.config.size, options.config.seconds)
+        digest = file_hash(path)
     except InputError as error:
         _advance(len(families))
         return " ".join(str(error).split())
@@ -217,19 +217,19 @@ def _bench_clip(options: BenchOptions, path: Path, families: list[str], left_out
     points: list[Point] = []
     for family in families:
         file, fingerprint = folder / f"{family}.json", _fingerprint(options, family, digest, left_out)
-        known = _read_points(file, fingerprint)
-        if known is None:
-            referee = referee or _referee(options, clip)
-            known = [_measure_point(options, clip, referee, family, *point) for point in _points(options, family)]
-            values = {"fingerprint": fingerprint, "points": [asdict(point) for point in known]}
+        known, measured = _read_points(file, fingerprint), []
+        for name, codec in options.config.points(family, options.weights, options.backend):
+            found = next((p for p in known if (p.name, p.settings) == (name, codec.settings)), None)
+            if found is None:
+                referee = referee or _referee(options, clip)
+                found = _measure_point(options, clip, referee, family, name, codec)
+            measured.append(found)
+        if measured != known:
+            values = {"fingerprint": fingerprint, "points": [asdict(point) for point in measured]}
             write_whole(file, json.dumps(values).encode())
-        points += known
+        points += measured
         _advance()
     return ClipResult(path.stem, str(path), digest, len(clip.pictures), clip.fps, clip.remarks, points)
-
-
-def _points(options: BenchOptions, family: str) -> Iterator[tuple[str, Codec]]:
-    return options.config.points(family, options.weights, options.backend)
 
 
 def _referee(options: BenchOptions, clip: Clip) -> Referee:
@@ -239,26 +239,24 @@ def _referee(options: BenchOptions, clip: Clip) -> Referee:
 
 
 def _fingerprint(options: BenchOptions, family: str, digest: str, left_out: list[str]) -> str:
-    """Changes with all that the figures of a codec depend on."""
+    """Changes with all that the figures of a codec depend on besides its setting."""
     config = options.config.to_json()
-    ladder = config.pop("rivals").get(family)
-    parts = [VERSION, digest, config, ladder, load_bundle(options.weights).hash.hex(), left_out, options.keep_streams]
-    parts += [av.__version__, options.backend if family == OURS else "", _points_text(options, family)]
+    for name in ("rivals", "presets", "half_rate_presets"):
+        del config[name]
+    parts = [VERSION, digest, config, load_bundle(options.weights).hash.hex(), left_out, options.keep_streams]
+    parts += [av.__version__, options.backend if family == OURS else ""]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _points_text(options: BenchOptions, family: str) -> list[str]:
-    return [f"{name}: {codec.settings}" for name, codec in _points(options, family)]
-
-
-def _read_points(file: Path, fingerprint: str) -> list[Point] | None:
+def _read_points(file: Path, fingerprint: str) -> list[Point]:
+    """Points measured before, if they would come out the same now."""
     try:
         values = json.loads(file.read_text())
         if values["fingerprint"] != fingerprint:
-            return None
+            return []
         return [Point(**{**point, "moments": [tuple(m) for m in point["moments"]]}) for point in values["points"]]
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # not there, cut off or of another version: it is measured anew
+        return []  # not there, cut off or of another version: it is measured anew
 
 
 def _measure_point(options: BenchOptions, clip: Clip, referee: Referee, family: str, name: str, codec: Codec) -> Point:
