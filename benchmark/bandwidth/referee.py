@@ -163,7 +163,7 @@ class _Networks:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's of what it takes for constants while it is traced: sizes
             model = openvino.convert_model(Taps(), example_input=torch.zeros(1, 3, 64, 64))
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
         compiled = openvino.Core().compile_model(model, "CPU", settings)
 
         def taps(x: Tensor) -> list[Tensor]:
