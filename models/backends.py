@@ -113,7 +113,7 @@ class OpenVino:
 
     def load(self, folder: Path, graph: str) -> Run:
         """See `Backend`."""
-        path = folder / ("render_slices.onnx" if graph == "render" else f"{graph}.onnx")
+        path = folder / f"{graph}.onnx"
         try:
             compiled = self._core.compile_model(self._core.read_model(path), "CPU", self._settings)
         except Exception as error:  # as above

@@ -83,8 +83,12 @@ class RenderGraph(nn.Module):
     ) -> Tensor:
         """See the class."""
         geo = geometry(self.face, shape, source_motion, driving_motion, self.scene(scene))
-        frame = self.receiver.render(Appearance(volume, skip64, skip128), source, geo).frame
-        return (frame.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+        planes, _, _ = self.receiver.planes(Appearance(volume, skip64, skip128), source, geo)
+        planes = (planes * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        b, h, w, _ = planes.shape
+        ratio = self.receiver.generator.ratio
+        planes = planes.view(b, h, w, 3, ratio, ratio)  # a pixel shuffle on bytes, from channels last to channels last
+        return planes.permute(0, 1, 4, 2, 5, 3).reshape(b, h * ratio, w * ratio, 3)
 
 
 def export_bundle(
@@ -119,10 +123,7 @@ def export_bundle(
     inputs = [*appearance_names, "shape", "source_motion", "driving_motion", "scene"]
     # Two tensors, not one twice: the exporter takes the same tensor for the same input.
     example = (*parts, torch.zeros(1, c), torch.zeros(1, 6 + e), torch.zeros(1, 6 + e), torch.zeros(1, SCENE_SIZE))
-    for name, slices in (("render", False), ("render_slices", True)):
-        codec.receiver.motion_field.slices = slices
-        _export(RenderGraph(codec), example, folder / f"{name}.onnx", inputs, ["frame"], offsets)
-    codec.receiver.motion_field.slices = False
+    _export(RenderGraph(codec), example, folder / "render.onnx", inputs, ["frame"], offsets)
     files = [WEIGHTS_FILE, *(f"{graph}.onnx" for graph in GRAPHS)]
     about = {
         "format": FORMAT,
