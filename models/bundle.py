@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from facewire.errors import WeightsError
 from facewire.models.config import ModelConfig
 
-FORMAT = 2
+FORMAT = 3
 WEIGHTS_FILE = "weights.safetensors"
 DEFAULT_BUNDLE = Path(__file__).parent / "weights" / "laptop"
 GRAPHS = ("sender", "appearance", "render")

@@ -242,7 +242,9 @@ class MotionFieldEstimator(nn.Module):
         logits2d = self.masks2d(act(self.refine(flat)))
         with float32_region(volume):
             b = volume.shape[0]
-            logits3d = logits3d.float().permute(0, 2, 3, 4, 1).flatten(1, 3) + self._prior(geo.driving, self.grid3d_small)
+            logits3d = logits3d.float().permute(0, 2, 3, 4, 1).flatten(1, 3) + self._prior(
+                geo.driving, self.grid3d_small
+            )
             blended = blend(logits3d.softmax(-1), geo.offset).reshape(b, 4 * self.depth, MASK_SIZE, MASK_SIZE)
             blended = functional.interpolate(blended, scale_factor=2.0, mode="bilinear", align_corners=False)
             still = geo.still(self.grid3d, VOLUME_SIZE, self.depth)

@@ -6,6 +6,7 @@ receiver. The torch twin is `models.face_codec`; both agree to within rounding (
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,11 @@ from facewire.models.bundle import Bundle
 
 Picture = NDArray[np.uint8]
 Array = NDArray[np.float32]
+
+
+LEAN_RENDER_S = 0.022
+"""A picture drawn by one thread in this time leaves room for 30 a second and for the rest of a call. More threads would be sooner
+done, but take more of the processors in all."""
 
 
 @dataclass(frozen=True)
@@ -81,3 +87,22 @@ class Networks:
             "scene": np.asarray(driving.scene - source.scene, np.float32)[None],
         }
         return np.asarray(self._run("render", feeds)["frame"][0], np.uint8)
+
+
+def networks_for_drawing(bundle: Bundle, threads: int | None, backend: str = "auto") -> Networks:
+    """Networks for the receiving end of a call: of one thread where that draws fast enough, else of as many as the backend takes.
+
+    threads, if given, decides; backend as in `Networks`.
+    """
+    if threads is not None:
+        return Networks(bundle, threads, backend)
+    lean = Networks(bundle, 1, backend)
+    size, shape = bundle.picture_size, np.zeros(bundle.canonical_size, np.float32)
+    appearance = lean.appearance(np.zeros((size, size, 3), np.uint8))
+    still = Motion.from_head(np.zeros(6 + bundle.expression_size, np.float32))
+    seconds = []
+    for _ in range(4):  # the first is the slowest, and any may be disturbed
+        began = time.perf_counter()
+        lean.render(appearance, shape, still, still)
+        seconds.append(time.perf_counter() - began)
+    return lean if min(seconds) <= LEAN_RENDER_S else Networks(bundle, None, backend)

@@ -42,8 +42,8 @@ def test_openvino_gives_the_pictures_of_onnx_runtime(nodding: list[NDArray[np.ui
         picture = ours.render(ours.appearance(nodding[0]), shape, motion, driving)
         wanted = reference.render(reference.appearance(nodding[0]), shape, motion, driving)
         difference = np.abs(picture.astype(int) - wanted)
-        assert difference.mean() < 0.05
-        assert difference.max() <= 8
+        assert difference.mean() < 0.25, "G may run in bfloat16; a level is the limit"
+        assert difference.max() <= 16
 
 
 @needs_openvino
