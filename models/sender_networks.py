@@ -78,6 +78,7 @@ class HeatMapTrunk(nn.Module):
         p1 = self.merge1(self.lateral1(c1) + functional.interpolate(p2, scale_factor=2.0))
         # As a product, not a convolution: its result has the layout that the softmax wants, without a copy.
         cells = p1.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)
+        assert self.heat.bias is not None
         heat = (self.heat.weight.flatten(1) @ cells + self.heat.bias[:, None]).float().log_softmax(-1)
         with float32_region(x):
             return heat.exp() @ self.grid, heat, c3.float().mean((2, 3))
@@ -217,7 +218,7 @@ class SenderNetworks(nn.Module):
         """picture: (B, 3, S, S) in [0, 1]."""
         ratio = picture.shape[-1] // CORE
         # The mean over sub-pixels, which backends do faster than a pooling of three planes.
-        small = functional.pixel_unshuffle(picture, ratio).unflatten(1, (3, ratio**2)).mean(2)
+        small = functional.pixel_unshuffle(picture, ratio).view(-1, 3, ratio**2, CORE, CORE).mean(2)
         points, heat, features = self.trunk(small * 2 - 1)
         with float32_region(picture):
             frame = fit_similarity(points, self.template)
