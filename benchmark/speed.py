@@ -26,7 +26,7 @@ from rich.table import Table
 from facewire.benchmark.loopback import Stopwatch
 from facewire.codec import decode_source, encode_source
 from facewire.errors import FacewireError, InputError
-from facewire.models.backends import BACKENDS
+from facewire.models.backends import AUTOMATIC
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 from facewire.receiver.receiver import Receiver
@@ -178,12 +178,12 @@ def measure_speed(
     frames: int = 100,
     progress: Callable[[str, int], None] | None = None,
 ) -> SpeedReport:
-    """Time sender and receiver on a clip. backend: one of them alone, or all that are installed for "auto".
+    """Time sender and receiver on a clip. backend: one of them alone, or for "auto" all that may be chosen unasked.
 
     Raises InputError for a clip or a backend that cannot be used.
     """
     tell = progress or (lambda _what, _frames: None)
-    names = [backend] if backend != "auto" else [n for n in BACKENDS[1:] if importlib.util.find_spec(n) is not None]
+    names = [backend] if backend != "auto" else [n for n in AUTOMATIC if importlib.util.find_spec(n) is not None]
     bundle = load_bundle(weights)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     runs = {}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from facewire.receiver.receiver import FreeView
 
 PRESETS = ("high", "default", "low", "lowest")
-BACKENDS = ("auto", "openvino", "onnxruntime")
+BACKENDS = ("auto", "openvino", "onnxruntime", "torch")
 TRAINING_NEEDS = {
     "prepare": (),
     "train": ("torch",),

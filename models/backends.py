@@ -1,7 +1,8 @@
 """What runs a bundle's graphs: ONNX Runtime or OpenVINO, behind one call.
 
 Comes in: a bundle folder and the name of a graph. Goes out: a function from named arrays to named arrays, for `models.runtime`.
-`backend` picks the best that is installed: ONNX Runtime where it has CUDA, else OpenVINO, else ONNX Runtime on the CPU.
+`backend` picks the best that is installed: ONNX Runtime where it has CUDA, else OpenVINO, else ONNX Runtime on the CPU;
+`models.torch_backend` on request.
 All give the same pictures to within a level of rounding (tests/models); `advice` says what would be faster. docs/speed.md has
 the figures.
 """
@@ -23,7 +24,8 @@ from facewire.errors import InputError, WeightsError
 Arrays = dict[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]
 
-BACKENDS = ("auto", "openvino", "onnxruntime")
+AUTOMATIC = ("openvino", "onnxruntime")
+BACKENDS = ("auto", *AUTOMATIC, "torch")
 HALF_PRECISION = "receiver.generator."
 """Weights of the convolutions that may run in bfloat16: G's, which make colours. All that makes coordinates stays in float32: in
 bfloat16 a coordinate is off by a pixel."""
@@ -38,6 +40,8 @@ class Backend(Protocol):
     device: str
     precision: str
     why: str
+    batches: bool
+    """Graphs take several pictures at once."""
 
     def load(self, folder: Path, graph: str) -> Run:
         """The graph of that name (`bundle.GRAPHS`), ready to run from any thread; WeightsError if it cannot be loaded."""
@@ -54,6 +58,12 @@ def backend(name: str = "auto", threads: int | None = None) -> Backend:
     have = {package for package in BACKENDS if importlib.util.find_spec(package) is not None}
     if name == "openvino" and name not in have:
         raise InputError("OpenVINO is not installed: pip install 'facewire[openvino]'")
+    if name == "torch":
+        if name not in have:
+            raise InputError("torch is not installed: pip install 'facewire[train]'")
+        from facewire.models.torch_backend import Torch
+
+        return Torch(threads)
     if name == "auto":
         name = "openvino" if "openvino" in have and "CUDAExecutionProvider" not in _providers() else "onnxruntime"
     if name == "openvino":
@@ -89,6 +99,7 @@ class OnnxRuntime:
     """ONNX Runtime on CUDA where it has it, else on the CPU."""
 
     name = "onnxruntime"
+    batches = False
     precision = "float32"
 
     def __init__(self, threads: int | None = None) -> None:
@@ -113,7 +124,7 @@ class OnnxRuntime:
         try:
             session = onnxruntime.InferenceSession(str(path), self._options, providers=self._providers)
         except Exception as error:  # ONNX Runtime raises its own classes for missing, broken and foreign files
-            raise _unusable(path, error) from None
+            raise unusable(path, error) from None
         names = [output.name for output in session.get_outputs()]
         return lambda feeds: dict(zip(names, session.run(names, feeds), strict=True))
 
@@ -124,6 +135,7 @@ class OpenVino:
     """
 
     name = "openvino"
+    batches = False
     device = "CPU"
     why = "the fastest on a CPU, and no CUDA is here"
 
@@ -146,7 +158,7 @@ class OpenVino:
                 _convolve_in_half(model)
             compiled = self._core.compile_model(model, "CPU", self._settings)
         except Exception as error:  # as above
-            raise _unusable(path, error) from None
+            raise unusable(path, error) from None
         names = [output.get_any_name() for output in compiled.outputs]
         own = threading.local()  # a request is one thread's
 
@@ -182,6 +194,7 @@ def _weight_name(value: Any) -> str:
     return str(node.get_friendly_name())
 
 
-def _unusable(path: Path, error: Exception) -> WeightsError:
+def unusable(path: Path, error: Exception) -> WeightsError:
+    """What to raise for a file that a library could not use: its error's first line."""
     lines = str(error).splitlines() or [type(error).__name__]
     return WeightsError(f"{path} cannot be loaded: {lines[0]}")

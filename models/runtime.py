@@ -7,6 +7,7 @@ receiver. The torch twin is `models.face_codec`; both agree to within rounding (
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,28 @@ class Appearance:
     """What F made of a source frame, as the render graph takes it; opaque to everybody else."""
 
     arrays: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture to be synthesised: the source's head moved from `source` to `driving`, and the scene with it.
+
+    canonical: shape code (C,) as it came over the wire, the same on every call for one source.
+    """
+
+    appearance: Appearance
+    canonical: Array
+    source: Motion
+    driving: Motion
+
+    def feeds(self) -> backends.Arrays:
+        """As the render graph takes it, a batch of one."""
+        return self.appearance.arrays | {
+            "shape": np.asarray(self.canonical, np.float32)[None],
+            "source_motion": self.source.head()[None],
+            "driving_motion": self.driving.head()[None],
+            "scene": np.asarray(self.driving.scene - self.source.scene, np.float32)[None],
+        }
 
 
 class Networks:
@@ -75,18 +98,16 @@ class Networks:
         return Appearance({name: np.asarray(value, np.float32) for name, value in out.items()})
 
     def render(self, appearance: Appearance, canonical: Array, source: Motion, driving: Motion) -> Picture:
-        """M and G: the source's head moved from `source` to `driving`, and the scene with it, uint8 (S, S, 3).
-
-        canonical: shape code (C,) as it came over the wire, the same on every call for one source.
-        """
-        feeds: backends.Arrays = dict(appearance.arrays)
-        feeds |= {
-            "shape": np.asarray(canonical, np.float32)[None],
-            "source_motion": source.head()[None],
-            "driving_motion": driving.head()[None],
-            "scene": np.asarray(driving.scene - source.scene, np.float32)[None],
-        }
+        """M and G on one `Drawing`, uint8 (S, S, 3)."""
+        feeds = Drawing(appearance, canonical, source, driving).feeds()
         return np.asarray(self._run("render", feeds)["frame"][0], np.uint8)
+
+    def render_many(self, drawings: Sequence[Drawing]) -> list[Picture]:
+        """Several at once, of one call or of many, for a host that serves them: in one run where the backend takes batches."""
+        feeds = [drawing.feeds() for drawing in drawings]
+        if self.backend.batches and feeds:
+            feeds = [{name: np.concatenate([one[name] for one in feeds]) for name in feeds[0]}]
+        return [np.asarray(frame, np.uint8) for one in feeds for frame in self._run("render", one)["frame"]]
 
 
 def networks_for_drawing(bundle: Bundle, threads: int | None, backend: str = "auto") -> Networks:
