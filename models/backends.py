@@ -145,7 +145,12 @@ class OpenVino:
         self._core = openvino.Core()
         self._half = self._core.get_property("CPU", "INFERENCE_PRECISION_HINT") == openvino.Type.bf16
         self.precision = "float32, G's convolutions bfloat16" if self._half else "float32"
-        self._settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        self._settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+            # Else every graph's first thread is tied to the first core: both ends of a call, and of every other call, to one.
+            "ENABLE_CPU_PINNING": False,
+        }
         if threads is not None:
             self._settings["INFERENCE_NUM_THREADS"] = threads
 
