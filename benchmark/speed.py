@@ -135,7 +135,7 @@ class SpeedReport:
     def print(self, console: Console) -> None:
         """The table for the terminal."""
         load = "" if self.load is None else f", load {self.load:.1f} as it began"
-        threads = f"{self.threads} threads" if self.threads else "threads as each backend likes"
+        threads = f"threads: {self.threads}" if self.threads else "threads as each backend likes"
         title = f"facewire bench --speed: ms a frame, median (95th percentile); {self.processors} processors, {threads}{load}"
         table = Table(title=title, title_justify="left")
         table.add_column("")
