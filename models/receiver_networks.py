@@ -312,9 +312,9 @@ class Generator(nn.Module):
     expression codes and poses (FiLM) to know what no warp can bring: teeth, closed lids, gaze.
     """
 
+    spread: Tensor
     xs64: Tensor
     xs128: Tensor
-    grid128: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -337,6 +337,7 @@ class Generator(nn.Module):
         with torch.no_grad():
             self.head.weight.mul_(0.1)
             self.head.bias[3 * self.ratio**2 :] = 1.0  # type: ignore[index]
+        self.register_buffer("spread", spread(self.ratio), persistent=False)
         self.register_buffer("xs64", base_grid(1, 64)[0, :, 0].clone(), persistent=False)
         self.register_buffer("xs128", base_grid(1, CORE)[0, :, 0].clone(), persistent=False)
 
@@ -361,11 +362,8 @@ class Generator(nn.Module):
             residual = 0.1 * self.residual_flow(act(x)).float()
             fine = flow + functional.interpolate(residual, scale_factor=2.0, mode="bilinear", align_corners=False)
             skip128 = warp(appearance.skip128.float(), fine)
-            if self.ratio > 1:
-                fine = functional.interpolate(
-                    fine, scale_factor=float(self.ratio), mode="bilinear", align_corners=False
-                )
-            warped = functional.pixel_unshuffle(warp(source, fine), self.ratio)
+            warped = warp(source, self.spread @ fine @ self.spread.T)
+            warped = warped.view(-1, 3, self.ratio, CORE, self.ratio, CORE).transpose(3, 4).flatten(1, 3)
         x = functional.pixel_shuffle(self.up128(act(x)), 2)
         x = conv_of_parts(self.merge128, x, torch.cat([skip128, heat128, warped * 2 - 1], 1))
         x = self.block128(act(x), self.film128(code))
@@ -373,6 +371,15 @@ class Generator(nn.Module):
         planes = self.ratio**2
         colour, alpha = out[:, : 3 * planes], out[:, 3 * planes :].sigmoid().repeat(1, 3, 1, 1)
         return alpha * warped + (1 - alpha) * (colour + 0.5), alpha, warped
+
+
+def spread(ratio: int) -> Tensor:
+    """Bilinear enlargement of 128 rows as a matrix S (128·r, 128), the rows of each sub-pixel together.
+
+    S @ flow @ Sᵀ is an enlarged flow in r² blocks: what is sampled by it needs no sorting into sub-pixel planes.
+    """
+    rows = functional.interpolate(torch.eye(CORE)[None], scale_factor=float(ratio), mode="linear", align_corners=False)
+    return rows[0].T.reshape(CORE, ratio, CORE).transpose(0, 1).reshape(ratio * CORE, CORE)
 
 
 def conv_of_parts(layer: nn.Conv2d, first: Tensor, second: Tensor) -> Tensor:
