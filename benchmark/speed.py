@@ -26,7 +26,7 @@ from rich.table import Table
 from facewire.benchmark.loopback import Stopwatch
 from facewire.codec import decode_source, encode_source
 from facewire.errors import FacewireError, InputError
-from facewire.models.backends import BACKENDS
+from facewire.models.backends import AUTOMATIC
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 from facewire.receiver.receiver import Receiver
@@ -37,7 +37,10 @@ from facewire.sender.sender import Sender, SenderOptions
 
 SENDER = ("framing", "motion", "scene", "encode")
 RECEIVER = ("decode", "render")
+ENDS = {"sender": SENDER, "receiver": RECEIVER}
 REFERENCE = "onnxruntime"
+CALL_FPS = (25, 30)
+"""Pictures a second for which the share of the processors is told."""
 WARM_UP = 5
 COLD = """
 import sys, time
@@ -80,12 +83,14 @@ class Times:
 class BackendSpeed:
     """What one backend takes.
 
-    stages: of a frame; "sender" and "receiver" are their sums frame by frame. source_ms: F, once for a source frame.
+    stages: of a frame; "sender" and "receiver" are their sums frame by frame. processor_ms: of a frame at "sender" and
+    "receiver", all threads together, mean. source_ms: F, once for a source frame.
     first_motion_s, first_picture_s: from the start of a fresh process, imports included. memory_bytes: its peak.
     """
 
     device: str
     stages: dict[str, Times]
+    processor_ms: dict[str, float]
     source_ms: float
     first_motion_s: float
     first_picture_s: float
@@ -115,17 +120,22 @@ class SpeedReport:
             return None
         return self.backends[name].stages[stage].median / max(reference.stages[stage].median, 1e-9)
 
+    def share(self, name: str, fps: float) -> float:
+        """Of all processors, what sender and receiver of one person in a call take at so many pictures a second each way."""
+        return sum(self.backends[name].processor_ms.values()) * fps / (1000 * self.processors)
+
     def to_json(self) -> dict[str, object]:
         """Plain values, with the ratios."""
         values = asdict(self)
         for name, backend in values["backends"].items():
             backend["ratio"] = {stage: self.ratio(name, stage) for stage in backend["stages"]}
+            backend["share_of_processors"] = {str(fps): self.share(name, fps) for fps in CALL_FPS}
         return values
 
     def print(self, console: Console) -> None:
         """The table for the terminal."""
         load = "" if self.load is None else f", load {self.load:.1f} as it began"
-        threads = f"{self.threads} threads" if self.threads else "threads as each backend likes"
+        threads = f"threads: {self.threads}" if self.threads else "threads as each backend likes"
         title = f"facewire bench --speed: ms a frame, median (95th percentile); {self.processors} processors, {threads}{load}"
         table = Table(title=title, title_justify="left")
         table.add_column("")
@@ -141,6 +151,12 @@ class SpeedReport:
             table.add_row(stage, *cells, style="bold" if whole else None, end_section=whole)
         table.add_row("face detector, 5 a second", *([f"{self.detector_ms:.1f}"] * len(self.backends)))
         found = self.backends.values()
+        for end in ENDS:
+            row = (f"{backend.processor_ms[end]:.2f}" for backend in self.backends.values())
+            table.add_row(f"processor time, {end}", *row)
+        for fps in CALL_FPS:
+            row = (f"{self.share(name, fps):.0%}" for name in self.backends)
+            table.add_row(f"of {self.processors} processors, both at {fps} a second", *row)
         table.add_row("F, once a source frame", *(f"{backend.source_ms:.1f}" for backend in found))
         table.add_row("first motion after start, s", *(f"{backend.first_motion_s:.2f}" for backend in found))
         table.add_row("first picture after start, s", *(f"{backend.first_picture_s:.2f}" for backend in found))
@@ -162,12 +178,12 @@ def measure_speed(
     frames: int = 100,
     progress: Callable[[str, int], None] | None = None,
 ) -> SpeedReport:
-    """Time sender and receiver on a clip. backend: one of them alone, or all that are installed for "auto".
+    """Time sender and receiver on a clip. backend: one of them alone, or for "auto" all that may be chosen unasked.
 
     Raises InputError for a clip or a backend that cannot be used.
     """
     tell = progress or (lambda _what, _frames: None)
-    names = [backend] if backend != "auto" else [n for n in BACKENDS[1:] if importlib.util.find_spec(n) is not None]
+    names = [backend] if backend != "auto" else [n for n in AUTOMATIC if importlib.util.find_spec(n) is not None]
     bundle = load_bundle(weights)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     runs = {}
@@ -193,7 +209,9 @@ def measure_speed(
     for name, run in runs.items():
         tell(f"start of {name}", 0)
         motion_s, picture_s, memory = _cold(bundle.folder, threads, name, bundle.picture_size)
-        report.backends[name] = BackendSpeed(run.device, run.times(), 1e3 * run.source_s, motion_s, picture_s, memory)
+        report.backends[name] = BackendSpeed(
+            run.device, run.times(), run.processor_ms(), 1e3 * run.source_s, motion_s, picture_s, memory
+        )
     return report
 
 
@@ -217,10 +235,12 @@ class _Run:
         networks.appearance(square)
         self.source_s = time.perf_counter() - began
         self._watch = Stopwatch((*SENDER, *RECEIVER))
+        self._processor_s: dict[str, list[float]] = {end: [] for end in ENDS}
         self._number = 0
 
     def frame(self, picture: NDArray[np.uint8]) -> None:
         """One frame from the camera's picture to ours."""
+        began = time.process_time()
         with self._watch("framing"):
             square = self._framing.cut(picture, self._networks.bundle.picture_size)
         with self._watch("motion"):
@@ -230,18 +250,24 @@ class _Run:
         with self._watch("encode"):
             packet = self._sender.pack(motion, 40 * self._number)
         assert packet is not None
+        sent = time.process_time()
         with self._watch("decode"):
             (decoded,) = self._receiver.receive(packet)
         with self._watch("render"):
             self._receiver.render(decoded.motion)
+        self._processor_s["sender"].append(sent - began)
+        self._processor_s["receiver"].append(time.process_time() - sent)
         self._sender.acknowledge(self._number)
         self._number += 1
+
+    def processor_ms(self) -> dict[str, float]:
+        """Of each end, the first frames left out."""
+        return {end: 1e3 * float(np.mean(seconds[WARM_UP:])) for end, seconds in self._processor_s.items()}
 
     def times(self) -> dict[str, Times]:
         """Of every stage and of both ends, the first frames left out."""
         warm = {stage: seconds[WARM_UP:] for stage, seconds in self._watch.seconds.items()}
-        ends = {"sender": SENDER, "receiver": RECEIVER}
-        sums = {end: [sum(row) for row in zip(*(warm[s] for s in stages), strict=True)] for end, stages in ends.items()}
+        sums = {end: [sum(row) for row in zip(*(warm[s] for s in stages), strict=True)] for end, stages in ENDS.items()}
         return {stage: Times.of(seconds) for stage, seconds in (warm | sums).items()}
 
 

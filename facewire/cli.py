@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from facewire.receiver.receiver import FreeView
 
 PRESETS = ("high", "default", "low", "lowest")
-BACKENDS = ("auto", "openvino", "onnxruntime")
+BACKENDS = ("auto", "openvino", "onnxruntime", "torch")
 TRAINING_NEEDS = {
     "prepare": (),
     "train": ("torch",),
@@ -499,12 +499,18 @@ def _run_info(options: argparse.Namespace) -> None:
     import av
     import cv2
 
+    from facewire.models.backends import advice
+
     networks = _networks(options)
     bundle = networks.bundle
     values: dict[str, Any] = {
         "facewire": __version__,
         "python": sys.version.split()[0],
         "backend": f"{networks.backend.name} on {networks.backend.device}",
+        "precision": networks.backend.precision,
+        "chosen": "by --backend" if options.backend != "auto" else networks.backend.why,
+        "faster with": advice(networks.backend) or "nothing known",
+        "processors": os.cpu_count(),
         "onnxruntime": _version("onnxruntime"),
         "openvino": _version("openvino"),
         "av": av.__version__,
@@ -530,6 +536,7 @@ def _add_call(commands: Any, name: str, line: str) -> None:
     parser = _command(commands, name, line, command.EXAMPLES[name])
     command.add_arguments(parser, name)
     _add_json(parser)
+    _add_weights(parser)
     parser.set_defaults(run=_run_call, command=name)
 
 

@@ -1,14 +1,16 @@
 """What runs a bundle's graphs: ONNX Runtime or OpenVINO, behind one call.
 
 Comes in: a bundle folder and the name of a graph. Goes out: a function from named arrays to named arrays, for `models.runtime`.
-`backend` picks the best that is installed: ONNX Runtime where it has CUDA, else OpenVINO, else ONNX Runtime on the CPU.
-All give the same pictures to within a level of rounding (tests/models). OpenVINO has no 5-D GridSample and takes a graph of its
-own, in which volumes are sampled slice by slice; the weights are the same file.
+`backend` picks the best that is installed: ONNX Runtime where it has CUDA, else OpenVINO, else ONNX Runtime on the CPU;
+`models.torch_backend` on request.
+All give the same pictures to within a level of rounding (tests/models); `advice` says what would be faster. docs/speed.md has
+the figures.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -22,14 +24,24 @@ from facewire.errors import InputError, WeightsError
 Arrays = dict[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]
 
-BACKENDS = ("auto", "openvino", "onnxruntime")
+AUTOMATIC = ("openvino", "onnxruntime")
+BACKENDS = ("auto", *AUTOMATIC, "torch")
+HALF_PRECISION = "receiver.generator."
+"""Weights of the convolutions that may run in bfloat16: G's, which make colours. All that makes coordinates stays in float32: in
+bfloat16 a coordinate is off by a pixel."""
 
 
 class Backend(Protocol):
-    """One way to run graphs. name: as on the command line. device: what it computes on."""
+    """One way to run graphs. name: as on the command line. device: what it computes on. precision: of its numbers. why: it is taken
+    where nobody asked for another.
+    """
 
     name: str
     device: str
+    precision: str
+    why: str
+    batches: bool
+    """Graphs take several pictures at once."""
 
     def load(self, folder: Path, graph: str) -> Run:
         """The graph of that name (`bundle.GRAPHS`), ready to run from any thread; WeightsError if it cannot be loaded."""
@@ -46,9 +58,14 @@ def backend(name: str = "auto", threads: int | None = None) -> Backend:
     have = {package for package in BACKENDS if importlib.util.find_spec(package) is not None}
     if name == "openvino" and name not in have:
         raise InputError("OpenVINO is not installed: pip install 'facewire[openvino]'")
+    if name == "torch":
+        if name not in have:
+            raise InputError("torch is not installed: pip install 'facewire[train]'")
+        from facewire.models.torch_backend import Torch
+
+        return Torch(threads)
     if name == "auto":
-        fast = "openvino" in have and not ("onnxruntime" in have and "CUDAExecutionProvider" in _providers())
-        name = "openvino" if fast else "onnxruntime"
+        name = "openvino" if "openvino" in have and "CUDAExecutionProvider" not in _providers() else "onnxruntime"
     if name == "openvino":
         return OpenVino(threads)
     if "onnxruntime" not in have:
@@ -58,7 +75,20 @@ def backend(name: str = "auto", threads: int | None = None) -> Backend:
     return OnnxRuntime(threads)
 
 
+def advice(chosen: Backend) -> str:
+    """What to install for more speed than the chosen backend has, a line; empty where nothing is known to help."""
+    if chosen.device == "CUDA":
+        return ""
+    if shutil.which("nvidia-smi") is not None and "CUDAExecutionProvider" not in _providers():
+        return "an NVIDIA GPU is here: pip uninstall onnxruntime, then pip install 'facewire[gpu]'"
+    if importlib.util.find_spec("openvino") is None:
+        return "pip install 'facewire[openvino]': a picture in about half the time or less"
+    return "" if chosen.name == "openvino" else "--backend openvino, which is installed"
+
+
 def _providers() -> list[str]:
+    if importlib.util.find_spec("onnxruntime") is None:
+        return []
     import onnxruntime
 
     available = onnxruntime.get_available_providers()
@@ -69,12 +99,16 @@ class OnnxRuntime:
     """ONNX Runtime on CUDA where it has it, else on the CPU."""
 
     name = "onnxruntime"
+    batches = False
+    precision = "float32"
 
     def __init__(self, threads: int | None = None) -> None:
         import onnxruntime
 
         self._providers = _providers()
-        self.device = "CUDA" if "CUDAExecutionProvider" in self._providers else "CPU"
+        cuda = "CUDAExecutionProvider" in self._providers
+        self.device = "CUDA" if cuda else "CPU"
+        self.why = "CUDA is here" if cuda else "neither CUDA nor OpenVINO is here"
         self._options = onnxruntime.SessionOptions()
         self._options.log_severity_level = 3
         # Spinning threads take the cores that sound, capture and the other direction need; on busy cores they cost double.
@@ -90,34 +124,46 @@ class OnnxRuntime:
         try:
             session = onnxruntime.InferenceSession(str(path), self._options, providers=self._providers)
         except Exception as error:  # ONNX Runtime raises its own classes for missing, broken and foreign files
-            raise _unusable(path, error) from None
+            raise unusable(path, error) from None
         names = [output.name for output in session.get_outputs()]
         return lambda feeds: dict(zip(names, session.run(names, feeds), strict=True))
 
 
 class OpenVino:
-    """OpenVINO on the CPU, in float32: left to itself it takes bfloat16 where the processor has it, and a coordinate in
-    bfloat16 is off by a pixel.
+    """OpenVINO on the CPU. Left to itself it runs whole graphs in bfloat16 where the processor has that, coordinates included; here
+    only G's convolutions do, in half the time.
     """
 
     name = "openvino"
+    batches = False
     device = "CPU"
+    why = "the fastest on a CPU, and no CUDA is here"
 
     def __init__(self, threads: int | None = None) -> None:
         import openvino
 
         self._core = openvino.Core()
-        self._settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        self._half = self._core.get_property("CPU", "INFERENCE_PRECISION_HINT") == openvino.Type.bf16
+        self.precision = "float32, G's convolutions bfloat16" if self._half else "float32"
+        self._settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+            # Else every graph's first thread is tied to the first core: both ends of a call, and of every other call, to one.
+            "ENABLE_CPU_PINNING": False,
+        }
         if threads is not None:
             self._settings["INFERENCE_NUM_THREADS"] = threads
 
     def load(self, folder: Path, graph: str) -> Run:
         """See `Backend`."""
-        path = folder / ("render_slices.onnx" if graph == "render" else f"{graph}.onnx")
+        path = folder / f"{graph}.onnx"
         try:
-            compiled = self._core.compile_model(self._core.read_model(path), "CPU", self._settings)
+            model = self._core.read_model(path)
+            if self._half:
+                _convolve_in_half(model)
+            compiled = self._core.compile_model(model, "CPU", self._settings)
         except Exception as error:  # as above
-            raise _unusable(path, error) from None
+            raise unusable(path, error) from None
         names = [output.get_any_name() for output in compiled.outputs]
         own = threading.local()  # a request is one thread's
 
@@ -130,6 +176,30 @@ class OpenVino:
         return run
 
 
-def _unusable(path: Path, error: Exception) -> WeightsError:
+def _convolve_in_half(model: Any) -> None:
+    """Wraps the convolutions of an `openvino.Model` whose weights are `HALF_PRECISION` in conversions to bfloat16 and back."""
+    from openvino import opset13 as ops
+
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "Convolution" or not _weight_name(node.input_value(1)).startswith(HALF_PRECISION):
+            continue
+        picture, weight = (ops.convert(node.input_value(index), "bf16") for index in (0, 1))
+        how = node.get_attributes()
+        half = ops.convolution(picture, weight, how["strides"], how["pads_begin"], how["pads_end"], how["dilations"])
+        result = ops.convert(half, "f32").output(0)
+        for follower in node.output(0).get_target_inputs():
+            follower.replace_source_output(result)
+
+
+def _weight_name(value: Any) -> str:
+    """Name of the stored tensor that an `openvino.Output` is made of by casts, slices and new shapes."""
+    node = value.get_node()
+    while node.get_input_size():
+        node = node.input_value(0).get_node()
+    return str(node.get_friendly_name())
+
+
+def unusable(path: Path, error: Exception) -> WeightsError:
+    """What to raise for a file that a library could not use: its error's first line."""
     lines = str(error).splitlines() or [type(error).__name__]
     return WeightsError(f"{path} cannot be loaded: {lines[0]}")

@@ -3,7 +3,6 @@
     bundle.json          format, configuration, SHA-256 of the other files, how it was trained
     weights.safetensors  every tensor once: networks in float16, geometry in float32, quantiser steps, probability tables
     sender.onnx  appearance.onnx  render.onnx      graphs whose weights are offsets into weights.safetensors
-    render_slices.onnx                             render.onnx for backends that sample no volumes, only pictures
 
 Comes in: a folder. Goes out: a `Bundle` for `codec` (steps, tables, hash) and `models.runtime` (graphs). No torch needed. Written
 by `models.export`.
@@ -23,10 +22,10 @@ from numpy.typing import NDArray
 from facewire.errors import WeightsError
 from facewire.models.config import ModelConfig
 
-FORMAT = 2
+FORMAT = 3
 WEIGHTS_FILE = "weights.safetensors"
 DEFAULT_BUNDLE = Path(__file__).parent / "weights" / "laptop"
-GRAPHS = ("sender", "appearance", "render", "render_slices")
+GRAPHS = ("sender", "appearance", "render")
 HASH_BYTES = 8
 
 

@@ -22,69 +22,14 @@ import onnx.numpy_helper
 import safetensors.numpy
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from facewire.codec.motion import SCENE_SIZE
 from facewire.models.bundle import FORMAT, GRAPHS, WEIGHTS_FILE
-from facewire.models.face_codec import FaceCodec, motion_vector
-from facewire.models.receiver_networks import Appearance, geometry
+from facewire.models.face_codec import FaceCodec
+from facewire.models.graphs import AppearanceGraph, RenderGraph, SenderGraph, TorchGraph
 
 OPSET = 20
-
-
-def _floats(picture: Tensor) -> Tensor:
-    return picture.permute(0, 3, 1, 2).float() / 255
-
-
-class SenderGraph(nn.Module):
-    """Picture uint8 (1, S, S, 3) -> motion (1, 6 + E), shape (1, C)."""
-
-    def __init__(self, codec: FaceCodec) -> None:
-        super().__init__()
-        self.sender = codec.sender
-
-    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
-        """See the class."""
-        reading = self.sender(_floats(picture))
-        return motion_vector(reading), reading.shape
-
-
-class AppearanceGraph(nn.Module):
-    """Picture uint8 (1, S, S, 3) -> volume, skip64, skip128 and the source as float planes."""
-
-    def __init__(self, codec: FaceCodec) -> None:
-        super().__init__()
-        self.receiver = codec.receiver
-
-    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """See the class."""
-        source = _floats(picture)
-        out = self.receiver.appearance(source)
-        return out.volume, out.skip64, out.skip128, source
-
-
-class RenderGraph(nn.Module):
-    """Appearance, shape, two motions (1, 6 + E) and the scene code (1, 8) -> frame uint8 (1, S, S, 3)."""
-
-    def __init__(self, codec: FaceCodec) -> None:
-        super().__init__()
-        self.face, self.scene, self.receiver = codec.face, codec.scene, codec.receiver
-
-    def forward(
-        self,
-        volume: Tensor,
-        skip64: Tensor,
-        skip128: Tensor,
-        source: Tensor,
-        shape: Tensor,
-        source_motion: Tensor,
-        driving_motion: Tensor,
-        scene: Tensor,
-    ) -> Tensor:
-        """See the class."""
-        geo = geometry(self.face, shape, source_motion, driving_motion, self.scene(scene))
-        frame = self.receiver.render(Appearance(volume, skip64, skip128), source, geo).frame
-        return (frame.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def export_bundle(
@@ -113,16 +58,11 @@ def export_bundle(
     s, c, e = codec.config.picture_size, codec.config.canonical_size, codec.config.expression_size
     picture = torch.zeros(1, s, s, 3, dtype=torch.uint8)
     parts = AppearanceGraph(codec)(picture)
-    appearance_names = ["volume", "skip64", "skip128", "source"]
-    _export(SenderGraph(codec), (picture,), folder / "sender.onnx", ["picture"], ["motion", "shape"], offsets)
-    _export(AppearanceGraph(codec), (picture,), folder / "appearance.onnx", ["picture"], appearance_names, offsets)
-    inputs = [*appearance_names, "shape", "source_motion", "driving_motion", "scene"]
     # Two tensors, not one twice: the exporter takes the same tensor for the same input.
-    example = (*parts, torch.zeros(1, c), torch.zeros(1, 6 + e), torch.zeros(1, 6 + e), torch.zeros(1, SCENE_SIZE))
-    for name, slices in (("render", False), ("render_slices", True)):
-        codec.receiver.motion_field.slices = slices
-        _export(RenderGraph(codec), example, folder / f"{name}.onnx", inputs, ["frame"], offsets)
-    codec.receiver.motion_field.slices = False
+    motions = (torch.zeros(1, c), torch.zeros(1, 6 + e), torch.zeros(1, 6 + e), torch.zeros(1, SCENE_SIZE))
+    _export(SenderGraph(codec), (picture,), folder / "sender.onnx", offsets)
+    _export(AppearanceGraph(codec), (picture,), folder / "appearance.onnx", offsets)
+    _export(RenderGraph(codec), (*parts, *motions), folder / "render.onnx", offsets)
     files = [WEIGHTS_FILE, *(f"{graph}.onnx" for graph in GRAPHS)]
     about = {
         "format": FORMAT,
@@ -154,11 +94,9 @@ def _offsets(blob: bytes) -> dict[str, tuple[int, int, str]]:
 
 
 def _export(
-    module: nn.Module,
+    module: TorchGraph,
     example: tuple[Tensor, ...],
     path: Path,
-    inputs: list[str],
-    outputs: list[str],
     offsets: dict[str, tuple[int, int, str]],
 ) -> None:
     with warnings.catch_warnings(), torch.no_grad():
@@ -170,8 +108,8 @@ def _export(
             dynamo=True,
             optimize=False,  # its optimiser folds norms into weights; ours must stay as stored
             opset_version=OPSET,
-            input_names=inputs,
-            output_names=outputs,
+            input_names=list(module.inputs),
+            output_names=list(module.outputs),
             verbose=False,
         )
     assert program is not None

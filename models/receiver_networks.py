@@ -64,12 +64,27 @@ class Geometry:
     code: Tensor
     scene: Tensor
 
+    @property
+    def offset(self) -> Tensor:
+        """b_k = x_s,k − A x_d,k (B, K, 3): w_k(p) = A p + b_k."""
+        return self.source - self.driving @ self.turn.transpose(1, 2)
+
+    @property
+    def plane_turn(self) -> Tensor:
+        """A in the picture plane, each keypoint at its own depth (B, 2, 2)."""
+        return self.turn[:, :2, :2]
+
+    @property
+    def plane_offset(self) -> Tensor:
+        """b_k in the picture plane (B, K, 2)."""
+        return self.source[..., :2] - self.driving[..., :2] @ self.plane_turn.transpose(1, 2)
+
     def still(self, grid: Tensor, size: int, depth: int = 0) -> Tensor:
-        """w_0 of the points of a `base_grid` of that size: (N, 2), or (N, 3) with depth, to (B, N, 2 or 3)."""
+        """w_0 of the points of a `plane_grid` of that size: (2, N), or (3, N) with depth, to (B, 2 or 3, N)."""
         moved = functional.interpolate(self.scene, size=(size, size), mode="bilinear", align_corners=False)
-        moved = moved.flatten(2).transpose(1, 2)
+        moved = moved.flatten(2)
         if depth:
-            moved = functional.pad(moved.repeat(1, depth, 1), (0, 1))
+            moved = functional.pad(moved.repeat(1, 1, depth), (0, 0, 0, 1))
         return grid + moved
 
 
@@ -122,33 +137,35 @@ class AppearanceExtractor(nn.Module):
 
 @dataclass(frozen=True)
 class MotionField:
-    """M's output. flow3d: (B, D, 32, 32, 3); flow2d: (B, 32, 32, 2); occlusion: (B, 1, 32, 32) in [0, 1]."""
+    """M's output. flow3d: (B, 3, D, 32, 32); flow2d: (B, 2, 32, 32); occlusion: (B, 1, 32, 32) in [0, 1]."""
 
     flow3d: Tensor
     flow2d: Tensor
     occlusion: Tensor
 
 
-def compose(masks: Tensor, geo: Geometry, grid: Tensor, still: Tensor) -> Tensor:
+def plane_grid(height: int, width: int, depth: int = 0) -> Tensor:
+    """`base_grid` a coordinate at a time: (2, H·W) or with depth (3, D·H·W). Flows are kept so: backends are quick at planes."""
+    return base_grid(height, width, depth).flatten(0, -2).T.contiguous()
+
+
+def blend(masks: Tensor, offset: Tensor) -> Tensor:
+    """All that a composed flow needs of its masks: the share m_0 of what stays and Σ m_k b_k, b_k = x_s,k − A x_d,k.
+
+    masks: (B, N, K+1) summing to one; offset: b_k (B, K, n). Returns (B, 1 + n, N). Linear, so it is small enough to be
+    interpolated where K+1 masks are not.
+    """
+    return torch.cat([masks[..., :1], masks[..., 1:] @ offset], -1).transpose(1, 2)
+
+
+def compose(blended: Tensor, turn: Tensor, grid: Tensor, still: Tensor) -> Tensor:
     """w(p) = m_0 w_0(p) + Σ m_k (x_s,k + A (p − x_d,k)) without building K+1 flows: all but w_0 are linear in p.
 
-    masks: (B, K+1, N) summing to one; grid: (N, 3) points; still: w_0 (B, N, 3). Returns (B, N, 3).
+    blended: of `blend` (B, 1 + n, N); turn: A (B, n, n); grid: (n, N) points; still: w_0 (B, n, N). Returns (B, n, N); n is 3 in
+    the volume and 2 in the picture plane.
     """
-    offset = geo.source - geo.driving @ geo.turn.transpose(1, 2)
-    moved = masks[:, 1:].transpose(1, 2) @ offset
-    keep = masks[:, :1].transpose(1, 2)
-    return keep * still + (1 - keep) * (grid @ geo.turn.transpose(1, 2)) + moved
-
-
-def compose_flat(masks: Tensor, geo: Geometry, grid: Tensor, still: Tensor) -> Tensor:
-    """The same in the picture plane, each keypoint at its own depth: w_k(p) = x_s,k + A₂ (p − x_d,k).
-
-    masks: (B, K+1, N); grid: (N, 2); still: (B, N, 2). Returns (B, N, 2).
-    """
-    flat = geo.turn[:, :2, :2].transpose(1, 2)
-    offset = geo.source[..., :2] - geo.driving[..., :2] @ flat
-    keep = masks[:, :1].transpose(1, 2)
-    return keep * still + (1 - keep) * (grid @ flat) + masks[:, 1:].transpose(1, 2) @ offset
+    keep = blended[:, :1]
+    return keep * still + (1 - keep) * (turn @ grid) + blended[:, 1:]
 
 
 class MotionFieldEstimator(nn.Module):
@@ -165,7 +182,6 @@ class MotionFieldEstimator(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.depth = config.volume_depth
-        self.slices = False
         w = config.motion_width
         self.squeeze = nn.Conv3d(config.volume_channels, 4, 1)
         self.enter = conv3d((K + 1) * 5, w, 1)
@@ -181,35 +197,34 @@ class MotionFieldEstimator(nn.Module):
         self.masks2d = conv(48, K + 2, zero=True)
         self.background = nn.Parameter(torch.tensor(-5.0))
         nn.init.constant_(self.masks2d.bias[-1:], 2.0)  # type: ignore[index]
-        self.register_buffer("grid3d_small", base_grid(MASK_SIZE, MASK_SIZE, self.depth).view(-1, 3), persistent=False)
-        self.register_buffer("grid3d", base_grid(VOLUME_SIZE, VOLUME_SIZE, self.depth).view(-1, 3), persistent=False)
-        self.register_buffer("grid2d", base_grid(VOLUME_SIZE, VOLUME_SIZE).view(-1, 2), persistent=False)
+        self.register_buffer("grid3d_small", plane_grid(MASK_SIZE, MASK_SIZE, self.depth), persistent=False)
+        self.register_buffer("grid3d", plane_grid(VOLUME_SIZE, VOLUME_SIZE, self.depth), persistent=False)
+        self.register_buffer("grid2d", plane_grid(VOLUME_SIZE, VOLUME_SIZE), persistent=False)
 
     def evidence(self, volume: Tensor, geo: Geometry) -> Tensor:
         """(B, (K+1)·5, D, 16, 16): the squeezed volume warped by each flow, and keypoint Gaussians."""
         small = functional.avg_pool3d(self.squeeze(volume).float(), (1, 2, 2))
         b = small.shape[0]
         grid = self.grid3d_small
-        offset = geo.source - geo.driving @ geo.turn.transpose(1, 2)
-        moving = (grid @ geo.turn.transpose(1, 2))[:, None] + offset[:, :, None]
-        flows = torch.cat([geo.still(grid, MASK_SIZE, self.depth)[:, None], moving], 1)
-        where = flows.view(b, (K + 1) * self.depth, MASK_SIZE, MASK_SIZE, 3)
-        warped = sample_volume(small, where, self.slices)
-        warped = warped.view(b, 4, K + 1, self.depth, MASK_SIZE, MASK_SIZE).flatten(1, 2)
+        moving = (geo.turn @ grid)[:, :, None] + geo.offset.transpose(1, 2)[..., None]
+        flows = torch.cat([geo.still(grid, MASK_SIZE, self.depth)[:, :, None], moving], 2)
+        warped = sample_volume(small, flows.view(b, 3, (K + 1) * self.depth, MASK_SIZE, MASK_SIZE))
+        warped = warped.view(b, 4 * (K + 1), self.depth, MASK_SIZE, MASK_SIZE)
         bumps = self._bump(geo.driving, grid) - self._bump(geo.source, grid)
         bumps = torch.cat([torch.zeros_like(bumps[:, :1]), bumps], 1).view(b, K + 1, self.depth, MASK_SIZE, MASK_SIZE)
         return torch.cat([warped, bumps], 1)
 
     @staticmethod
     def _bump(points: Tensor, grid: Tensor) -> Tensor:
-        distance = points.square().sum(-1)[:, :, None] - 2 * points @ grid.T + grid.square().sum(-1)
+        distance = points.square().sum(-1)[:, :, None] - 2 * points @ grid + grid.square().sum(0)
         return (-0.5 * distance / 0.1**2).exp()
 
     def _prior(self, points: Tensor, grid: Tensor) -> Tensor:
-        """Logits (B, K+1, N): minus half the squared distance to each keypoint in sigmas, a constant for the background."""
-        distance = points.square().sum(-1)[:, :, None] - 2 * points @ grid.T + grid.square().sum(-1)
+        """Logits (B, N, K+1): minus half the squared distance to each keypoint in sigmas, a constant for the background."""
+        squares = points.square().sum(-1)[:, None] + grid.square().sum(0)[:, None]
+        distance = squares - 2 * grid.T @ points.transpose(1, 2)
         near = -0.5 * distance / KEYPOINT_SIGMA**2
-        return torch.cat([self.background.expand_as(near[:, :1]), near], 1)
+        return torch.cat([self.background.expand_as(near[..., :1]), near], -1)
 
     def forward(self, volume: Tensor, geo: Geometry) -> MotionField:
         """volume: f_s (B, Cv, D, 32, 32)."""
@@ -222,24 +237,32 @@ class MotionFieldEstimator(nn.Module):
         x0 = x0 + functional.interpolate(self.up1(act(x1)), scale_factor=(1.0, 2.0, 2.0))
         x0 = act(self.leave(x0))
         logits3d = self.masks3d(x0)
-        flat = act(self.flatten(x0.flatten(1, 2)))
+        flat = act(self._flatten(x0))
         flat = functional.interpolate(flat, scale_factor=2.0, mode="bilinear", align_corners=False)
         logits2d = self.masks2d(act(self.refine(flat)))
         with float32_region(volume):
             b = volume.shape[0]
-            logits3d = logits3d.float().flatten(2) + self._prior(geo.driving, self.grid3d_small)
-            masks3d = logits3d.softmax(1).view(b, (K + 1) * self.depth, MASK_SIZE, MASK_SIZE)
-            masks3d = functional.interpolate(masks3d, scale_factor=2.0, mode="bilinear", align_corners=False)
+            logits3d = logits3d.float().permute(0, 2, 3, 4, 1).flatten(1, 3) + self._prior(
+                geo.driving, self.grid3d_small
+            )
+            blended = blend(logits3d.softmax(-1), geo.offset).reshape(b, 4 * self.depth, MASK_SIZE, MASK_SIZE)
+            blended = functional.interpolate(blended, scale_factor=2.0, mode="bilinear", align_corners=False)
+            still = geo.still(self.grid3d, VOLUME_SIZE, self.depth)
+            flow3d = compose(blended.view(b, 4, -1), geo.turn, self.grid3d, still)
             logits2d = logits2d.float()
-            masks2d = (logits2d[:, :-1].flatten(2) + self._prior(geo.driving[..., :2], self.grid2d)).softmax(1)
-            still3d = geo.still(self.grid3d, VOLUME_SIZE, self.depth)
-            flow3d = compose(masks3d.view(b, K + 1, -1), geo, self.grid3d, still3d)
-            flow2d = compose_flat(masks2d, geo, self.grid2d, geo.still(self.grid2d, VOLUME_SIZE))
+            masks2d = logits2d[:, :-1].flatten(2).transpose(1, 2) + self._prior(geo.driving[..., :2], self.grid2d)
+            blended = blend(masks2d.softmax(-1), geo.plane_offset)
+            flow2d = compose(blended, geo.plane_turn, self.grid2d, geo.still(self.grid2d, VOLUME_SIZE))
             return MotionField(
-                flow3d.view(b, self.depth, VOLUME_SIZE, VOLUME_SIZE, 3),
-                flow2d.view(b, VOLUME_SIZE, VOLUME_SIZE, 2),
+                flow3d.view(b, 3, self.depth, VOLUME_SIZE, VOLUME_SIZE),
+                flow2d.view(b, 2, VOLUME_SIZE, VOLUME_SIZE),
                 logits2d[:, -1:].sigmoid(),
             )
+
+    def _flatten(self, x: Tensor) -> Tensor:
+        """The 1x1 convolution over all depths of (B, w, D, 16, 16) at once, as a 3-D one: no copy into another layout."""
+        weight = self.flatten.weight.view(-1, x.shape[1], self.depth, 1, 1)
+        return functional.conv3d(x, weight, self.flatten.bias)[:, :, 0]
 
 
 class FineFlow(nn.Module):
@@ -249,7 +272,6 @@ class FineFlow(nn.Module):
     """
 
     xs: Tensor
-    grid: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -257,21 +279,19 @@ class FineFlow(nn.Module):
         self.log_sigma = nn.Parameter(torch.tensor(sigmas).log())
         self.log_rest = nn.Parameter(torch.tensor(math.log(0.1)))
         self.register_buffer("xs", base_grid(1, CORE)[0, :, 0].clone(), persistent=False)
-        self.register_buffer("grid", base_grid(CORE, CORE), persistent=False)
 
     def forward(self, flow: Tensor, geo: Geometry) -> Tensor:
-        """flow: f_M at 128 (B, 128, 128, 2); returns the refined flow of the same shape."""
+        """flow: f_M at 128 (B, 2, 128, 128); returns the refined flow of the same shape."""
         sigma = self.log_sigma.exp()[None, :, None]
         gx = (-0.5 * ((self.xs - geo.driving_details[..., :1]) / sigma).square()).exp()
         gy = (-0.5 * ((self.xs - geo.driving_details[..., 1:]) / sigma).square()).exp().transpose(1, 2)
-        flat = geo.turn[:, :2, :2].transpose(1, 2)
-        offset = geo.source_details - geo.driving_details @ flat
-        weight = gy @ gx
-        sum_x, sum_y = gy @ (gx * offset[..., :1]), gy @ (gx * offset[..., 1:])
-        linear_part = (self.grid.view(-1, 2) @ flat).view_as(flow)
+        plane = geo.plane_turn
+        offset = (geo.source_details - geo.driving_details @ plane.transpose(1, 2)).transpose(1, 2)[..., None]
+        weight = (gy @ gx)[:, None]
+        sums = gy[:, None] @ (gx[:, None] * offset)
+        moved = plane[:, :, :1, None] * self.xs + plane[:, :, 1:, None] * self.xs[:, None]
         rest = self.log_rest.exp()
-        total = weight[..., None] * linear_part + torch.stack([sum_x, sum_y], -1) + rest * flow
-        return total / (weight[..., None] + rest)
+        return (weight * moved + sums + rest * flow) / (weight + rest)
 
 
 def heat_maps(geo: Geometry, xs: Tensor) -> Tensor:
@@ -292,9 +312,9 @@ class Generator(nn.Module):
     expression codes and poses (FiLM) to know what no warp can bring: teeth, closed lids, gaze.
     """
 
+    spread: Tensor
     xs64: Tensor
     xs128: Tensor
-    grid128: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -317,74 +337,88 @@ class Generator(nn.Module):
         with torch.no_grad():
             self.head.weight.mul_(0.1)
             self.head.bias[3 * self.ratio**2 :] = 1.0  # type: ignore[index]
+        self.register_buffer("spread", spread(self.ratio), persistent=False)
         self.register_buffer("xs64", base_grid(1, 64)[0, :, 0].clone(), persistent=False)
         self.register_buffer("xs128", base_grid(1, CORE)[0, :, 0].clone(), persistent=False)
 
     def forward(
         self, volume: Tensor, appearance: Appearance, source: Tensor, flow: Tensor, geo: Geometry
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """volume: warped and occluded, (B, Cv·D, 32, 32); flow: (B, 128, 128, 2). Returns frame, α and the warped source."""
+        """volume: warped and occluded, (B, Cv·D, 32, 32); flow: (B, 2, 128, 128).
+
+        Returns frame, α and the warped source as sub-pixel planes, (B, 3·r², 128, 128): `pixel_shuffle` makes pictures of them.
+        """
         with float32_region(volume):
             heat64, heat128 = heat_maps(geo, self.xs64), heat_maps(geo, self.xs128)
-            flow64 = functional.avg_pool2d(flow.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
-            skip64 = warp(appearance.skip64.float(), flow64)
+            skip64 = warp(appearance.skip64.float(), functional.avg_pool2d(flow, 2))
             code = act(self.code(geo.code))
         x = self.enter(volume)
         for block, film in zip(self.blocks32, self.film32, strict=True):
             x = block(x, film(code))
         x = functional.pixel_shuffle(self.up64(act(x)), 2)
-        x = self.merge64(torch.cat([x, skip64, heat64], 1))
+        x = conv_of_parts(self.merge64, x, torch.cat([skip64, heat64], 1))
         x = self.block64(act(x), self.film64(code))
         with float32_region(volume):
             residual = 0.1 * self.residual_flow(act(x)).float()
-            residual = functional.interpolate(residual, scale_factor=2.0, mode="bilinear", align_corners=False)
-            fine = flow.permute(0, 3, 1, 2) + residual
-            fine128 = fine.permute(0, 2, 3, 1)
-            skip128 = warp(appearance.skip128.float(), fine128)
-            if self.ratio > 1:
-                fine = functional.interpolate(
-                    fine, scale_factor=float(self.ratio), mode="bilinear", align_corners=False
-                )
-            warped = warp(source, fine.permute(0, 2, 3, 1))
-            planes = functional.pixel_unshuffle(warped, self.ratio) if self.ratio > 1 else warped
+            fine = flow + functional.interpolate(residual, scale_factor=2.0, mode="bilinear", align_corners=False)
+            skip128 = warp(appearance.skip128.float(), fine)
+            warped = warp(source, self.spread @ fine @ self.spread.T)
+            warped = warped.view(-1, 3, self.ratio, CORE, self.ratio, CORE).transpose(3, 4).flatten(1, 3)
         x = functional.pixel_shuffle(self.up128(act(x)), 2)
-        x = self.merge128(torch.cat([x, skip128, heat128, planes * 2 - 1], 1))
+        x = conv_of_parts(self.merge128, x, torch.cat([skip128, heat128, warped * 2 - 1], 1))
         x = self.block128(act(x), self.film128(code))
         out = self.head(act(x)).float()
-        colour, alpha = out.split([3 * self.ratio**2, self.ratio**2], 1)
-        if self.ratio > 1:
-            colour, alpha = functional.pixel_shuffle(colour, self.ratio), functional.pixel_shuffle(alpha, self.ratio)
-        alpha = alpha.sigmoid()
+        planes = self.ratio**2
+        colour, alpha = out[:, : 3 * planes], out[:, 3 * planes :].sigmoid().repeat(1, 3, 1, 1)
         return alpha * warped + (1 - alpha) * (colour + 0.5), alpha, warped
 
 
-def sample_volume(volume: Tensor, grid: Tensor, slices: bool = False) -> Tensor:
-    """Sample volume (B, C, D, H, W) at grid (B, d, h, w, 3) in [-1, 1], border repeated, float32.
+def spread(ratio: int) -> Tensor:
+    """Bilinear enlargement of 128 rows as a matrix S (128·r, 128), the rows of each sub-pixel together.
 
-    slices: the same, written as a sum over the volume's slices of two-dimensional samples times 1 − distance in depth.
+    S @ flow @ Sᵀ is an enlarged flow in r² blocks: what is sampled by it needs no sorting into sub-pixel planes.
     """
-    if not slices:
-        return functional.grid_sample(volume, grid, align_corners=False, padding_mode="border")
-    depth, (b, d, h, w) = volume.shape[2], grid.shape[:4]
-    flat = grid.reshape(b, d * h, w, 3)
-    z = (((flat[..., 2] + 1) * depth - 1) / 2).clamp(0, depth - 1)[:, None]
-    parts = [warp(volume[:, :, i], flat[..., :2]) * (1 - (z - i).abs()).clamp(min=0) for i in range(depth)]
-    return torch.stack(parts).sum(0).view(b, -1, d, h, w)
+    rows = functional.interpolate(torch.eye(CORE)[None], scale_factor=float(ratio), mode="linear", align_corners=False)
+    return rows[0].T.reshape(CORE, ratio, CORE).transpose(0, 1).reshape(ratio * CORE, CORE)
+
+
+def conv_of_parts(layer: nn.Conv2d, first: Tensor, second: Tensor) -> Tensor:
+    """layer(cat([first, second])) without the copy: first and second can keep layouts of their own."""
+    n = first.shape[1]
+    pad = layer.padding
+    y = functional.conv2d(first, layer.weight[:, :n], layer.bias, padding=pad)
+    return y + functional.conv2d(second, layer.weight[:, n:], padding=pad)
+
+
+def sample_volume(volume: Tensor, flow: Tensor) -> Tensor:
+    """Sample volume (B, C, D, H, W) at flow (B, 3, d, h, w) in [-1, 1], border repeated, float32.
+
+    What a five-dimensional grid sample does, which few backends have and none does fast: neighbouring slices are paired as
+    channels, pairs stacked into one tall picture, that is sampled once, and each sample's pair blended by its depth.
+    """
+    b, c, depth, height, _ = volume.shape
+    pairs = torch.cat([volume[:, :, :-1], volume[:, :, 1:]], 1).flatten(2, 3)
+    x, y, z = flow[:, :1].flatten(2, 3), flow[:, 1:2].flatten(2, 3), flow[:, 2:].flatten(2, 3)
+    z = (((z + 1) * depth - 1) / 2).clamp(0, depth - 1)
+    lower = z.floor().clamp(max=depth - 2)
+    row = (((y + 1) * height - 1) / 2).clamp(0, height - 1) + lower * height
+    both = warp(pairs, torch.cat([x, (2 * row + 1) / ((depth - 1) * height) - 1], 1))
+    near, far = both[:, :c], both[:, c:]
+    return (near + (far - near) * (z - lower)).view(b, c, *flow.shape[2:])
 
 
 def warp(picture: Tensor, flow: Tensor) -> Tensor:
-    """Sample picture (B, C, H, W) at flow (B, h, w, 2) in [-1, 1], border repeated, float32."""
-    return functional.grid_sample(picture, flow, align_corners=False, padding_mode="border")
+    """Sample picture (B, C, H, W) at flow (B, 2, h, w) in [-1, 1], border repeated, float32."""
+    return functional.grid_sample(picture, flow.permute(0, 2, 3, 1), align_corners=False, padding_mode="border")
 
 
 @dataclass(frozen=True)
 class Synthesis:
-    """frame: (B, 3, S, S) about [0, 1]; warped: the source moved by the flow alone; alpha: (B, 1, S, S); flow (B, 128, 128, 2)."""
+    """frame: (B, 3, S, S) about [0, 1]; warped: the source moved by the flow alone; alpha: (B, 1, S, S)."""
 
     frame: Tensor
     warped: Tensor
     alpha: Tensor
-    flow: Tensor
 
 
 class ReceiverNetworks(nn.Module):
@@ -397,18 +431,22 @@ class ReceiverNetworks(nn.Module):
         self.fine_flow = FineFlow()
         self.generator = Generator(config)
 
-    def render(self, appearance: Appearance, source: Tensor, geo: Geometry) -> Synthesis:
-        """source: the source frame (B, 3, S, S) in [0, 1]."""
+    def planes(self, appearance: Appearance, source: Tensor, geo: Geometry) -> tuple[Tensor, Tensor, Tensor]:
+        """What `Generator` returns: frame, α and warped source as sub-pixel planes; source: (B, 3, S, S) in [0, 1]."""
         field = self.motion_field(appearance.volume, geo)
         with float32_region(source):
-            volume = sample_volume(appearance.volume.float(), field.flow3d, self.motion_field.slices)
+            volume = sample_volume(appearance.volume.float(), field.flow3d)
             volume = volume.flatten(1, 2) * field.occlusion
-            flow = functional.interpolate(
-                field.flow2d.permute(0, 3, 1, 2), scale_factor=4.0, mode="bilinear", align_corners=False
-            ).permute(0, 2, 3, 1)
+            flow = functional.interpolate(field.flow2d, scale_factor=4.0, mode="bilinear", align_corners=False)
             flow = self.fine_flow(flow, geo)
         frame, alpha, warped = self.generator(volume, appearance, source, flow, geo)
-        return Synthesis(frame, warped, alpha, flow)
+        return frame, alpha, warped
+
+    def render(self, appearance: Appearance, source: Tensor, geo: Geometry) -> Synthesis:
+        """source: the source frame (B, 3, S, S) in [0, 1]."""
+        ratio = self.generator.ratio
+        frame, alpha, warped = (functional.pixel_shuffle(x, ratio) for x in self.planes(appearance, source, geo))
+        return Synthesis(frame, warped, alpha[:, :1])
 
 
 def grown(weight: Tensor, shape: torch.Size) -> Tensor:

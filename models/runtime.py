@@ -6,6 +6,8 @@ receiver. The torch twin is `models.face_codec`; both agree to within rounding (
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +21,38 @@ Picture = NDArray[np.uint8]
 Array = NDArray[np.float32]
 
 
+LEAN_RENDER_S = 0.022
+"""A picture drawn by one thread in this time leaves room for 30 a second and for the rest of a call. More threads would be sooner
+done, but take more of the processors in all."""
+
+
 @dataclass(frozen=True)
 class Appearance:
     """What F made of a source frame, as the render graph takes it; opaque to everybody else."""
 
     arrays: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture to be synthesised: the source's head moved from `source` to `driving`, and the scene with it.
+
+    canonical: shape code (C,) as it came over the wire, the same on every call for one source.
+    """
+
+    appearance: Appearance
+    canonical: Array
+    source: Motion
+    driving: Motion
+
+    def feeds(self) -> backends.Arrays:
+        """As the render graph takes it, a batch of one."""
+        return self.appearance.arrays | {
+            "shape": np.asarray(self.canonical, np.float32)[None],
+            "source_motion": self.source.head()[None],
+            "driving_motion": self.driving.head()[None],
+            "scene": np.asarray(self.driving.scene - self.source.scene, np.float32)[None],
+        }
 
 
 class Networks:
@@ -69,15 +98,32 @@ class Networks:
         return Appearance({name: np.asarray(value, np.float32) for name, value in out.items()})
 
     def render(self, appearance: Appearance, canonical: Array, source: Motion, driving: Motion) -> Picture:
-        """M and G: the source's head moved from `source` to `driving`, and the scene with it, uint8 (S, S, 3).
-
-        canonical: shape code (C,) as it came over the wire, the same on every call for one source.
-        """
-        feeds: backends.Arrays = dict(appearance.arrays)
-        feeds |= {
-            "shape": np.asarray(canonical, np.float32)[None],
-            "source_motion": source.head()[None],
-            "driving_motion": driving.head()[None],
-            "scene": np.asarray(driving.scene - source.scene, np.float32)[None],
-        }
+        """M and G on one `Drawing`, uint8 (S, S, 3)."""
+        feeds = Drawing(appearance, canonical, source, driving).feeds()
         return np.asarray(self._run("render", feeds)["frame"][0], np.uint8)
+
+    def render_many(self, drawings: Sequence[Drawing]) -> list[Picture]:
+        """Several at once, of one call or of many, for a host that serves them: in one run where the backend takes batches."""
+        feeds = [drawing.feeds() for drawing in drawings]
+        if self.backend.batches and feeds:
+            feeds = [{name: np.concatenate([one[name] for one in feeds]) for name in feeds[0]}]
+        return [np.asarray(frame, np.uint8) for one in feeds for frame in self._run("render", one)["frame"]]
+
+
+def networks_for_drawing(bundle: Bundle, threads: int | None, backend: str = "auto") -> Networks:
+    """Networks for the receiving end of a call: of one thread where that draws fast enough, else of as many as the backend takes.
+
+    threads, if given, decides; backend as in `Networks`.
+    """
+    if threads is not None:
+        return Networks(bundle, threads, backend)
+    lean = Networks(bundle, 1, backend)
+    size, shape = bundle.picture_size, np.zeros(bundle.canonical_size, np.float32)
+    appearance = lean.appearance(np.zeros((size, size, 3), np.uint8))
+    still = Motion.from_head(np.zeros(6 + bundle.expression_size, np.float32))
+    seconds = []
+    for _ in range(4):  # the first is the slowest
+        began = time.thread_time()  # one thread is this one; what else the machine does now does not count
+        lean.render(appearance, shape, still, still)
+        seconds.append(time.thread_time() - began)
+    return lean if min(seconds) <= LEAN_RENDER_S else Networks(bundle, None, backend)

@@ -76,7 +76,10 @@ class HeatMapTrunk(nn.Module):
         c3 = self.down3(c2)
         p2 = self.merge2(self.lateral2(c2) + functional.interpolate(self.lateral3(c3), scale_factor=2.0))
         p1 = self.merge1(self.lateral1(c1) + functional.interpolate(p2, scale_factor=2.0))
-        heat = self.heat(p1).float().flatten(2).log_softmax(-1)
+        # As a product, not a convolution: its result has the layout that the softmax wants, without a copy.
+        cells = p1.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)
+        assert self.heat.bias is not None
+        heat = (self.heat.weight.flatten(1) @ cells + self.heat.bias[:, None]).float().log_softmax(-1)
         with float32_region(x):
             return heat.exp() @ self.grid, heat, c3.float().mean((2, 3))
 
@@ -108,7 +111,8 @@ def aligned_crop(picture: Tensor, frame: Tensor, grid: Tensor) -> Tensor:
     x, y = grid[..., 0], grid[..., 1]
     gx = c[:, None, None] * x - s[:, None, None] * y + frame[:, 1, None, None]
     gy = s[:, None, None] * x + c[:, None, None] * y + frame[:, 2, None, None]
-    return functional.grid_sample(picture, torch.stack([gx, gy], -1), align_corners=False, padding_mode="border")
+    where = torch.stack([gx, gy], 1).permute(0, 2, 3, 1)
+    return functional.grid_sample(picture, where, align_corners=False, padding_mode="border")
 
 
 class HeadPoseEstimator(nn.Module):
@@ -185,9 +189,9 @@ class ExpressionEstimator(nn.Module):
             self.register_buffer(name, grid, persistent=False)
 
     def forward(self, picture: Tensor, frame: Tensor, hidden: Tensor) -> Tensor:
-        """picture: (B, 3, S, S) in [-1, 1]; frame: (B, 4) similarity; hidden: (B, width) trunk view."""
-        mouth = self.mouth(aligned_crop(picture, frame, self.mouth_grid)).float()
-        eyes = self.eyes(aligned_crop(picture, frame, self.eye_grid)).float()
+        """picture: (B, 3, S, S) in [0, 1]; frame: (B, 4) similarity; hidden: (B, width) trunk view."""
+        mouth = self.mouth(aligned_crop(picture, frame, self.mouth_grid) * 2 - 1).float()
+        eyes = self.eyes(aligned_crop(picture, frame, self.eye_grid) * 2 - 1).float()
         joined = act(self.join(torch.cat([act(mouth), act(eyes), hidden], 1)))
         code: Tensor = self.head(joined)
         return code
@@ -212,10 +216,11 @@ class SenderNetworks(nn.Module):
 
     def forward(self, picture: Tensor) -> Reading:
         """picture: (B, 3, S, S) in [0, 1]."""
-        x = picture * 2 - 1
-        small = functional.avg_pool2d(x, x.shape[-1] // CORE) if x.shape[-1] > CORE else x
-        points, heat, features = self.trunk(small)
-        with float32_region(x):
+        ratio = picture.shape[-1] // CORE
+        # The mean over sub-pixels, which backends do faster than a pooling of three planes.
+        small = functional.pixel_unshuffle(picture, ratio).view(-1, 3, ratio**2, CORE, CORE).mean(2)
+        points, heat, features = self.trunk(small * 2 - 1)
+        with float32_region(picture):
             frame = fit_similarity(points, self.template)
             aligned = undo_similarity(points, frame) - self.template
             sharpness = heat.max(-1).values
@@ -223,5 +228,5 @@ class SenderNetworks(nn.Module):
             hidden = act(self.view(seen))
             pose = self.pose(hidden, frame)
             shape = self.canonical(hidden)
-        expression = self.expression(x, frame.detach(), hidden)
+        expression = self.expression(picture, frame.detach(), hidden)
         return Reading(pose, expression.float(), shape, points, heat)

@@ -21,6 +21,11 @@ def test_every_stage_is_timed(clip: Path) -> None:
     assert 0.4 * parts < speed.stages["sender"].median < 2.5 * parts
     assert 0 < speed.first_motion_s < speed.first_picture_s
     assert speed.memory_bytes > 50e6
+    assert set(speed.processor_ms) == {"sender", "receiver"}
+    assert report.share("onnxruntime", 30) == pytest.approx(1.2 * report.share("onnxruntime", 25))
+    busy = report.share("onnxruntime", 25) * report.processors * 40
+    assert busy == pytest.approx(sum(speed.processor_ms.values()))
+    assert busy > 0
     assert report.ratio("onnxruntime", "render") == 1
     console = Console(file=io.StringIO(), width=120)
     report.print(console)

@@ -53,6 +53,10 @@ class Side:
     end_to_end_ms: float
     sound_played_s: float
     lip_sync_ms: tuple[float, float]
+    processors: float | None
+    """Processors that this program kept busy after settling, 2 being all of two cores; None where the system does not tell."""
+    memory_mb: float | None
+    """The most it had at once."""
     own_bytes_off: int
     """By how much the program's own count of bytes sent is off the relay's."""
 
@@ -76,7 +80,7 @@ async def measure(folder: Path, seconds: float, *, voice: Path | None, one_way: 
                 for name in "ab"
             ]
             try:
-                counts, span = await _watch(relay, seconds, programs)
+                counts, span, busy = await _watch(relay, seconds, programs)
                 results = [await _result(program) for program in programs]
             finally:
                 for program in programs:
@@ -107,6 +111,8 @@ async def measure(folder: Path, seconds: float, *, voice: Path | None, one_way: 
             end_to_end_ms=other["end_to_end_ms"]["mean"] or 0.0,
             sound_played_s=playout["sound_played_ms"] / 1000,
             lip_sync_ms=tuple(playout["worst_lip_sync_ms"]),  # type: ignore[arg-type]
+            processors=busy[here][0],
+            memory_mb=busy[here][1],
             own_bytes_off=own["sent"]["wire_bytes"] - totals[way],  # type: ignore[index]
         )
     return sides
@@ -142,17 +148,44 @@ async def _count_pictures(stream: asyncio.StreamReader) -> tuple[int, float]:
     return received // size, first_at
 
 
-async def _watch(relay: Relay, seconds: float, programs: list[_Program]) -> tuple[dict[Way, tuple[int, int]], float]:
-    """Datagrams and bytes of each way after settling, and of how many seconds."""
+Busy = tuple[float | None, float | None]
+
+
+async def _watch(
+    relay: Relay, seconds: float, programs: list[_Program]
+) -> tuple[dict[Way, tuple[int, int]], float, list[Busy]]:
+    """Datagrams and bytes of each way after settling, of how many seconds, and what each program took of the machine."""
     async with asyncio.timeout(PATIENCE_S):
         while not all(count.datagrams > 20 for count in relay.counts.values()):
             assert all(program.process.returncode is None for program in programs), "a program ended before the call"
             await asyncio.sleep(0.05)
     await asyncio.sleep(SETTLING_S)
     began, before = time.monotonic(), {w: (c.datagrams, c.wire_bytes) for w, c in relay.counts.items()}
+    worked = [_processor_s(program) for program in programs]
     await asyncio.sleep(seconds)
     span = time.monotonic() - began
-    return {w: (c.datagrams - before[w][0], c.wire_bytes - before[w][1]) for w, c in relay.counts.items()}, span
+    busy = [(_rate(_processor_s(p), was, span), _memory_mb(p)) for p, was in zip(programs, worked, strict=True)]
+    return {w: (c.datagrams - before[w][0], c.wire_bytes - before[w][1]) for w, c in relay.counts.items()}, span, busy
+
+
+def _processor_s(program: _Program) -> float | None:
+    """Processor time of a running program, all its threads together."""
+    stat = Path(f"/proc/{program.process.pid}/stat")
+    if not stat.exists():
+        return None
+    fields = stat.read_text().rpartition(")")[2].split()  # the name may hold anything
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _rate(now: float | None, was: float | None, span: float) -> float | None:
+    return None if now is None or was is None else (now - was) / span
+
+
+def _memory_mb(program: _Program) -> float | None:
+    status = Path(f"/proc/{program.process.pid}/status")
+    if not status.exists():
+        return None
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1024
 
 
 async def _result(program: _Program) -> tuple[dict[str, Any], int, float]:

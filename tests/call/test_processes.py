@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -162,6 +163,18 @@ def test_options_that_cannot_be_are_one_line(
     errors = capsys.readouterr().err
     assert words in errors
     assert len(errors.strip().splitlines()) == 1
+
+
+def test_a_backend_that_is_not_installed_is_said_before_anybody_is_called(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from facewire.cli import main
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "openvino" else find(name))
+    base = ["call", "room", "--out", "none", "--video", "test", "--sound", "silence", "--server", "ws://127.0.0.1:9"]
+    assert main([*base, "--backend", "openvino"]) == 2
+    assert "pip install 'facewire[openvino]'" in capsys.readouterr().err
 
 
 def test_a_portrait_and_a_free_view_take_the_place_of_what_comes(

@@ -1,6 +1,7 @@
 """Every backend gives the reference's pictures, numbers and errors."""
 
 import importlib.util
+import shutil
 import threading
 from pathlib import Path
 
@@ -14,17 +15,19 @@ from facewire.errors import InputError, WeightsError
 from facewire.models import backends
 from facewire.models.bundle import load_bundle
 from facewire.models.receiver_networks import sample_volume
-from facewire.models.runtime import Networks
+from facewire.models.runtime import Drawing, Networks, networks_for_drawing
+from facewire.models.torch_backend import Torch
 
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs OpenVINO")
 
 
-def test_a_volume_sampled_by_slices_is_the_same() -> None:
+def test_a_volume_sampled_as_a_picture_is_sampled_as_a_volume() -> None:
     torch.manual_seed(0)
-    volume, grid = torch.randn(2, 3, 8, 9, 7), torch.randn(2, 5, 4, 6, 3)  # a third of the points lie outside
-    torch.testing.assert_close(
-        sample_volume(volume, grid, slices=True), sample_volume(volume, grid), atol=1e-5, rtol=1e-5
+    volume, flow = torch.randn(2, 3, 8, 9, 7), torch.randn(2, 3, 5, 4, 6)  # a third of the points lie outside
+    wanted = torch.nn.functional.grid_sample(
+        volume, flow.permute(0, 2, 3, 4, 1), align_corners=False, padding_mode="border"
     )
+    torch.testing.assert_close(sample_volume(volume, flow), wanted, atol=1e-4, rtol=1e-4)
 
 
 @needs_openvino
@@ -41,8 +44,8 @@ def test_openvino_gives_the_pictures_of_onnx_runtime(nodding: list[NDArray[np.ui
         picture = ours.render(ours.appearance(nodding[0]), shape, motion, driving)
         wanted = reference.render(reference.appearance(nodding[0]), shape, motion, driving)
         difference = np.abs(picture.astype(int) - wanted)
-        assert difference.mean() < 0.05
-        assert difference.max() <= 8
+        assert difference.mean() < 0.25, "G may run in bfloat16; a level is the limit"
+        assert difference.max() <= 16
 
 
 @needs_openvino
@@ -64,9 +67,59 @@ def test_openvino_serves_several_threads(nodding: list[NDArray[np.uint8]]) -> No
         np.testing.assert_array_equal(found[index], wanted[index])
 
 
+def scenes(networks: Networks, nodding: list[NDArray[np.uint8]]) -> list[Drawing]:
+    """Two calls, three pictures."""
+    drawings = []
+    for first, *others in ((0, 3, 6), (9, 2)):
+        appearance = networks.appearance(nodding[first])
+        motion, shape = networks.read(nodding[first])
+        drawings += [Drawing(appearance, shape, motion, networks.motion(nodding[other])) for other in others]
+    return drawings
+
+
+@pytest.mark.parametrize("name", [name for name in backends.BACKENDS[1:] if importlib.util.find_spec(name)])
+def test_many_drawn_at_once_are_those_drawn_one_by_one(name: str, nodding: list[NDArray[np.uint8]]) -> None:
+    networks = Networks(load_bundle(), 1, name)
+    drawings = scenes(networks, nodding)
+    together = networks.render_many(drawings)
+    assert len(together) == 3
+    for picture, one in zip(together, drawings, strict=True):
+        alone = networks.render(one.appearance, one.canonical, one.source, one.driving)
+        assert np.abs(picture.astype(int) - alone).max() <= 1
+    assert networks.render_many([]) == []
+
+
+@pytest.mark.parametrize(("half", "limit"), [(False, 0.01), (True, 0.25)])
+def test_torch_gives_the_pictures_of_onnx_runtime(half: bool, limit: float, nodding: list[NDArray[np.uint8]]) -> None:
+    reference, ours = Networks(load_bundle(), 1, "onnxruntime"), Networks(load_bundle(), 1, "torch")
+    ours.backend = Torch(half=half)
+    drawings = scenes(reference, nodding)
+    for picture, wanted in zip(ours.render_many(drawings), reference.render_many(drawings), strict=True):
+        assert np.abs(picture.astype(int) - wanted).mean() < limit
+    assert (ours.backend.precision == "float32") != half
+
+
 def test_an_unknown_backend_is_refused_with_those_that_are() -> None:
-    with pytest.raises(InputError, match="openvino, onnxruntime"):
+    with pytest.raises(InputError, match="openvino, onnxruntime, torch"):
         backends.backend("tensorrt")
+
+
+def test_a_call_draws_with_as_many_threads_as_it_is_told(nodding: list[NDArray[np.uint8]]) -> None:
+    wanted = Networks(load_bundle(), 1)
+    told, chosen = networks_for_drawing(load_bundle(), 2), networks_for_drawing(load_bundle(), None)
+    for drawing in scenes(wanted, nodding):
+        for networks in (told, chosen):
+            picture = networks.render_many([drawing])[0]
+            assert np.abs(picture.astype(int) - wanted.render_many([drawing])[0]).max() <= 2
+
+
+def test_advice_names_what_is_missing_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    onnxruntime = backends.backend("onnxruntime")
+    if onnxruntime.device == "CPU":
+        assert "openvino" in backends.advice(onnxruntime)
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    if "CUDAExecutionProvider" not in backends._providers():
+        assert "facewire[gpu]" in backends.advice(onnxruntime)
 
 
 def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +130,7 @@ def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         backends.backend()
 
 
-@pytest.mark.parametrize("name", [name for name in backends.BACKENDS[1:] if importlib.util.find_spec(name)])
+@pytest.mark.parametrize("name", [name for name in backends.AUTOMATIC if importlib.util.find_spec(name)])
 def test_a_broken_graph_is_one_line(name: str, tmp_path: Path) -> None:
     (tmp_path / "sender.onnx").write_bytes(b"not a graph")
     with pytest.raises(WeightsError, match=r"sender\.onnx cannot be loaded: .+") as error:

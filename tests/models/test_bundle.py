@@ -44,7 +44,7 @@ def test_packaged_bundle_is_small_and_complete() -> None:
 
 
 def test_runtime_agrees_with_torch(codec: FaceCodec, portrait: NDArray[np.uint8]) -> None:
-    networks = Networks(load_bundle(), threads=1)
+    networks = Networks(load_bundle(), threads=1, backend="onnxruntime")
     motion, shape = networks.read(portrait)
     picture = torch.from_numpy(portrait)[None].permute(0, 3, 1, 2).float() / 255
     scene = np.linspace(-0.1, 0.1, SCENE_SIZE, dtype=np.float32)

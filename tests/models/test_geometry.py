@@ -7,7 +7,7 @@ import torch
 from facewire.codec import Motion, transform
 from facewire.models import face_points as fp
 from facewire.models.geometry import FaceModel, base_grid, detail_push
-from facewire.models.receiver_networks import FineFlow, compose, compose_flat, geometry
+from facewire.models.receiver_networks import FineFlow, blend, compose, geometry, plane_grid
 
 K = len(fp.KEYPOINTS)
 
@@ -43,37 +43,40 @@ def test_placed_points_equal_the_codecs_keypoint_transform(face: FaceModel) -> N
 def test_composed_flow_equals_the_weighted_sum_of_all_flows(face: FaceModel) -> None:
     geo = geometry(face, torch.randn(2, 6), motions(2, 2), motions(2, 3), torch.randn(2, 2, 16, 16) * 0.1)
     grid = base_grid(8, 8, 3).view(-1, 3)
-    masks = torch.rand(2, K + 1, len(grid)).softmax(1)
-    still = geo.still(grid, 8, 3)
-    wanted = masks[:, 0, :, None] * still
+    masks = torch.rand(2, len(grid), K + 1).softmax(-1)
+    planes = plane_grid(8, 8, 3)
+    torch.testing.assert_close(planes.T, grid)
+    still = geo.still(planes, 8, 3)
+    wanted = masks[..., :1] * still.transpose(1, 2)
     for k in range(K):
         flow = geo.source[:, k, None] + (grid - geo.driving[:, k, None]) @ geo.turn.transpose(1, 2)
-        wanted = wanted + masks[:, k + 1, :, None] * flow
-    torch.testing.assert_close(compose(masks, geo, grid, still), wanted, atol=1e-5, rtol=1e-5)
+        wanted = wanted + masks[..., k + 1, None] * flow
+    found = compose(blend(masks, geo.offset), geo.turn, planes, still)
+    torch.testing.assert_close(found.transpose(1, 2), wanted, atol=1e-5, rtol=1e-5)
 
 
 def test_a_shifted_scene_shifts_every_point_that_stays_with_it(face: FaceModel) -> None:
     scene = torch.zeros(1, 2, 16, 16)
     scene[:, 0], scene[:, 1] = 0.25, -0.5
     geo = geometry(face, torch.randn(1, 6), motions(1, 2), motions(1, 3), scene)
-    grid = base_grid(16, 16, 4).view(-1, 3)
-    torch.testing.assert_close(geo.still(grid, 16, 4)[0], grid + torch.tensor([0.25, -0.5, 0.0]))
+    grid = plane_grid(16, 16, 4)
+    torch.testing.assert_close(geo.still(grid, 16, 4)[0], grid + torch.tensor([[0.25], [-0.5], [0.0]]))
 
 
 def test_each_keypoints_plane_flow_leads_from_driving_to_source(face: FaceModel) -> None:
     geo = geometry(face, torch.randn(1, 6), motions(1, 2), motions(1, 3), AT_REST)
     for k in range(K):
-        masks = torch.zeros(1, K + 1, 1)
-        masks[:, k + 1] = 1
-        at = geo.driving[0, k : k + 1, :2]
-        reached = compose_flat(masks, geo, at, at[None])
-        torch.testing.assert_close(reached[0, 0], geo.source[0, k, :2], atol=1e-5, rtol=1e-5)
+        masks = torch.zeros(1, 1, K + 1)
+        masks[..., k + 1] = 1
+        at = geo.driving[0, k, :2, None]
+        reached = compose(blend(masks, geo.plane_offset), geo.plane_turn, at, at[None])
+        torch.testing.assert_close(reached[0, :, 0], geo.source[0, k, :2], atol=1e-5, rtol=1e-5)
 
 
 def test_without_motion_the_fine_flow_keeps_every_pixel(face: FaceModel) -> None:
     motion = motions(1, 4)
     geo = geometry(face, torch.randn(1, 6), motion, motion, AT_REST)
-    grid = base_grid(128, 128)[None]
+    grid = base_grid(128, 128)[None].permute(0, 3, 1, 2)
     torch.testing.assert_close(FineFlow()(grid, geo), grid, atol=1e-4, rtol=0)
 
 
@@ -81,7 +84,7 @@ def test_fine_flow_equals_its_formula_at_a_few_pixels(face: FaceModel) -> None:
     geo = geometry(face, torch.randn(1, 6), motions(1, 5), motions(1, 6), AT_REST)
     fine = FineFlow()
     base = base_grid(128, 128)[None] + 0.01
-    out = fine(base, geo)
+    out = fine(base.permute(0, 3, 1, 2), geo).permute(0, 2, 3, 1)
     flat = geo.turn[0, :2, :2]
     for row, column in ((10, 20), (64, 64), (100, 3)):
         pixel = base_grid(128, 128)[row, column]

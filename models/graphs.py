@@ -1,0 +1,92 @@
+"""The graphs of a bundle in torch: what `models.export` writes as ONNX and `models.torch_backend` runs as it is.
+
+Comes in: bytes of pictures and numbers from the wire. Goes out: the same. Around the networks of `face_codec` stands what turns
+bytes into floats and back.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from facewire.models.face_codec import FaceCodec, motion_vector
+from facewire.models.receiver_networks import Appearance, geometry
+
+
+def _floats(picture: Tensor) -> Tensor:
+    return picture.permute(0, 3, 1, 2).float() / 255
+
+
+class TorchGraph(nn.Module):
+    """One graph. inputs, outputs: names of what `forward` takes and gives, in order."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+class SenderGraph(TorchGraph):
+    """Picture uint8 (B, S, S, 3) -> motion (B, 6 + E), shape (B, C)."""
+
+    inputs = ("picture",)
+    outputs = ("motion", "shape")
+
+    def __init__(self, codec: FaceCodec) -> None:
+        super().__init__()
+        self.sender = codec.sender
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """See the class."""
+        reading = self.sender(_floats(picture))
+        return motion_vector(reading), reading.shape
+
+
+class AppearanceGraph(TorchGraph):
+    """Picture uint8 (B, S, S, 3) -> volume, skip64, skip128 and the source as float planes."""
+
+    inputs = ("picture",)
+    outputs = ("volume", "skip64", "skip128", "source")
+
+    def __init__(self, codec: FaceCodec) -> None:
+        super().__init__()
+        self.receiver = codec.receiver
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See the class."""
+        source = _floats(picture)
+        out = self.receiver.appearance(source)
+        return out.volume, out.skip64, out.skip128, source
+
+
+class RenderGraph(TorchGraph):
+    """Appearance, shape, two motions (B, 6 + E) and the scene code (B, 8) -> frame uint8 (B, S, S, 3)."""
+
+    inputs = (*AppearanceGraph.outputs, "shape", "source_motion", "driving_motion", "scene")
+    outputs = ("frame",)
+
+    def __init__(self, codec: FaceCodec) -> None:
+        super().__init__()
+        self.face, self.scene, self.receiver = codec.face, codec.scene, codec.receiver
+
+    def forward(
+        self,
+        volume: Tensor,
+        skip64: Tensor,
+        skip128: Tensor,
+        source: Tensor,
+        shape: Tensor,
+        source_motion: Tensor,
+        driving_motion: Tensor,
+        scene: Tensor,
+    ) -> Tensor:
+        """See the class."""
+        geo = geometry(self.face, shape, source_motion, driving_motion, self.scene(scene))
+        planes, _, _ = self.receiver.planes(Appearance(volume, skip64, skip128), source, geo)
+        planes = (planes * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        b, h, w, _ = planes.shape
+        ratio = self.receiver.generator.ratio
+        planes = planes.view(b, h, w, 3, ratio, ratio)  # a pixel shuffle on bytes, from channels last to channels last
+        return planes.permute(0, 1, 4, 2, 5, 3).reshape(b, h * ratio, w * ratio, 3)
+
+
+GRAPHS = {"sender": SenderGraph, "appearance": AppearanceGraph, "render": RenderGraph}
+"""By the names of `bundle.GRAPHS`."""
