@@ -1,0 +1,747 @@
+"""The call as the page sees it: lobby, call, end, again; what the page asks for is done, and what changes is told.
+
+Comes in: messages of the page (`page_messages`) from `page_server`, and its media from `page_media`. Goes out: the messages of
+docs/page.md, and the same `Session` that a call without a page is. `command` runs one `PageCall` for the whole process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import logging
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from math import radians
+from typing import TYPE_CHECKING, Any, Literal
+
+from facewire.call.page_messages import (
+    MAX_PITCH_DEGREES,
+    MAX_ROLL_DEGREES,
+    MAX_YAW_DEGREES,
+    PAGE_VERSION,
+    Badge,
+    Budget,
+    CameraSwitch,
+    Consent,
+    JoinRoom,
+    LeaveRoom,
+    Microphone,
+    NewSource,
+    Offer,
+    PageMessage,
+    PortraitSwitch,
+    Quit,
+    Record,
+    View,
+)
+from facewire.call.page_server import PageHandler, PageServer, Send
+from facewire.errors import DecodeError, FacewireError, InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from facewire.call.command import CallOptions
+    from facewire.call.page_media import LocalLeg, PageCamera, PageMicrophone
+    from facewire.call.recording import Recording
+    from facewire.call.rival import H264Watch
+    from facewire.call.session import Ending, Ends, Session
+    from facewire.call.stats import CallStats
+    from facewire.models.bundle import Bundle
+    from facewire.models.runtime import Networks
+
+TELL_EVERY_S = 0.1
+FIGURES_EVERY_S = 0.5
+PAGE_AWAY_S = 20.0
+"""A page that was there and went away may come back for so long (a reload); then the process ends."""
+MIN_KBPS, MAX_KBPS = 8.0, 200.0
+PORTRAIT_FORMATS = ("PNG", "JPEG", "WEBP")
+MAX_DETAIL_CHARACTERS = 300
+
+Phase = Literal["loading", "lobby", "joining", "call", "ended", "broken"]
+Values = dict[str, Any]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What is read once for all calls. sending and receiving do not wait for each other's networks."""
+
+    bundle: Bundle
+    sending: Networks
+    receiving: Networks
+
+
+class PageCall(PageHandler):
+    """One process with a page. options: of `facewire call`. invite: server and room as the other person is to name them."""
+
+    def __init__(self, options: CallOptions) -> None:
+        self._options = options
+        self._send: Send | None = None
+        self._told: dict[str, Values] = {}
+        self._phase: Phase = "loading"
+        self._code = self._detail = ""
+        self._name = options.name
+        self._budget = options.max_kbps
+        self._camera_on = self._microphone_on = True
+        self._view = View(*options.degrees, frontal=False)
+        self._burnt = False
+        self._portrait: NDArray[np.uint8] | None = None
+        self._portrait_on = False
+
+        self._loaded: _Loaded | None = None
+        self._ends: Ends | None = None
+        self._leg: LocalLeg | None = None
+        self._camera: PageCamera | None = None
+        self._microphone: PageMicrophone | None = None
+        self._watch: H264Watch | None = None
+        self._session: Session | None = None
+        self._stats: CallStats | None = None
+        self._recording: Recording | None = None
+        self._connections = 0
+        self._remote_session = b""
+        self._words: tuple[tuple[bytes, bytes], tuple[str, ...]] | None = None
+        self._taken_ms: dict[str, tuple[bytes, int | None, int]] = {}
+        """Of each side's source frame: its hash, when it was taken, and how many there were before."""
+
+        self._join_wanted, self._over = asyncio.Event(), asyncio.Event()
+        self._calling: asyncio.Task[Ending] | None = None
+        self._away: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.outcome: Values | None = None
+        """Figures of the last call, for JSON."""
+        self.failed = ""
+        """Why the last call, or everything, failed, in words."""
+
+    # --- the process
+
+    def quit(self) -> None:
+        """Ends the call, if one is held, and then `run`."""
+        self._over.set()
+        self._leave()
+
+    async def run(self) -> None:
+        """From loading to the end of the process. Never fails: what is wrong is told to the page, as phase `broken`."""
+        telling = asyncio.create_task(self._tell_always())
+        try:
+            await self._load()
+            while not self._over.is_set():
+                await self._either(self._join_wanted, self._over)
+                if self._join_wanted.is_set() and not self._over.is_set():
+                    self._join_wanted.clear()
+                    await self._hold_call()
+        finally:
+            await self._close()
+            telling.cancel()
+            await asyncio.gather(telling, *self._tasks, return_exceptions=True)
+
+    @staticmethod
+    async def _either(*events: asyncio.Event) -> None:
+        waits = [asyncio.create_task(event.wait()) for event in events]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def _load(self) -> None:
+        try:
+            self._loaded = await asyncio.to_thread(self._read_networks)
+            await self._open_ends()
+        except FacewireError as error:
+            self._break(error)
+            return
+        self._enter("lobby")
+
+    def _break(self, error: FacewireError) -> None:
+        self.failed = str(error)
+        self._enter("broken", "other", self.failed)
+
+    def _read_networks(self) -> _Loaded:
+        from facewire.models.bundle import load_bundle
+        from facewire.models.runtime import Networks
+
+        bundle = load_bundle(self._options.weights)
+        threads = self._options.threads
+        return _Loaded(bundle, Networks(bundle, threads), Networks(bundle, threads))
+
+    async def _close(self) -> None:
+        if self._calling is not None:
+            await asyncio.gather(self._calling, return_exceptions=True)
+        if self._ends is not None and self._ends.live is not None:
+            await asyncio.to_thread(self._ends.live.stop)
+        if self._leg is not None:
+            await self._leg.close()
+        if self._away is not None:
+            self._away.cancel()
+
+    # --- one call
+
+    async def _hold_call(self) -> None:
+        self._enter("joining")
+        self._calling = asyncio.create_task(self._call())
+        ending: Ending | None = None
+        try:
+            ending = await self._calling
+        except asyncio.CancelledError:
+            self._enter("ended", "left")
+        except FacewireError as error:
+            self.failed = str(error)
+            self._enter("ended", "server", self.failed)
+        self._calling = None
+        if ending is not None:
+            self.failed = ending.reason if ending.failed else ""
+            self._enter("ended", ending.code, ending.reason)
+        if self._options.seconds is not None or self._options.wait_s is not None:
+            self._over.set()
+        if self._ends is None and not self._over.is_set():
+            try:
+                await self._open_ends()
+            except FacewireError as error:
+                self._break(error)
+
+    async def _call(self) -> Ending:
+        from facewire.call.recording import Recording
+        from facewire.call.session import Session, SessionOptions
+        from facewire.call.stats import CallStats
+        from facewire.signaling import SignalingClient
+
+        options, loaded = self._options, self._loaded
+        assert loaded is not None
+        assert self._ends is not None
+        client = SignalingClient(options.server, options.room, options.token, self._name)
+        session = Session(
+            client,
+            loaded.bundle,
+            SessionOptions(self._name, self._budget, options.relay_only, options.seconds, options.wait_s),
+        )
+        session.notice = self._notice
+        async with client:
+            session.ends, self._ends = self._ends, None
+            recording = Recording(
+                options.recordings,
+                options.room,
+                session.tell_recording,
+                partial(self._in_loop, asyncio.get_running_loop(), self._recording_failed),
+                portrait=options.portrait is not None,
+            )
+            session.recording_step = recording.step
+            self._session, self._recording, self._stats = session, recording, CallStats(session)
+            self._connections, self._remote_session = 0, b""
+            self._taken_ms.pop("other", None)
+            self._switch()
+            self._enter("call")
+            try:
+                return await session.run()
+            finally:
+                self.outcome = self._stats.values()
+                self._session = self._recording = self._stats = None
+                recording.close()
+
+    def _leave(self) -> None:
+        if self._session is not None:
+            self._session.end()
+        elif self._calling is not None:
+            self._calling.cancel()
+
+    async def _open_ends(self) -> None:
+        self._ends = await asyncio.to_thread(self._make_ends)
+        if self._ends.live is not None:
+            self._ends.live.start()  # the lobby shows what would be sent
+        self._switch()
+        self._look()
+
+    def _make_ends(self) -> Ends:
+        """Camera, microphone and player of one call."""
+        from facewire.call.ends import open_portrait, open_sound, open_video
+        from facewire.call.page_media import PageCamera, PageMicrophone, PagePicture
+        from facewire.call.rival import H264Watch
+        from facewire.call.session import Ends
+        from facewire.receiver.playout import Playout, PlayoutOptions
+        from facewire.receiver.sinks import PacedSound
+
+        loaded, options = self._loaded, self._options
+        assert loaded is not None
+        ends = Ends()
+        self._watch = H264Watch()
+        camera, microphone = PageCamera(), PageMicrophone(ends.clock)
+        self._camera, self._microphone = camera, microphone
+        ends.live = open_video(
+            options,
+            loaded.sending,
+            ends.clock,
+            lambda source: self._to_session("source_ready", source),
+            lambda packet, at_ms: self._to_session("motion_ready", packet, at_ms),
+            lambda state: self._to_session("camera_state", state),
+            page=camera,
+            on_square=self._watch.take,
+        )
+        if self._portrait_on and ends.live is not None:
+            ends.live.appear_as(self._portrait)
+        ends.sound = open_sound(
+            options, ends.clock, lambda packet, at_ms: self._to_session("sound_ready", packet, at_ms), page=microphone
+        )
+        portrait = None
+        if options.portrait is not None:
+            portrait = open_portrait(options.portrait, loaded.bundle.picture_size, None)
+        ends.playout = Playout(
+            loaded.receiving,
+            PagePicture(self._show),
+            PacedSound(self._play),
+            PlayoutOptions(portrait=portrait),
+            on_end=lambda reason: self._to_session("ended_by_sink", reason),
+        )
+        return ends
+
+    def _to_session(self, method: str, *arguments: object) -> None:
+        """From the threads of the ends; in the lobby there is nobody to tell."""
+        session = self._session
+        if session is not None:
+            getattr(session, method)(*arguments)
+
+    @staticmethod
+    def _in_loop(loop: asyncio.AbstractEventLoop, call: Callable[[str], None], text: str) -> None:
+        loop.call_soon_threadsafe(call, text)
+
+    def _show(self, picture: NDArray[np.uint8], at_s: float) -> None:
+        from facewire.call.badge import stamp
+
+        if self._leg is not None:
+            self._leg.show(stamp(picture) if self._burnt else picture, at_s)
+        if self._recording is not None:
+            self._recording.show(picture, at_s)
+
+    def _play(self, samples: NDArray[np.int16], at_s: float) -> None:
+        if self._leg is not None:
+            self._leg.play(samples)
+        if self._recording is not None:
+            self._recording.hear(samples, at_s)
+
+    # --- the page
+
+    def page_opened(self, send: Send) -> None:
+        if self._away is not None:
+            self._away.cancel()
+            self._away = None
+        self._send, self._told = send, {}
+        send(self._hello())
+        self._switch()
+        self._tell()
+
+    def page_closed(self) -> None:
+        self._send = None
+        self._burnt = False
+        self._switch()
+        if self._leg is not None:
+            self._spawn(self._leg.close())
+        self._away = asyncio.get_running_loop().call_later(PAGE_AWAY_S, self.quit)
+
+    async def page_message(self, message: PageMessage) -> None:
+        match message:
+            case Offer():
+                await self._answer(message.sdp)
+            case JoinRoom():
+                self._join(message.name)
+            case LeaveRoom():
+                self._leave()
+            case Microphone():
+                self._microphone_on = message.on
+                self._switch()
+            case CameraSwitch():
+                self._camera_on = message.on
+                self._switch()
+            case View():
+                self._view = message
+                self._look()
+            case Badge():
+                self._burnt = message.burnt
+            case Budget():
+                self._set_budget(message.max_kbps)
+            case Record() if self._recording is not None:
+                self._recording.record(message.on)
+            case Consent() if self._recording is not None:
+                self._recording.consent(message.allow)
+            case PortraitSwitch():
+                self._appear(message.on)
+            case NewSource():
+                if (ends := self._current_ends()) is not None and ends.live is not None:
+                    ends.live.new_source()
+            case Quit():
+                self.quit()
+            case _:
+                raise DecodeError("that has no meaning now")
+        self._tell()
+
+    async def _answer(self, sdp: str) -> None:
+        if self._leg is None:
+            leg_module = await asyncio.to_thread(_page_media)
+            self._leg = leg_module.LocalLeg(self._camera_frame, self._microphone_frame)
+        try:
+            answer = await self._leg.answer(sdp)
+        except DecodeError as error:
+            self._say({"type": "problem", "code": "webrtc", "detail": str(error)})
+            return
+        self._say({"type": "answer", "sdp": answer})
+
+    def _camera_frame(self, frame: Any) -> None:
+        if self._camera is not None:
+            self._camera.put(frame)
+
+    def _microphone_frame(self, frame: Any) -> None:
+        if self._microphone is not None:
+            self._microphone.put(frame)
+
+    def _join(self, name: str) -> None:
+        if self._phase not in ("lobby", "ended"):
+            raise DecodeError(f"the room cannot be joined in phase {self._phase}")
+        self._name = name
+        self._enter("joining")
+        self._join_wanted.set()
+
+    def _switch(self) -> None:
+        """Camera and microphone as the person wants them; both off while no page is there."""
+        camera, microphone = self._camera_on, self._microphone_on
+        if self._send is None:
+            camera = camera and not self._options.page_camera  # a file plays on
+            microphone = microphone and not self._options.page_microphone
+        if self._session is not None:
+            self._session.camera(camera)
+            self._session.mute(not microphone)
+        elif self._ends is not None and self._ends.live is not None:
+            self._ends.live.pause(not camera)
+
+    def _look(self) -> None:
+        ends = self._current_ends()
+        if ends is not None and ends.playout is not None:
+            view = self._view
+            ends.playout.free_view(radians(view.yaw), radians(view.pitch), radians(view.roll), frontal=view.frontal)
+
+    def _set_budget(self, max_kbps: float | None) -> None:
+        if max_kbps is not None and not MIN_KBPS <= max_kbps <= MAX_KBPS:
+            raise DecodeError(f"max_kbps is to be from {MIN_KBPS:g} to {MAX_KBPS:g}")
+        self._budget = max_kbps
+        if self._session is not None:
+            self._session.set_budget(max_kbps)
+
+    def _appear(self, on: bool) -> None:
+        if on and self._portrait is None:
+            raise DecodeError("no portrait was posted")
+        self._portrait_on = on
+        ends = self._current_ends()
+        if ends is not None and ends.live is not None:
+            ends.live.appear_as(self._portrait if on else None)
+
+    async def take_portrait(self, data: bytes) -> None:
+        def framed() -> NDArray[np.uint8]:
+            from facewire.sender.face_detector import FaceDetector
+            from facewire.sender.framing import frame_picture
+            from facewire.sender.media import decode_picture
+
+            if self._loaded is None:
+                raise InputError("the networks are still being read: try again in a moment")
+            picture = decode_picture(io.BytesIO(data), "the picture", PORTRAIT_FORMATS)
+            framing = frame_picture(picture, FaceDetector()).framing
+            return framing.cut(picture, self._loaded.bundle.picture_size)
+
+        self._portrait = await asyncio.to_thread(framed)
+        if self._portrait_on:
+            self._appear(True)
+        self._tell()
+
+    def picture(self, whose: str) -> bytes | None:
+        picture = self._real_picture(whose)
+        if picture is None:
+            return None
+        from PIL import Image
+
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "PNG")
+        return file.getvalue()
+
+    def _real_picture(self, whose: str) -> NDArray[np.uint8] | None:
+        from facewire.codec import decode_source
+        from facewire.source_picture import decompress
+
+        ends = self._current_ends()
+        if ends is None:
+            return None
+        if whose == "other":
+            real = ends.playout.real_picture if ends.playout is not None else None
+            return real[0] if real is not None else None
+        if ends.live is None or ends.live.source is None or self._loaded is None:
+            return None
+        return decompress(decode_source(ends.live.source.data).picture, self._loaded.bundle.picture_size)
+
+    # --- what the page is told
+
+    def _enter(self, phase: Phase, code: str = "", detail: str = "") -> None:
+        self._phase, self._code, self._detail = phase, code, detail[:MAX_DETAIL_CHARACTERS]
+        self._tell()
+
+    def _notice(self, text: str) -> None:
+        self._say({"type": "problem", "code": "notice", "detail": text[:MAX_DETAIL_CHARACTERS]})
+
+    def _recording_failed(self, text: str) -> None:
+        if self._recording is not None:
+            self._recording.failed()
+        self._say({"type": "problem", "code": "disk", "detail": text[:MAX_DETAIL_CHARACTERS]})
+
+    def _say(self, message: Values) -> None:
+        if self._send is not None:
+            self._send(message)
+
+    def _tell(self) -> None:
+        """Every message whose content is another than when it was last sent."""
+        for key, message, ignored in self._state():
+            known = {name: value for name, value in message.items() if name not in ignored}
+            if self._send is not None and self._told.get(key) != known:
+                self._told[key] = known
+                self._send(message)
+
+    async def _tell_always(self) -> None:
+        figures_at = 0.0
+        while True:
+            await asyncio.sleep(TELL_EVERY_S)
+            now = time.monotonic()
+            self._follow_session()
+            self._tell()
+            if self._stats is not None and now - figures_at >= FIGURES_EVERY_S:
+                figures_at = now
+                self._stats.look()
+                self._say(self._figures())
+
+    def _follow_session(self) -> None:
+        """What has to be done when the session has another connection or another partner."""
+        session, recording = self._session, self._recording
+        if session is None or recording is None:
+            return
+        remote = session.remote.session if session.remote is not None else b""
+        if remote != self._remote_session:
+            if self._remote_session:
+                recording.other_gone()
+            self._remote_session, self._connections = remote, session.stats.connections
+        elif session.stats.connections != self._connections:
+            self._connections = session.stats.connections
+            recording.reconnected()
+        fingerprints = session.fingerprints
+        if fingerprints is not None and (self._words is None or self._words[0] != fingerprints):
+            self._words = fingerprints, ()
+            self._spawn(self._find_words(fingerprints))
+
+    async def _find_words(self, fingerprints: tuple[bytes, bytes]) -> None:
+        from facewire.call.safety import safety_words
+
+        self._words = fingerprints, await asyncio.to_thread(safety_words, *fingerprints)
+
+    def _hello(self) -> Values:
+        from facewire import __version__
+
+        options = self._options
+        command = f"facewire call {shlex.quote(options.room)} --server {shlex.quote(options.server)}"
+        return {
+            "type": "hello",
+            "version": PAGE_VERSION,
+            "program": __version__,
+            "room": options.room,
+            "server": options.server,
+            "name": self._name,
+            "invite": {
+                "command": command,
+                "link": f"{options.server}#{options.room}",
+                "token": options.token is not None,
+            },
+            "sends": {"camera": options.page_camera, "microphone": options.page_microphone},
+            "view": {"yaw": MAX_YAW_DEGREES, "pitch": MAX_PITCH_DEGREES, "roll": MAX_ROLL_DEGREES},
+            "budget": {"min_kbps": MIN_KBPS, "max_kbps": MAX_KBPS},
+            "name_characters": 64,
+            "folder": str(options.recordings),
+        }
+
+    def _state(self) -> list[tuple[str, Values, tuple[str, ...]]]:
+        """All that the page is to know now: a key, the message, and its fields that change by themselves."""
+        view = self._view
+        state: list[tuple[str, Values, tuple[str, ...]]] = [
+            ("phase", {"type": "phase", "phase": self._phase, "code": self._code, "detail": self._detail}, ()),
+            ("own", self._own(), ()),
+            (
+                "view",
+                {"type": "view", "yaw": view.yaw, "pitch": view.pitch, "roll": view.roll, "frontal": view.frontal},
+                (),
+            ),
+            ("budget", {"type": "budget", "max_kbps": self._budget}, ()),
+            ("safety", {"type": "safety", "words": self._safety()}, ()),
+        ]
+        if self._session is not None:
+            state.append(("call", self._call_state(self._session), ("seconds",)))
+        if self._recording is not None:
+            recording = self._recording
+            values = {
+                "type": "recording",
+                "here": recording.here,
+                "file": str(recording.file) if recording.file is not None else None,
+                "seconds": round(recording.seconds, 1),
+                "there": recording.there,
+            }
+            state.append(("recording", values, ("seconds",)))
+        for whose in ("own", "other"):
+            if (source := self._source(whose)) is not None:
+                state.append((f"source {whose}", source, ()))
+        return state
+
+    def _own(self) -> Values:
+        ends = self._current_ends()
+        live = ends.live if ends is not None else None
+        framed = live.framed if live is not None else None
+        camera = "none" if ends is not None and live is None else "starting"
+        if live is not None:
+            camera = live.state if self._camera_on else "paused"
+        return {
+            "type": "own",
+            "camera": camera,
+            "muted": not self._microphone_on,
+            "camera_on": self._camera_on,
+            "picture": live.source.picture if live is not None and live.source is not None else "live",
+            "portrait": self._portrait is not None,
+            "width": framed.width if framed is not None else None,
+            "height": framed.height if framed is not None else None,
+            "framing": (
+                {"x": framed.framing.x, "y": framed.framing.y, "side": framed.framing.side}
+                if framed is not None
+                else None
+            ),
+            "detail": live.problem[:MAX_DETAIL_CHARACTERS] if live is not None else "",
+        }
+
+    def _call_state(self, session: Session) -> Values:
+        remote, state = session.remote, session.peer_state
+        playout = session.ends.playout
+        other = None
+        if remote is not None:
+            other = {
+                "name": session.peer_name,
+                "camera": state.camera if state is not None else "starting",
+                "muted": state.muted if state is not None else False,
+                "picture": state.picture if state is not None else "live",
+                "sends_video": remote.video,
+                "sends_sound": remote.sound,
+                "shown": playout is not None and playout.stats().shown > 0,
+            }
+        seconds = session.open_s
+        return {
+            "type": "call",
+            "state": session.state if session.state != "ended" else "connecting",
+            "server": session.server_there,
+            "seconds": round(seconds, 1) if seconds is not None else None,
+            "other": other,
+        }
+
+    def _safety(self) -> list[str] | None:
+        connected = self._session is not None and self._session.fingerprints is not None
+        return list(self._words[1]) if connected and self._words is not None and self._words[1] else None
+
+    def _source(self, whose: str) -> Values | None:
+        ends = self._current_ends()
+        if ends is None:
+            return None
+        if whose == "other":
+            session, playout = self._session, ends.playout
+            if session is None or playout is None or playout.real_picture is None or playout.source_hash is None:
+                return None
+            picture = session.peer_state.picture if session.peer_state is not None else "live"
+            taken_s = session.taken_at_s(playout.real_picture[1])
+            name = playout.source_hash
+        else:
+            if ends.live is None or ends.live.source is None:
+                return None
+            source = ends.live.source
+            name, picture = source.hash, source.picture
+            taken_s = time.time() - (ends.clock.now_ms() - source.capture_ms) / 1000
+        known = self._taken_ms.get(whose)
+        if known is None or known[0] != name:
+            taken_ms = round(1000 * taken_s) if taken_s is not None else None
+            known = self._taken_ms[whose] = name, taken_ms, known[2] + 1 if known is not None else 1
+        url = f"/picture/{whose}?v={name.hex()}"
+        return {"type": "source", "whose": whose, "url": url, "taken_ms": known[1], "picture": picture}
+
+    def _figures(self) -> Values:
+        assert self._session is not None
+        assert self._stats is not None
+        session, recent, traffic = self._session, self._stats.recent(), self._session.traffic()
+        seconds = session.open_s
+        playout = session.ends.playout.stats() if session.ends.playout is not None else None
+        rate = session.rate
+        return {
+            "type": "figures",
+            "seconds": _round(seconds),
+            "sent": {
+                "payload_kbps": _round(recent.sent_payload_kbps),
+                "wire_kbps": _round(recent.sent_wire_kbps),
+                "bytes": traffic.sent.wire_bytes,
+            },
+            "received": {
+                "payload_kbps": _round(recent.received_payload_kbps),
+                "wire_kbps": _round(recent.received_wire_kbps),
+                "bytes": traffic.received.wire_bytes,
+            },
+            "h264": self._h264(seconds),
+            "fps": _round(recent.fps_shown),
+            "fps_sent": _round(recent.fps_sent),
+            "delay_ms": _round(session.end_to_end_ms()),
+            "rtt_ms": _round(session.link.rtt_ms),
+            "loss": _round(session.link.loss, 4),
+            "concealed": _round(recent.concealed, 4),
+            "frozen_s": round(playout.frozen_ms / 1000, 1) if playout is not None else 0.0,
+            "preset": rate.preset if rate is not None else None,
+            "slow": recent.slow,
+        }
+
+    def _h264(self, seconds: float | None) -> Values | None:
+        from facewire.call.rival import CRF
+
+        figures = self._watch.figures if self._watch is not None else None
+        if figures is None:
+            return None
+        return {
+            "payload_kbps": round(figures.payload_kbps, 1),
+            "wire_kbps": round(figures.wire_kbps, 1),
+            "psnr_db": round(figures.psnr_db, 1),
+            "age_s": round(time.monotonic() - figures.at_s, 1),
+            "crf": CRF,
+            "bytes": round(figures.wire_kbps * 125 * (seconds or 0.0)),
+        }
+
+    # --- small things
+
+    def _current_ends(self) -> Ends | None:
+        return self._session.ends if self._session is not None else self._ends
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def hold(call: PageCall, opened: Callable[[PageServer], None]) -> None:
+    """Serves the page and holds its calls until the person ends the process. opened: told once the page can be had."""
+    server = PageServer(call)
+    await server.start()
+    try:
+        opened(server)
+        await call.run()
+    finally:
+        with contextlib.suppress(ConnectionError):
+            await server.stop()
+
+
+def _page_media() -> Any:
+    """aiortc takes a second to import: not before the page is there."""
+    from facewire.call import page_media
+
+    return page_media
+
+
+def _round(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)
