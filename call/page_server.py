@@ -36,7 +36,7 @@ ANOTHER_TAB, ANOTHER_VERSION, ENDED = 4001, 4002, 4003
 
 PERMISSIONS = ("camera", "microphone", "fullscreen", "picture-in-picture", "speaker-selection", "screen-wake-lock")
 """What the page may use; everything else of this kind it may not."""
-FORBIDDEN = ("geolocation", "display-capture", "usb", "serial", "hid", "bluetooth", "midi", "payment", "clipboard-read")
+FORBIDDEN = ("geolocation", "display-capture", "usb", "serial", "hid", "midi", "payment", "clipboard-read")
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,162 @@
+"""Recording: only with the other side's consent, told on both sides, and marked in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from facewire.call.badge import stamp
+from facewire.call.recording import Recording
+from facewire.video import PORTRAIT, SYNTHESISED
+
+PICTURE = np.full((256, 256, 3), 128, np.uint8)
+
+
+class Two:
+    """Both sides of a call, what each tells the other passed on when `pass_on` is called."""
+
+    def __init__(self, folder: Path, *, portrait: bool = False) -> None:
+        self.problems: list[str] = []
+        self.said_by_ada: list[str] = []
+        self.said_by_grace: list[str] = []
+        self.ada = Recording(folder, "kitchen/..", self.said_by_ada.append, self.problems.append, portrait=portrait)
+        self.grace = Recording(folder, "kitchen", self.said_by_grace.append, self.problems.append)
+
+    def pass_on(self) -> None:
+        while self.said_by_ada or self.said_by_grace:
+            if self.said_by_ada:
+                self.grace.step(self.said_by_ada.pop(0))
+            else:
+                self.ada.step(self.said_by_grace.pop(0))
+
+
+def film(recording: Recording, frames: int = 5) -> None:
+    for number in range(frames):
+        recording.show(PICTURE, 100 + number / 25)
+        recording.hear(np.full(1920, 1000, np.int16), 100 + number / 25)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Two:
+    return Two(tmp_path)
+
+
+def test_nothing_is_recorded_before_the_other_side_agrees(two: Two, tmp_path: Path) -> None:
+    two.ada.record(True)
+    film(two.ada)
+    two.pass_on()
+    assert (two.ada.here, two.grace.there) == ("asking", "asking")
+    film(two.ada)
+    two.grace.consent(False)
+    two.pass_on()
+    film(two.ada)
+    assert (two.ada.here, two.grace.there) == ("refused", "off")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_with_consent_both_sides_know_and_the_file_is_marked(two: Two) -> None:
+    two.ada.record(True)
+    two.pass_on()
+    two.grace.consent(True)
+    two.pass_on()
+    assert (two.ada.here, two.grace.there) == ("on", "on")
+    film(two.ada, 50)
+    two.ada.record(False)
+    two.pass_on()
+    assert (two.ada.here, two.grace.there) == ("off", "off")
+    assert two.ada.file is not None
+    assert two.ada.file.parent.name != ".."
+    with av.open(str(two.ada.file)) as file:
+        assert file.metadata["comment"] == SYNTHESISED
+        pictures = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    assert len(pictures) == 50
+    wanted = stamp(PICTURE).astype(float)
+    assert np.abs(pictures[-1][-20:, :150] - wanted[-20:, :150]).mean() < 12  # the badge is in the picture
+    with av.open(str(two.ada.file)) as file:
+        sound = np.concatenate([frame.to_ndarray().reshape(-1) for frame in file.decode(audio=0)])
+    assert 0.01 < np.abs(sound[4800:-4800]).mean() < 0.1
+    assert not two.problems
+
+
+def test_consent_can_be_taken_back(two: Two) -> None:
+    two.ada.record(True)
+    two.pass_on()
+    two.grace.consent(True)
+    two.pass_on()
+    film(two.ada)
+    two.grace.consent(False)
+    two.pass_on()
+    assert (two.ada.here, two.grace.there) == ("refused", "off")
+    assert two.ada.file is not None
+    size = two.ada.file.stat().st_size
+    film(two.ada)
+    two.ada.close()
+    assert two.ada.file.stat().st_size == size
+
+
+def test_an_answer_that_nobody_asked_for_records_nothing(two: Two, tmp_path: Path) -> None:
+    for step in ("yes", "on", "no", "off"):
+        two.ada.step(step)
+        film(two.ada)
+    assert two.ada.here == "off"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_person_in_the_room_has_not_agreed(two: Two) -> None:
+    two.ada.record(True)
+    two.pass_on()
+    two.grace.consent(True)
+    two.pass_on()
+    film(two.ada)
+    two.ada.other_gone()
+    assert two.ada.here == "off"
+    assert two.ada.file is not None
+    assert two.ada.file.exists()
+
+
+def test_after_a_reconnection_the_other_side_is_told_again(two: Two) -> None:
+    two.ada.record(True)
+    two.pass_on()
+    two.grace.consent(True)
+    two.pass_on()
+    two.grace.reconnected()
+    assert two.grace.there == "off"
+    two.ada.reconnected()
+    two.pass_on()
+    assert two.grace.there == "on"
+    two.ada.close()
+
+
+def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
+    two = Two(tmp_path / "gone")
+    two.ada.record(True)
+    two.pass_on()
+    two.grace.consent(True)
+    two.pass_on()
+    assert (two.ada.here, two.grace.there) == ("off", "off")
+    assert len(two.problems) == 1
+
+
+def test_a_portrait_is_marked_as_one(tmp_path: Path) -> None:
+    two = Two(tmp_path, portrait=True)
+    two.ada.record(True)
+    two.pass_on()
+    two.grace.consent(True)
+    two.pass_on()
+    film(two.ada)
+    two.ada.close()
+    with av.open(str(two.ada.file)) as file:
+        assert file.metadata["comment"] == PORTRAIT
+
+
+@pytest.mark.parametrize("size", [64, 256, 512])
+def test_the_badge_is_legible_on_any_picture(size: int) -> None:
+    for level in (0, 128, 255):
+        picture = np.full((size, size, 3), level, np.uint8)
+        marked = stamp(picture)
+        corner = marked[-max(9, size // 14) :, : size // 2].astype(int)
+        assert corner.max() - np.median(corner) > 120  # white letters on a darkened ground
+        assert (marked[: size // 2] == picture[: size // 2]).all()
