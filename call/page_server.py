@@ -29,6 +29,8 @@ CONTENT_TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+x
 MAX_PORTRAIT_BYTES = 20 << 20
 HELLO_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
+RELOAD_S = 2.0
+"""A page that is reloaded may connect before its old connection has ended; what is still there after so long is another tab."""
 MAX_WAITING = 500
 """Messages that a page has not taken yet; one that lets more gather is gone or hostile."""
 ANOTHER_TAB, ANOTHER_VERSION, ENDED = 4001, 4002, 4003
@@ -77,6 +79,8 @@ class PageServer:
         self._token_used = False
         self._port = 0
         self._page: web.WebSocketResponse | None = None
+        self._free = asyncio.Event()
+        self._free.set()
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -218,15 +222,19 @@ class PageServer:
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(max_msg_size=MAX_TEXT_BYTES, timeout=CLOSE_TIMEOUT_S)
         await socket.prepare(request)
-        if self._page is not None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._free.wait(), RELOAD_S)
+        if not self._free.is_set():
             await socket.close(code=ANOTHER_TAB, message=b"the call is open in another tab")
             return socket
         self._page = socket
+        self._free.clear()
         try:
             if await self._greeted(socket):
                 await self._talk(socket)
         finally:
             self._page = None
+            self._free.set()
         return socket
 
     async def _greeted(self, socket: web.WebSocketResponse) -> bool:

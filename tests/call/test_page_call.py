@@ -77,10 +77,14 @@ async def meeting() -> AsyncIterator[str]:
 async def test_the_lobby_shows_what_will_be_sent(tmp_path: Path, carphone: Path, portrait_file: Path) -> None:
     async with Program(options(tmp_path)) as server, PageClient(server, carphone) as page:
         hello = await page.until("hello", bool)
-        assert (hello["room"], hello["name"], hello["sends"]) == ("kitchen", "Ada", {"camera": True, "microphone": True})
+        assert (hello["room"], hello["name"], hello["sends"]) == (
+            "kitchen",
+            "Ada",
+            {"camera": True, "microphone": True},
+        )
         await page.until("phase", lambda message: message["phase"] == "lobby")
         own = await page.until("own", lambda message: message["framing"] is not None)
-        assert (own["width"], own["height"]) == (176, 144)
+        assert (own["width"], own["height"]) == (193, 144)  # 176 pixels that are not square
         assert 60 < own["framing"]["side"] <= 144  # the man's face, not the car
         source = await page.until("source own", lambda message: message["picture"] == "live")
         status, png = await page.get(source["url"])

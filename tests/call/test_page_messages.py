@@ -27,10 +27,9 @@ json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
-types = st.sampled_from(
-    "hello offer join leave microphone camera view badge budget record consent portrait new-source quit nonsense".split()
-)
-fields = st.sampled_from("version sdp name on yaw pitch roll frontal burnt max_kbps allow".split())
+TYPES = "hello offer join leave microphone camera view badge budget record consent portrait new-source quit nonsense"
+FIELDS = "version sdp name on yaw pitch roll frontal burnt max_kbps allow"
+types, fields = st.sampled_from(TYPES.split()), st.sampled_from(FIELDS.split())
 
 
 def read(**values: object) -> object:

@@ -113,7 +113,12 @@ async def test_another_page_cannot_act_although_the_browser_has_the_cookie(
     server: PageServer, browser: aiohttp.ClientSession, listener: Listener
 ) -> None:
     await enter(browser, server)
-    for origin in ("https://evil.example", "null", server.origin.replace("127.0.0.1", "localhost"), server.origin + "0"):
+    for origin in (
+        "https://evil.example",
+        "null",
+        server.origin.replace("127.0.0.1", "localhost"),
+        server.origin + "0",
+    ):
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await connect(browser, server, Origin=origin)
         assert refused.value.status == 403
@@ -192,7 +197,9 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
     assert cookie["samesite"] == "Strict"
 
 
-@pytest.mark.parametrize("name", ["package.json", "..%2Fpage_server.py", "index.html", ".env", "Main.js", "main.js.map"])
+@pytest.mark.parametrize(
+    "name", ["package.json", "..%2Fpage_server.py", "index.html", ".env", "Main.js", "main.js.map"]
+)
 async def test_only_the_pages_own_files_are_served(
     server: PageServer, browser: aiohttp.ClientSession, name: str
 ) -> None:
