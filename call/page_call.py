@@ -42,6 +42,7 @@ from facewire.call.page_server import PageHandler, PageServer, Send
 from facewire.errors import DecodeError, FacewireError, InputError
 
 if TYPE_CHECKING:
+    import av
     import numpy as np
     from numpy.typing import NDArray
 
@@ -226,7 +227,6 @@ class PageCall(PageHandler):
                 options.room,
                 session.tell_recording,
                 partial(self._in_loop, asyncio.get_running_loop(), self._recording_failed),
-                portrait=options.portrait is not None,
             )
             session.recording_step = recording.step
             self._session, self._recording, self._stats = session, recording, CallStats(session)
@@ -393,6 +393,8 @@ class PageCall(PageHandler):
     def _microphone_frame(self, frame: Any) -> None:
         if self._microphone is not None:
             self._microphone.put(frame)
+        if self._recording is not None and self._microphone_on:
+            self._recording.say(_mono(frame))
 
     def _join(self, name: str) -> None:
         if self._phase not in ("lobby", "ended"):
@@ -518,6 +520,8 @@ class PageCall(PageHandler):
         session, recording = self._session, self._recording
         if session is None or recording is None:
             return
+        theirs = session.peer_state.picture if session.peer_state is not None else "live"
+        recording.portrait = self._options.portrait is not None or theirs == "portrait"
         remote = session.remote.session if session.remote is not None else b""
         if remote != self._remote_session:
             if self._remote_session:
@@ -741,6 +745,12 @@ def _page_media() -> Any:
     from facewire.call import page_media
 
     return page_media
+
+
+def _mono(frame: av.AudioFrame) -> NDArray[np.int16]:
+    """What Opus gives, 48 kHz in two interleaved channels of 16 bits, as int16 (N,)."""
+    channels = frame.layout.nb_channels
+    return frame.to_ndarray().reshape(-1, channels).mean(1).astype("<i2")
 
 
 def _round(value: float | None, digits: int = 1) -> float | None:

@@ -23,6 +23,9 @@ from facewire.errors import InputError
 from facewire.receiver.sinks import RecordedFile
 from facewire.receiver.sound import Samples
 
+MAX_OWN_VOICE = 48_000 // 5
+"""Samples of the voice here that wait for sound from there: what the two clocks drift apart is cut at 0.2 s."""
+
 Here = Literal["off", "asking", "on", "refused"]
 There = Literal["off", "asking", "on"]
 
@@ -30,8 +33,8 @@ There = Literal["off", "asking", "on"]
 class Recording:
     """One call's recordings, of both sides.
 
-    tell: sends a step to the other side. problem: told, from any thread, why a file could not be written. portrait: the face
-    shown is not the other person's. `show` and `hear` are called by the player's threads, the rest in the event loop.
+    tell: sends a step to the other side. problem: told, from any thread, why a file could not be written. `show` and `hear` are
+    called by the player's threads, the rest in the event loop.
     """
 
     def __init__(
@@ -40,10 +43,10 @@ class Recording:
         room: str,
         tell: Callable[[str], None],
         problem: Callable[[str], None],
-        *,
-        portrait: bool = False,
     ) -> None:
-        self._folder, self._room, self._portrait = folder, room, portrait
+        self._folder, self._room = folder, room
+        self.portrait = False
+        """The face shown is not the other person's: the next file says so."""
         self._tell, self._problem = tell, problem
         self.here: Here = "off"
         self.there: There = "off"
@@ -52,6 +55,7 @@ class Recording:
         self._began_s = 0.0
         self._lock = threading.Lock()
         self._sink: RecordedFile | None = None
+        self._own_voice = np.zeros(0, np.int16)
 
     @property
     def seconds(self) -> float:
@@ -124,10 +128,19 @@ class Recording:
                     self._problem(str(error))
 
     def hear(self, samples: Samples, at_s: float) -> None:
-        """Takes sound, int16 (N,) at 48 kHz, as it is played."""
+        """Takes the other side's sound, int16 (N,) at 48 kHz, as it is played; what was said here goes with it."""
         with self._lock:
             if self._sink is not None:
-                self._sink.hear(samples, at_s)
+                own, self._own_voice = self._own_voice[: samples.size], self._own_voice[samples.size :]
+                both = samples.astype(np.int32)
+                both[: own.size] += own
+                self._sink.hear(np.clip(both, -32768, 32767).astype(np.int16), at_s)
+
+    def say(self, samples: Samples) -> None:
+        """Takes what is said here, int16 (N,) at 48 kHz, as it comes."""
+        with self._lock:
+            if self._sink is not None:
+                self._own_voice = np.concatenate([self._own_voice, samples])[-MAX_OWN_VOICE:]
 
     def failed(self) -> None:
         """The file could not be written: it is over, and the other side is told."""
@@ -139,14 +152,14 @@ class Recording:
         room = re.sub(r"[^\w-]", "_", self._room)[:40]
         path = self._folder / f"facewire-{room}-{now:%Y-%m-%d-%H%M%S}.mp4"
         try:
-            sink = RecordedFile(path, portrait=self._portrait)
+            sink = RecordedFile(path, portrait=self.portrait)
         except InputError as error:
             self.here = "off"
             self._tell("off")
             self._problem(str(error))
             return
         with self._lock:
-            self._sink = sink
+            self._sink, self._own_voice = sink, np.zeros(0, np.int16)
         self.here, self.file, self._began_s = "on", path, time.monotonic()
         self._tell("on")
 

@@ -18,11 +18,11 @@ PICTURE = np.full((256, 256, 3), 128, np.uint8)
 class Two:
     """Both sides of a call, what each tells the other passed on when `pass_on` is called."""
 
-    def __init__(self, folder: Path, *, portrait: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self.problems: list[str] = []
         self.said_by_ada: list[str] = []
         self.said_by_grace: list[str] = []
-        self.ada = Recording(folder, "kitchen/..", self.said_by_ada.append, self.problems.append, portrait=portrait)
+        self.ada = Recording(folder, "kitchen/..", self.said_by_ada.append, self.problems.append)
         self.grace = Recording(folder, "kitchen", self.said_by_grace.append, self.problems.append)
 
     def pass_on(self) -> None:
@@ -71,6 +71,7 @@ def test_with_consent_both_sides_know_and_the_file_is_marked(two: Two) -> None:
     assert two.ada.file.parent.name != ".."
     with av.open(str(two.ada.file)) as file:
         assert file.metadata["comment"] == SYNTHESISED
+        assert "cv.iptc.org/newscodes/digitalsourcetype/" in file.metadata["description"]
         pictures = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
     assert len(pictures) == 50
     wanted = stamp(PICTURE).astype(float)
@@ -79,6 +80,23 @@ def test_with_consent_both_sides_know_and_the_file_is_marked(two: Two) -> None:
         sound = np.concatenate([frame.to_ndarray().reshape(-1) for frame in file.decode(audio=0)])
     assert 0.01 < np.abs(sound[4800:-4800]).mean() < 0.1
     assert not two.problems
+
+
+def test_both_voices_are_in_the_file(two: Two) -> None:
+    two.ada.record(True)
+    two.pass_on()
+    two.grace.consent(True)
+    two.pass_on()
+    for number in range(50):
+        two.ada.show(PICTURE, 100 + number / 25)
+        two.ada.hear(np.full(1920, 3000, np.int16), 100 + number / 25)
+        two.ada.say(np.repeat(np.array([6000, -6000] * 20, np.int16), 48) if number >= 25 else np.zeros(1920, np.int16))
+    two.ada.close()
+    with av.open(str(two.ada.file)) as file:
+        sound = np.concatenate([frame.to_ndarray().reshape(-1) for frame in file.decode(audio=0)])
+    theirs, both = sound[9600:38400], sound[57600:86400]
+    assert theirs.std() < 0.02
+    assert both.std() > 0.1
 
 
 def test_consent_can_be_taken_back(two: Two) -> None:
@@ -141,7 +159,8 @@ def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
 
 
 def test_a_portrait_is_marked_as_one(tmp_path: Path) -> None:
-    two = Two(tmp_path, portrait=True)
+    two = Two(tmp_path)
+    two.ada.portrait = True
     two.ada.record(True)
     two.pass_on()
     two.grace.consent(True)
