@@ -78,7 +78,7 @@ function chooseView(state) {
   view = next;
   const change = () => {
     body.dataset["view"] = next;
-    if (next === "call") $("main").focus({ preventScroll: true });
+    if (next !== "lobby") $(next === "call" ? "main" : "message-title").focus({ preventScroll: true });
   };
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   if (calm || before === "starting" || !document.startViewTransition) change();

@@ -64,7 +64,7 @@ export class MessageView {
     $("message-buttons").replaceChildren(
       ...(message.buttons ?? []).map((button) => makeButton(button.words, button.strong ? "primary" : "", button.press)),
     );
-    requestAnimationFrame(() => $("message-title").focus({ preventScroll: true }));
+    $("message-title").focus({ preventScroll: true }); // where this view is on the screen already; main.js does it when it comes
   }
 }
 

@@ -69,7 +69,8 @@ export class Turn {
 
   /** @param {boolean} frontal */
   #send(frontal) {
-    this.send({ type: "view", yaw: -this.#asked.yaw, pitch: -this.#asked.pitch, roll: 0, frontal });
+    const [yaw, pitch] = [this.#asked.yaw, this.#asked.pitch].map((angle) => -Math.round(10 * angle) / 10);
+    this.send({ type: "view", yaw: yaw ?? 0, pitch: pitch ?? 0, roll: 0, frontal });
   }
 
   /** @param {PointerEvent} event */

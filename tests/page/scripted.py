@@ -1,4 +1,4 @@
-"""A process that says what a test wants: the real server of the page and the real local connection, with a script in place of a call.
+"""A process that says what a test wants: the real server of the page, the real local connection, a script in place of a call.
 
 `ScriptedProcess` keeps the last word of every message, repeats them after each hello as docs/page.md has it, and notes what the
 page says.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -117,6 +116,11 @@ class ScriptedProcess:
         await self._leg.close()
         await self.server.stop()
 
+    async def die(self) -> None:
+        """As if the process were killed: no goodbye, and nobody answers any more."""
+        assert self.server._runner is not None
+        await self.server._runner.cleanup()
+
     # --- the script
 
     def say(self, kind: str, **values: Any) -> None:
@@ -134,7 +138,9 @@ class ScriptedProcess:
     def own(self, **values: Any) -> None:
         self.say("own", **(OWN | values))
 
-    def call(self, state: str = "connected", *, server: bool = True, seconds: float | None = 31.5, **other: Any) -> None:
+    def call(
+        self, state: str = "connected", *, server: bool = True, seconds: float | None = 31.5, **other: Any
+    ) -> None:
         """In a call. other: what differs from a Grace who is seen and heard."""
         self.phase("call")
         met = None if state in ("waiting", "connecting") else OTHER | other
@@ -162,7 +168,8 @@ class ScriptedProcess:
             async with asyncio.timeout(PATIENCE_S), self._news:
                 await self._news.wait_for(said)
         except TimeoutError:
-            raise AssertionError(f"the page did not say {wanted}, but {[m for m in self.heard if not isinstance(m, Offer)]}") from None
+            said_instead = [message for message in self.heard if not isinstance(message, Offer)]
+            raise AssertionError(f"the page did not say {wanted}, but {said_instead}") from None
 
     def forget(self) -> None:
         self.heard.clear()
@@ -220,8 +227,3 @@ class ScriptedProcess:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def plain(message: PageMessage) -> dict[str, Any]:
-    """A message as a test prints it."""
-    return asdict(message)
