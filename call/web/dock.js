@@ -118,11 +118,12 @@ export class Dock {
   #clock(state) {
     const { phase, call, recording, hello } = state;
     const inCall = phase?.phase === "call";
-    show($("status"), inCall && call !== null);
+    const there = state.link === "open" || state.link === "lost";
+    show($("status"), inCall && call !== null && there);
     setText($("bar-room"), hello && (inCall || phase?.phase === "ended") ? hello.room : "");
     if (!inCall || !call) return show($("recording-mark"), false);
     setAttribute($("status"), "data-state", state.link === "open" ? call.state : "stalled");
-    setText($("status-text"), performance.now() < state.noticeUntil ? state.notice : text.status[call.state]);
+    setText($("status-text"), statusOf(state, call));
     const since = (performance.now() - state.callAt) / 1000;
     setText($("status-clock"), call.seconds === null ? "" : duration(call.seconds + since));
     show($("recording-mark"), recording.here === "on" || recording.here === "asking" || recording.there === "on");
@@ -132,6 +133,15 @@ export class Dock {
     setAttribute($("recording-mark"), "data-state", recording.here === "asking" ? "asking" : "on");
     return undefined;
   }
+}
+
+/**
+ * @param {State} state
+ * @param {import("./protocol.js").Call} call
+ */
+function statusOf(state, call) {
+  if (state.link !== "open") return text.status.stalled;
+  return performance.now() < state.noticeUntil ? state.notice : text.status[call.state];
 }
 
 /** @type {Record<string, string>} key to the button it presses */

@@ -94,7 +94,6 @@ export const texts = {
     connecting: "Connecting",
     connected: "Connected",
     stalled: "Reconnecting",
-    joining: "Joining",
   },
 
   veil: {
@@ -178,7 +177,7 @@ export const texts = {
     factor: (/** @type {string} */ factor) => `${factor}× less`,
     pending: "Measuring…",
     pendingNote: "Your picture is being encoded as H.264, to compare.",
-    note: "than your picture alone would take as H.264, now",
+    note: "than H.264 needs for your picture alone",
     off: "Nothing to compare",
     offNote: "Your camera does not send.",
     more: "No saving now",
