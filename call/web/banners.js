@@ -17,6 +17,7 @@ const NOTE_MS = 8000;
 export class Banners {
   #shown = "";
   #understood = new Set();
+  /** @type {Map<string, number>} */ #since = new Map();
   /** @type {{recording: string, until: number}} */ #said = { recording: "", until: 0 };
 
   /**
@@ -34,7 +35,10 @@ export class Banners {
 
   /** @param {import("./state.js").State} state */
   #render(state) {
-    if (state.phase?.phase === "joining") this.#understood.clear();
+    if (state.phase?.phase === "joining") {
+      this.#understood.clear();
+      this.#since.clear();
+    }
     const banners = state.phase?.phase === "call" ? this.#banners(state) : [];
     const key = banners.map(keyOf).join("\n");
     if (key === this.#shown) return;
@@ -83,10 +87,23 @@ export class Banners {
       own?.camera === "camera-lost" && state.wantCamera && { id: "camera", kind: "bad", icon: "cam-off", words: words.camera },
       call?.state === "connected" &&
         other?.camera === "no-face" && { id: "their-face", kind: "note", icon: "info", words: words.theirNoFace(other.name) },
-      figures?.slow && { id: "slow", kind: "note", icon: "info", words: words.slow },
+      figures?.slow && this.#isNew("slow") && { id: "slow", kind: "note", icon: "info", words: words.slow },
       call?.server === false && { id: "server", kind: "note", icon: "info", words: words.serverGone },
     ];
     return all.filter((banner) => typeof banner === "object" && banner !== null).slice(0, 3);
+  }
+
+  /**
+   * Whether that is younger than a few seconds; afterwards the status line goes on saying it.
+   * @param {string} what
+   */
+  #isNew(what) {
+    const since = this.#since.get(what) ?? performance.now();
+    if (!this.#since.has(what)) {
+      this.#since.set(what, since);
+      setTimeout(() => this.store.set({}), NOTE_MS + 50);
+    }
+    return performance.now() < since + NOTE_MS;
   }
 
   /** @param {string} what */

@@ -123,6 +123,7 @@ export class Dock {
     setText($("bar-room"), hello && (inCall || phase?.phase === "ended") ? hello.room : "");
     if (!inCall || !call) return show($("recording-mark"), false);
     setAttribute($("status"), "data-state", state.link === "open" ? call.state : "stalled");
+    setAttribute($("status"), "data-slow", state.figures?.slow ? "" : null);
     setText($("status-text"), statusOf(state, call));
     const since = (performance.now() - state.callAt) / 1000;
     setText($("status-clock"), call.seconds === null ? "" : duration(call.seconds + since));
@@ -141,7 +142,8 @@ export class Dock {
  */
 function statusOf(state, call) {
   if (state.link !== "open") return text.status.stalled;
-  return performance.now() < state.noticeUntil ? state.notice : text.status[call.state];
+  if (performance.now() < state.noticeUntil) return state.notice;
+  return call.state === "connected" && state.figures?.slow ? text.status.slow : text.status[call.state];
 }
 
 /** @type {Record<string, string>} key to the button it presses */

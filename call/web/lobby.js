@@ -8,7 +8,6 @@ import { text } from "./text.js";
 
 export class Lobby {
   #named = false;
-  #wide = "";
 
   /**
    * @param {import("./state.js").Store} store
@@ -62,8 +61,7 @@ export class Lobby {
     }
     const square = veil ? null : (own?.framing ?? null);
     const [width, height] = [own?.width ?? 640, own?.height ?? 480];
-    const wide = `${width} / ${height}`;
-    if (wide !== this.#wide) $("preview").style.aspectRatio = this.#wide = wide;
+    $("preview").style.setProperty("--ratio", String(width / height));
     const frame = $("preview-frame");
     show(frame, square !== null);
     if (square) {

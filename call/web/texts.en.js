@@ -94,6 +94,7 @@ export const texts = {
     connecting: "Connecting",
     connected: "Connected",
     stalled: "Reconnecting",
+    slow: "Connected, machine is slow",
   },
 
   veil: {
