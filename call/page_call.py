@@ -10,19 +10,15 @@ import asyncio
 import contextlib
 import io
 import logging
-import shlex
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from math import radians
 from typing import TYPE_CHECKING, Any, Literal
 
+from facewire.call import page_news as news
 from facewire.call.page_messages import (
-    MAX_PITCH_DEGREES,
-    MAX_ROLL_DEGREES,
-    MAX_YAW_DEGREES,
-    PAGE_VERSION,
     Badge,
     Budget,
     CameraSwitch,
@@ -38,11 +34,11 @@ from facewire.call.page_messages import (
     Record,
     View,
 )
+from facewire.call.page_news import MAX_DETAIL_CHARACTERS, MAX_KBPS, MIN_KBPS, Values
 from facewire.call.page_server import PageHandler, PageServer, Send
 from facewire.errors import DecodeError, FacewireError, InputError
 
 if TYPE_CHECKING:
-    import av
     import numpy as np
     from numpy.typing import NDArray
 
@@ -59,12 +55,9 @@ TELL_EVERY_S = 0.1
 FIGURES_EVERY_S = 0.5
 PAGE_AWAY_S = 20.0
 """A page that was there and went away may come back for so long (a reload); then the process ends."""
-MIN_KBPS, MAX_KBPS = 8.0, 200.0
 PORTRAIT_FORMATS = ("PNG", "JPEG", "WEBP")
-MAX_DETAIL_CHARACTERS = 300
 
 Phase = Literal["loading", "lobby", "joining", "call", "ended", "broken"]
-Values = dict[str, Any]
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +72,7 @@ class _Loaded:
 
 
 class PageCall(PageHandler):
-    """One process with a page. options: of `facewire call`. invite: server and room as the other person is to name them."""
+    """One process with a page. options: of `facewire call`."""
 
     def __init__(self, options: CallOptions) -> None:
         self._options = options
@@ -104,11 +97,8 @@ class PageCall(PageHandler):
         self._session: Session | None = None
         self._stats: CallStats | None = None
         self._recording: Recording | None = None
-        self._connections = 0
-        self._remote_session = b""
         self._words: tuple[tuple[bytes, bytes], tuple[str, ...]] | None = None
-        self._taken_ms: dict[str, tuple[bytes, int | None, int]] = {}
-        """Of each side's source frame: its hash, when it was taken, and how many there were before."""
+        self._sources = news.Sources()
 
         self._join_wanted, self._over = asyncio.Event(), asyncio.Event()
         self._calling: asyncio.Task[Ending] | None = None
@@ -228,10 +218,9 @@ class PageCall(PageHandler):
                 session.tell_recording,
                 partial(self._in_loop, asyncio.get_running_loop(), self._recording_failed),
             )
-            session.recording_step = recording.step
+            session.recording_step, session.greeted = recording.step, recording.greeted
             self._session, self._recording, self._stats = session, recording, CallStats(session)
-            self._connections, self._remote_session = 0, b""
-            self._taken_ms.pop("other", None)
+            self._sources = news.Sources()
             self._switch()
             self._enter("call")
             try:
@@ -309,16 +298,18 @@ class PageCall(PageHandler):
     def _show(self, picture: NDArray[np.uint8], at_s: float) -> None:
         from facewire.call.badge import stamp
 
-        if self._leg is not None:
-            self._leg.show(stamp(picture) if self._burnt else picture, at_s)
-        if self._recording is not None:
-            self._recording.show(picture, at_s)
+        leg, recording = self._leg, self._recording  # the event loop may take them away meanwhile
+        if leg is not None:
+            leg.show(stamp(picture) if self._burnt else picture, at_s)
+        if recording is not None:
+            recording.show(picture, at_s)
 
     def _play(self, samples: NDArray[np.int16], at_s: float) -> None:
-        if self._leg is not None:
-            self._leg.play(samples)
-        if self._recording is not None:
-            self._recording.hear(samples, at_s)
+        leg, recording = self._leg, self._recording
+        if leg is not None:
+            leg.play(samples)
+        if recording is not None:
+            recording.hear(samples, at_s)
 
     # --- the page
 
@@ -327,7 +318,7 @@ class PageCall(PageHandler):
             self._away.cancel()
             self._away = None
         self._send, self._told = send, {}
-        send(self._hello())
+        send(news.hello(self._options, self._name))
         self._switch()
         self._tell()
 
@@ -394,7 +385,7 @@ class PageCall(PageHandler):
         if self._microphone is not None:
             self._microphone.put(frame)
         if self._recording is not None and self._microphone_on:
-            self._recording.say(_mono(frame))
+            self._recording.say(_page_media().mono(frame))
 
     def _join(self, name: str) -> None:
         if self._phase not in ("lobby", "ended"):
@@ -454,28 +445,10 @@ class PageCall(PageHandler):
         self._tell()
 
     def picture(self, whose: str) -> bytes | None:
-        picture = self._real_picture(whose)
-        if picture is None:
-            return None
-        from PIL import Image
-
-        file = io.BytesIO()
-        Image.fromarray(picture).save(file, "PNG")
-        return file.getvalue()
-
-    def _real_picture(self, whose: str) -> NDArray[np.uint8] | None:
-        from facewire.codec import decode_source
-        from facewire.source_picture import decompress
-
         ends = self._current_ends()
-        if ends is None:
+        if ends is None or self._loaded is None:
             return None
-        if whose == "other":
-            real = ends.playout.real_picture if ends.playout is not None else None
-            return real[0] if real is not None else None
-        if ends.live is None or ends.live.source is None or self._loaded is None:
-            return None
-        return decompress(decode_source(ends.live.source.data).picture, self._loaded.bundle.picture_size)
+        return news.real_picture(ends, whose, self._loaded.bundle.picture_size)
 
     # --- what the page is told
 
@@ -510,26 +483,19 @@ class PageCall(PageHandler):
             now = time.monotonic()
             self._follow_session()
             self._tell()
-            if self._stats is not None and now - figures_at >= FIGURES_EVERY_S:
+            if self._session is not None and self._stats is not None and now - figures_at >= FIGURES_EVERY_S:
                 figures_at = now
                 self._stats.look()
-                self._say(self._figures())
+                figures = self._watch.figures if self._watch is not None else None
+                self._say(news.figures(self._session, self._stats, figures))
 
     def _follow_session(self) -> None:
-        """What has to be done when the session has another connection or another partner."""
+        """What follows from how the session stands: the kind of a recording, the safety words of the connection."""
         session, recording = self._session, self._recording
         if session is None or recording is None:
             return
         theirs = session.peer_state.picture if session.peer_state is not None else "live"
         recording.portrait = self._options.portrait is not None or theirs == "portrait"
-        remote = session.remote.session if session.remote is not None else b""
-        if remote != self._remote_session:
-            if self._remote_session:
-                recording.other_gone()
-            self._remote_session, self._connections = remote, session.stats.connections
-        elif session.stats.connections != self._connections:
-            self._connections = session.stats.connections
-            recording.reconnected()
         fingerprints = session.fingerprints
         if fingerprints is not None and (self._words is None or self._words[0] != fingerprints):
             self._words = fingerprints, ()
@@ -540,182 +506,30 @@ class PageCall(PageHandler):
 
         self._words = fingerprints, await asyncio.to_thread(safety_words, *fingerprints)
 
-    def _hello(self) -> Values:
-        from facewire import __version__
-
-        options = self._options
-        command = f"facewire call {shlex.quote(options.room)} --server {shlex.quote(options.server)}"
-        return {
-            "type": "hello",
-            "version": PAGE_VERSION,
-            "program": __version__,
-            "room": options.room,
-            "server": options.server,
-            "name": self._name,
-            "invite": {
-                "command": command,
-                "link": f"{options.server}#{options.room}",
-                "token": options.token is not None,
-            },
-            "sends": {"camera": options.page_camera, "microphone": options.page_microphone},
-            "view": {"yaw": MAX_YAW_DEGREES, "pitch": MAX_PITCH_DEGREES, "roll": MAX_ROLL_DEGREES},
-            "budget": {"min_kbps": MIN_KBPS, "max_kbps": MAX_KBPS},
-            "name_characters": 64,
-            "folder": str(options.recordings),
-        }
-
     def _state(self) -> list[tuple[str, Values, tuple[str, ...]]]:
         """All that the page is to know now: a key, the message, and its fields that change by themselves."""
-        view = self._view
+        ends = self._current_ends()
+        own = news.own(ends, camera_on=self._camera_on, microphone_on=self._microphone_on)
         state: list[tuple[str, Values, tuple[str, ...]]] = [
             ("phase", {"type": "phase", "phase": self._phase, "code": self._code, "detail": self._detail}, ()),
-            ("own", self._own(), ()),
-            (
-                "view",
-                {"type": "view", "yaw": view.yaw, "pitch": view.pitch, "roll": view.roll, "frontal": view.frontal},
-                (),
-            ),
+            ("own", own | {"portrait": self._portrait is not None}, ()),
+            ("view", {"type": "view", **asdict(self._view)}, ()),
             ("budget", {"type": "budget", "max_kbps": self._budget}, ()),
             ("safety", {"type": "safety", "words": self._safety()}, ()),
         ]
         if self._session is not None:
-            state.append(("call", self._call_state(self._session), ("seconds",)))
+            state.append(("call", news.call(self._session), ("seconds",)))
         if self._recording is not None:
-            recording = self._recording
-            values = {
-                "type": "recording",
-                "here": recording.here,
-                "file": str(recording.file) if recording.file is not None else None,
-                "seconds": round(recording.seconds, 1),
-                "there": recording.there,
-            }
-            state.append(("recording", values, ("seconds",)))
+            state.append(("recording", news.recording(self._recording), ("seconds",)))
         for whose in ("own", "other"):
-            if (source := self._source(whose)) is not None:
+            source = self._sources.news(whose, ends, self._session) if ends is not None else None
+            if source is not None:
                 state.append((f"source {whose}", source, ()))
         return state
-
-    def _own(self) -> Values:
-        ends = self._current_ends()
-        live = ends.live if ends is not None else None
-        framed = live.framed if live is not None else None
-        camera = "none" if ends is not None and live is None else "starting"
-        if live is not None:
-            camera = live.state if self._camera_on else "paused"
-        return {
-            "type": "own",
-            "camera": camera,
-            "muted": not self._microphone_on,
-            "camera_on": self._camera_on,
-            "picture": live.source.picture if live is not None and live.source is not None else "live",
-            "portrait": self._portrait is not None,
-            "width": framed.width if framed is not None else None,
-            "height": framed.height if framed is not None else None,
-            "framing": (
-                {"x": framed.framing.x, "y": framed.framing.y, "side": framed.framing.side}
-                if framed is not None
-                else None
-            ),
-            "detail": live.problem[:MAX_DETAIL_CHARACTERS] if live is not None else "",
-        }
-
-    def _call_state(self, session: Session) -> Values:
-        remote, state = session.remote, session.peer_state
-        playout = session.ends.playout
-        other = None
-        if remote is not None:
-            other = {
-                "name": session.peer_name,
-                "camera": state.camera if state is not None else "starting",
-                "muted": state.muted if state is not None else False,
-                "picture": state.picture if state is not None else "live",
-                "sends_video": remote.video,
-                "sends_sound": remote.sound,
-                "shown": playout is not None and playout.stats().shown > 0,
-            }
-        seconds = session.open_s
-        return {
-            "type": "call",
-            "state": session.state if session.state != "ended" else "connecting",
-            "server": session.server_there,
-            "seconds": round(seconds, 1) if seconds is not None else None,
-            "other": other,
-        }
 
     def _safety(self) -> list[str] | None:
         connected = self._session is not None and self._session.fingerprints is not None
         return list(self._words[1]) if connected and self._words is not None and self._words[1] else None
-
-    def _source(self, whose: str) -> Values | None:
-        ends = self._current_ends()
-        if ends is None:
-            return None
-        if whose == "other":
-            session, playout = self._session, ends.playout
-            if session is None or playout is None or playout.real_picture is None or playout.source_hash is None:
-                return None
-            picture = session.peer_state.picture if session.peer_state is not None else "live"
-            taken_s = session.taken_at_s(playout.real_picture[1])
-            name = playout.source_hash
-        else:
-            if ends.live is None or ends.live.source is None:
-                return None
-            source = ends.live.source
-            name, picture = source.hash, source.picture
-            taken_s = time.time() - (ends.clock.now_ms() - source.capture_ms) / 1000
-        known = self._taken_ms.get(whose)
-        if known is None or known[0] != name:
-            taken_ms = round(1000 * taken_s) if taken_s is not None else None
-            known = self._taken_ms[whose] = name, taken_ms, known[2] + 1 if known is not None else 1
-        url = f"/picture/{whose}?v={name.hex()}"
-        return {"type": "source", "whose": whose, "url": url, "taken_ms": known[1], "picture": picture}
-
-    def _figures(self) -> Values:
-        assert self._session is not None
-        assert self._stats is not None
-        session, recent, traffic = self._session, self._stats.recent(), self._session.traffic()
-        seconds = session.open_s
-        playout = session.ends.playout.stats() if session.ends.playout is not None else None
-        rate = session.rate
-        return {
-            "type": "figures",
-            "seconds": _round(seconds),
-            "sent": {
-                "payload_kbps": _round(recent.sent_payload_kbps),
-                "wire_kbps": _round(recent.sent_wire_kbps),
-                "bytes": traffic.sent.wire_bytes,
-            },
-            "received": {
-                "payload_kbps": _round(recent.received_payload_kbps),
-                "wire_kbps": _round(recent.received_wire_kbps),
-                "bytes": traffic.received.wire_bytes,
-            },
-            "h264": self._h264(seconds),
-            "fps": _round(recent.fps_shown),
-            "fps_sent": _round(recent.fps_sent),
-            "delay_ms": _round(session.end_to_end_ms()),
-            "rtt_ms": _round(session.link.rtt_ms),
-            "loss": _round(session.link.loss, 4),
-            "concealed": _round(recent.concealed, 4),
-            "frozen_s": round(playout.frozen_ms / 1000, 1) if playout is not None else 0.0,
-            "preset": rate.preset if rate is not None else None,
-            "slow": recent.slow,
-        }
-
-    def _h264(self, seconds: float | None) -> Values | None:
-        from facewire.call.rival import CRF
-
-        figures = self._watch.figures if self._watch is not None else None
-        if figures is None:
-            return None
-        return {
-            "payload_kbps": round(figures.payload_kbps, 1),
-            "wire_kbps": round(figures.wire_kbps, 1),
-            "psnr_db": round(figures.psnr_db, 1),
-            "age_s": round(time.monotonic() - figures.at_s, 1),
-            "crf": CRF,
-            "bytes": round(figures.wire_kbps * 125 * (seconds or 0.0)),
-        }
 
     # --- small things
 
@@ -745,13 +559,3 @@ def _page_media() -> Any:
     from facewire.call import page_media
 
     return page_media
-
-
-def _mono(frame: av.AudioFrame) -> NDArray[np.int16]:
-    """What Opus gives, 48 kHz in two interleaved channels of 16 bits, as int16 (N,)."""
-    channels = frame.layout.nb_channels
-    return frame.to_ndarray().reshape(-1, channels).mean(1).astype("<i2")
-
-
-def _round(value: float | None, digits: int = 1) -> float | None:
-    return None if value is None else round(value, digits)

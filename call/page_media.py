@@ -30,6 +30,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
+from facewire.call import addresses
 from facewire.errors import DecodeError, reason
 from facewire.receiver.sinks import VideoSink
 from facewire.receiver.sound import RATE_HZ, Samples
@@ -46,6 +47,7 @@ QUEUED_SOUND = 50
 VIDEO_CLOCK = Fraction(1, 90_000)
 
 _log = logging.getLogger(__name__)
+addresses.install()
 
 
 class PageCamera(VideoSource):
@@ -161,6 +163,7 @@ class LocalLeg:
     async def answer(self, offer: str) -> str:
         """The answer to the page's offer, in place of any connection before; DecodeError if that is no offer of media."""
         await self.close()
+        addresses.loopback_only.set(True)  # in this task and in those that aiortc begins from it
         connection = RTCPeerConnection(RTCConfiguration([]))
         self._connection = connection
         connection.on("track", self._consume)
@@ -178,11 +181,12 @@ class LocalLeg:
     async def close(self) -> None:
         """Ends the connection, if there is one."""
         connection, self._connection = self._connection, None
+        tasks, self._tasks = self._tasks, set()  # closing takes its time, and the next connection may begin meanwhile
         self._picture = self._sound = None
         if connection is not None:
             with contextlib.suppress(ConnectionError):
-                await connection.close()
-        for task in list(self._tasks):
+                await asyncio.shield(connection.close())  # aiortc's breaks if it is cancelled half way
+        for task in list(tasks):
             task.cancel()
 
     def show(self, picture: NDArray[np.uint8], at_s: float) -> None:
@@ -211,6 +215,12 @@ class LocalLeg:
         task = asyncio.ensure_future(consume())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def mono(frame: av.AudioFrame) -> Samples:
+    """What the Opus decoder gives, 48 kHz in interleaved channels of 16 bits, as int16 (N,)."""
+    channels = frame.layout.nb_channels
+    return np.asarray(frame.to_ndarray().reshape(-1, channels).mean(1), np.int16)
 
 
 class PagePicture(VideoSink):

@@ -6,6 +6,7 @@ connection that broke is not repaired (aiortc has no ICE restart): the session m
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import logging
@@ -13,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import aioice.ice
 from aiortc import (
     RTCCertificate,
     RTCConfiguration,
@@ -25,6 +25,7 @@ from aiortc import (
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from facewire.call import addresses
 from facewire.call.association import ThriftyAssociation
 from facewire.call.traffic import IPV4_UDP_BYTES, IPV6_UDP_BYTES, TURN_CHANNEL_BYTES, Traffic
 from facewire.errors import DecodeError, InputError, reason
@@ -39,16 +40,7 @@ CHANNELS: tuple[Channel, ...] = ("media", "source", "control")
 """Their stream numbers on the wire are their places here: both sides know them, nothing is negotiated."""
 
 _log = logging.getLogger(__name__)
-_host_addresses = aioice.ice.get_host_addresses
-
-
-def _addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-    """aioice's list, and the loopback address on a machine that has no other."""
-    found: list[str] = _host_addresses(use_ipv4, use_ipv6)
-    return found if found or not use_ipv4 else ["127.0.0.1"]
-
-
-aioice.ice.get_host_addresses = _addresses
+addresses.install()
 
 
 @dataclass(frozen=True)
@@ -194,7 +186,7 @@ class Peer:
         """Ends the connection; the other side hears of it if the path is there."""
         self._closing = True
         with contextlib.suppress(ConnectionError):
-            await self._connection.close()
+            await asyncio.shield(self._connection.close())  # aiortc's breaks if it is cancelled half way
 
     def _channel(self, name: Channel, **options: Any) -> RTCDataChannel:
         channel = self._connection.createDataChannel(name, negotiated=True, id=CHANNELS.index(name), **options)

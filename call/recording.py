@@ -99,15 +99,11 @@ class Recording:
             case _:
                 pass  # an answer to a question that is no longer asked
 
-    def other_gone(self) -> None:
-        """The other side is another program, or none: what was agreed is over."""
-        if self.here != "off":
+    def greeted(self, same: bool) -> None:
+        """A new connection, to the same program or another one: what was said before may have been lost or was to somebody else."""
+        self.there = "off"
+        if self.here == "on" and not same:
             self._end("off")
-        self.there = "off"
-
-    def reconnected(self) -> None:
-        """Another connection to the same program: what was said on the one before may have been lost."""
-        self.there = "off"
         if self.here in ("asking", "on"):
             self._tell("ask" if self.here == "asking" else "on")
 

@@ -210,6 +210,8 @@ class Session:
         """Told, in words, of what the user may want to know."""
         self.recording_step: Callable[[str], None] = self._without_consent
         """Told what the other side says about recordings: see `messages.Recording`."""
+        self.greeted: Callable[[bool], None] = lambda same: None
+        """Told at every greeting on a new connection, before anything else of it, whether the other program is the same."""
         self._certificate = RTCCertificate.generateCertificate()
         self._id = secrets.token_bytes(SESSION_BYTES)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -867,6 +869,7 @@ class Session:
         self._clock_offset_s = min(offset_s, self._clock_offset_s) if same and self._clock_offset_s else offset_s
         self._remote, self.peer_name = hello, hello.name
         self.state = "connected"
+        self.greeted(same)
         if not same:
             if self.ends.playout is not None:
                 self.ends.playout.restart()

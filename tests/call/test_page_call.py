@@ -189,7 +189,8 @@ async def test_two_pages_in_a_call(tmp_path: Path, carphone: Path, portrait_file
 
         await ada.say(type="leave")
         assert (await ada.until("phase", lambda message: message["phase"] == "ended"))["code"] == "left"
-        assert (await grace.until("phase", lambda message: message["phase"] == "ended"))["code"] == "other-ended"
+        ended = await grace.until("phase", lambda message: message["phase"] == "ended")
+        assert ended["code"] in ("other-ended", "other-left")  # by word of the other side, or of the server
         for page, name in ((ada, "Ada"), (grace, "Grace")):  # and once more, in the same processes
             await page.say(type="join", name=name)
         await ada.until("call", lambda message: message["other"] is not None and message["other"]["shown"])

@@ -129,7 +129,7 @@ def test_a_new_person_in_the_room_has_not_agreed(two: Two) -> None:
     two.grace.consent(True)
     two.pass_on()
     film(two.ada)
-    two.ada.other_gone()
+    two.ada.greeted(same=False)
     assert two.ada.here == "off"
     assert two.ada.file is not None
     assert two.ada.file.exists()
@@ -140,12 +140,20 @@ def test_after_a_reconnection_the_other_side_is_told_again(two: Two) -> None:
     two.pass_on()
     two.grace.consent(True)
     two.pass_on()
-    two.grace.reconnected()
+    two.grace.greeted(same=True)
     assert two.grace.there == "off"
-    two.ada.reconnected()
+    two.ada.greeted(same=True)
     two.pass_on()
     assert two.grace.there == "on"
     two.ada.close()
+
+
+def test_who_asked_before_anybody_came_asks_whoever_comes(two: Two) -> None:
+    two.ada.record(True)
+    two.said_by_ada.clear()  # there was nobody
+    two.ada.greeted(same=False)
+    two.pass_on()
+    assert two.grace.there == "asking"
 
 
 def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
