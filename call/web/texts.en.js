@@ -200,7 +200,7 @@ export const texts = {
     concealed: "Concealed",
     loss: "Packets lost",
     total: "Sent and received",
-    instead: "Sent as H.264 instead",
+    instead: "H.264 would have sent",
   },
 
   words: {
@@ -295,7 +295,7 @@ export const texts = {
     foot: "You can close this page.",
     lasted: "Lasted",
     total: "Sent and received",
-    instead: "Sent as H.264, picture alone",
+    instead: "H.264 would have sent",
     sent: "Sent",
     recording: "Recording",
   },

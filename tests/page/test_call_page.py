@@ -255,19 +255,16 @@ async def test_savings_are_plotted_against_h264(call_page: Opened) -> None:
     await expect(call_page.at("#rail")).to_be_hidden()
 
 
-@pytest.mark.parametrize(
-    ("other", "words"),
-    [
+async def test_no_picture_is_explained(call_page: Opened) -> None:
+    for other, words in (
+        ({"shown": False}, "Grace is here"),
         ({"state": "stalled"}, "Reconnecting…"),
         ({"camera": "paused"}, "Grace has the camera off"),
         ({"camera": "none", "sends_video": False}, "Grace has no camera"),
-        ({"shown": False}, "Grace is here"),
-    ],
-)
-async def test_no_picture_is_explained(call_page: Opened, other: dict[str, object], words: str) -> None:
-    call_page.process.call(**other)  # type: ignore[arg-type]
-    await expect(call_page.at("#veil-title")).to_have_text(words)
-    await expect(call_page.at("#veil")).to_be_visible()
+    ):
+        call_page.process.call(**other)  # type: ignore[arg-type]
+        await expect(call_page.at("#veil-title")).to_have_text(words)
+        await expect(call_page.at("#veil")).to_be_visible()
 
 
 async def test_what_is_wrong_is_said_above_the_picture(call_page: Opened) -> None:
@@ -284,9 +281,12 @@ async def test_what_is_wrong_is_said_above_the_picture(call_page: Opened) -> Non
     await expect(call_page.at(".banner")).to_contain_text("meeting server is gone")
 
 
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
+async def test_an_end_says_why_and_what_can_be_done(call_page: Opened) -> None:
+    process = call_page.process
+    process.call()
+    process.figures()
+    await call_page.view("call")
+    for code, words in (
         ("left", "You left the call"),
         ("other-left", "Grace left"),
         ("server", "The meeting server cannot be reached"),
@@ -295,17 +295,11 @@ async def test_what_is_wrong_is_said_above_the_picture(call_page: Opened) -> Non
         ("nobody", "Nobody came"),
         ("time", "The time is over"),
         ("other", "The call ended"),
-    ],
-)
-async def test_an_end_says_why_and_what_can_be_done(call_page: Opened, code: str, words: str) -> None:
-    process = call_page.process
-    process.call()
-    process.figures()
-    await call_page.view("call")
-    process.phase("ended", code, "the reason in detail")
-    await expect(call_page.at("#message-title")).to_have_text(words)
-    await expect(call_page.at("#message-title")).to_be_focused()
-    await expect(call_page.at("#message-summary")).to_contain_text("61 kB")
+    ):
+        process.phase("ended", code, "the reason in detail")
+        await expect(call_page.at("#message-title")).to_have_text(words)
+        await expect(call_page.at("#message-title")).to_be_focused()
+        await expect(call_page.at("#message-summary")).to_contain_text("61 kB")
     await call_page.page.get_by_role("button", name="Join again").click()
     await process.hears(JoinRoom("Ada"))
     await call_page.page.get_by_role("button", name="Close facewire").click()
@@ -393,6 +387,7 @@ async def test_the_end_of_the_process_is_said(call_page: Opened) -> None:
     await expect(call_page.at("#message-command")).to_have_text("facewire call kitchen")
 
 
+@pytest.mark.slow
 async def test_a_process_that_dies_is_tried_for_ten_seconds_and_then_given_up(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     process.call()
