@@ -266,8 +266,9 @@ async def _run_page(options: CallOptions, json_target: Callable[[dict[str, Any]]
     from facewire.call.page_call import PageCall, hold
     from facewire.call.page_server import PageServer
 
+    _check_before_page(options)
     console = Console(stderr=True, highlight=False)
-    call = PageCall(options)
+    call = PageCall(options, lambda text: console.print(f"facewire: {text}", markup=False, soft_wrap=True))
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, call.quit)
@@ -282,6 +283,23 @@ async def _run_page(options: CallOptions, json_target: Callable[[dict[str, Any]]
     json_target(call.outcome or {})
     if call.failed:
         raise InputError(call.failed)
+
+
+def _check_before_page(options: CallOptions) -> None:
+    """What cannot be is said in the terminal at once, not when the person has come to the page."""
+    from facewire.call.rate import RateController
+    from facewire.signaling import SignalingClient
+
+    SignalingClient(options.server, options.room, options.token, options.name)
+    RateController(options.max_kbps)
+    if options.video not in (None, "test") or options.portrait is not None:
+        from facewire.sender.media import open_live_video, read_picture
+
+        if options.portrait is not None:
+            read_picture(options.portrait)
+        if options.video is not None and not options.video.isdecimal() and options.video != "test":
+            with open_live_video(options.video):
+                pass
 
 
 async def _run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], quiet: bool) -> None:

@@ -72,10 +72,11 @@ class _Loaded:
 
 
 class PageCall(PageHandler):
-    """One process with a page. options: of `facewire call`."""
+    """One process with a page. options: of `facewire call`. notice: told, in words, what the terminal may show too."""
 
-    def __init__(self, options: CallOptions) -> None:
+    def __init__(self, options: CallOptions, notice: Callable[[str], None] = lambda text: None) -> None:
         self._options = options
+        self._tell_terminal = notice
         self._send: Send | None = None
         self._told: dict[str, Values] = {}
         self._phase: Phase = "loading"
@@ -149,6 +150,7 @@ class PageCall(PageHandler):
 
     def _break(self, error: FacewireError) -> None:
         self.failed = str(error)
+        self._tell_terminal(self.failed)
         self._enter("broken", "other", self.failed)
 
     def _read_networks(self) -> _Loaded:
@@ -457,6 +459,7 @@ class PageCall(PageHandler):
         self._tell()
 
     def _notice(self, text: str) -> None:
+        self._tell_terminal(text)
         self._say({"type": "problem", "code": "notice", "detail": text[:MAX_DETAIL_CHARACTERS]})
 
     def _recording_failed(self, text: str) -> None:

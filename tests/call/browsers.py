@@ -157,6 +157,18 @@ class Browsers:
         for task in self._tasks:
             task.cancel()
 
+    def browser_process(self) -> int:
+        """The browser's own process, above those of its pages."""
+        ours = Path(f"/proc/{os.getpid()}/task")
+        waiting = [int(child) for task in ours.iterdir() for child in (task / "children").read_text().split()]
+        while waiting:
+            process = waiting.pop(0)
+            if "chrom" in Path(f"/proc/{process}/cmdline").read_text().split("\0")[0]:
+                return process
+            for task in Path(f"/proc/{process}/task").iterdir():
+                waiting += [int(child) for child in (task / "children").read_text().split()]
+        raise AssertionError("no browser below this process")
+
     async def person(self, name: str, *more: str) -> Person:
         command = ["-m", "facewire", "call", "room", "--server", self._server, "--name", name, "--no-browser"]
         process = await asyncio.create_subprocess_exec(
@@ -186,10 +198,10 @@ async def _drain(stream: asyncio.StreamReader) -> None:
         pass
 
 
-def write_camera(path: Path, clip: Path) -> Path:
+def write_camera(path: Path, clip: Path, fps: int = CAMERA_FPS) -> Path:
     """A clip as Chromium's fake camera takes it: uncompressed, 320 x 240, every picture of it, again and again."""
     with VideoFile(clip) as video, path.open("wb") as file:
-        file.write(f"YUV4MPEG2 W320 H240 F{CAMERA_FPS}:1 Ip A1:1 C420jpeg\n".encode())
+        file.write(f"YUV4MPEG2 W320 H240 F{fps}:1 Ip A1:1 C420jpeg\n".encode())
         for frame in video:
             picture = cv2.resize(frame.picture, (320, 240), interpolation=cv2.INTER_AREA)
             planes = av.VideoFrame.from_ndarray(np.asarray(picture, np.uint8), format="rgb24").reformat(
