@@ -86,6 +86,7 @@ export class Dialogs {
   #listenToPortrait() {
     const file = $("portrait-file", HTMLInputElement);
     $("portrait-choose").addEventListener("click", () => file.click());
+    $("new-source").addEventListener("click", () => this.send({ type: "new-source" }));
     $("portrait-clear").addEventListener("click", () => this.send({ type: "portrait", on: false }));
     $("appear-self").addEventListener("click", () => this.send({ type: "portrait", on: false }));
     $("appear-portrait").addEventListener("click", (event) => {
@@ -212,14 +213,17 @@ function setBudgetText(kbps) {
 function renderPortrait({ own, ownSource, portraitUrl, portraitProblem, portraitSending }) {
   const on = own?.picture === "portrait";
   const words = text.portrait;
-  const state = portraitProblem || (portraitSending ? words.sending : on ? words.isPortrait : words.isSelf);
+  const live = !on && ownSource !== null;
+  const appears = on ? words.isPortrait : live ? words.isSource : words.isSelf;
+  const state = portraitProblem || (portraitSending ? words.sending : appears);
   setText($("portrait-state"), state);
   setAttribute($("portrait-state"), "data-problem", portraitProblem ? "" : null);
   const thumb = $("portrait-thumb", HTMLImageElement);
-  const url = on ? (portraitUrl ?? ownSource?.url ?? null) : null;
+  const url = on ? (portraitUrl ?? ownSource?.url ?? null) : (ownSource?.url ?? null);
   setImage(thumb, url);
-  thumb.alt = words.alt;
+  thumb.alt = on ? words.alt : text.source.ownAlt;
   show(thumb, url !== null);
+  show($("new-source"), live);
   show($("portrait-clear"), on);
   $("appear-self", HTMLInputElement).checked = !on;
   $("appear-portrait", HTMLInputElement).checked = on;

@@ -6,6 +6,8 @@ import { text } from "./text.js";
 
 /** @typedef {import("./state.js").State} State */
 
+/** Whether this page can tell when its video is in a window of its own. */
+const PIP = Boolean(document.pictureInPictureEnabled);
 const IDLE_MS = 3500;
 const TICK_MS = 250;
 
@@ -38,8 +40,8 @@ export class Dock {
     press("full", () => void this.#full());
     press("figures", () => store.set({ panel: !store.state.panel }));
     press("leave", () => send({ type: "leave" }));
-    show($("pip"), document.pictureInPictureEnabled);
-    show($("full"), document.fullscreenEnabled);
+    show($("pip"), PIP);
+    show($("full"), Boolean(document.fullscreenEnabled));
     this.#remote.addEventListener("enterpictureinpicture", () => this.#pipIs(true));
     this.#remote.addEventListener("leavepictureinpicture", () => this.#pipIs(false));
     document.addEventListener("fullscreenchange", () => store.set({}));
@@ -53,6 +55,11 @@ export class Dock {
     const { here } = this.store.state.recording;
     if (here === "on" || here === "asking") this.send({ type: "record", on: false });
     else dialogs.open("record-dialog");
+  }
+
+  /** After each hello. A browser that takes videos out by itself gets the mark in the picture for good. */
+  begin() {
+    this.send({ type: "badge", burnt: !PIP || this.store.state.pip });
   }
 
   async #pip() {

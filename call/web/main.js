@@ -35,7 +35,7 @@ new Stage(store);
 new Banners(store, media, send);
 new Rail(store);
 new Plot(store);
-new Dock(store, media, send, dialogs, announce);
+const dock = new Dock(store, media, send, dialogs, announce);
 listenToKeys(store, turn, dialogs);
 store.watch(chooseView);
 store.watch(keepAwake);
@@ -47,7 +47,10 @@ else unsupported();
 /** @param {import("./protocol.js").FromProcess} message */
 function receive(message) {
   store.set(reduce(store.state, message));
-  if (message.type === "hello") void media.begin(message);
+  if (message.type === "hello") {
+    dock.begin();
+    void media.begin(message);
+  }
   if (message.type === "answer") media.answer(message.sdp);
   if (message.type === "problem") problem(message);
 }

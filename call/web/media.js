@@ -8,7 +8,7 @@ import { $ } from "./dom.js";
 
 const GATHER_MS = 1000;
 const AGAIN_MS = 1000;
-const LEVEL_MS = 120;
+const LEVEL_MS = 150;
 const RETRY_ONCE = new Set(["NotFoundError", "NotReadableError", "OverconstrainedError", "AbortError"]);
 
 export class Media {

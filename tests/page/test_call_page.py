@@ -20,6 +20,7 @@ from facewire.call.page_messages import (
     JoinRoom,
     LeaveRoom,
     Microphone,
+    NewSource,
     PortraitSwitch,
     Quit,
     Record,
@@ -318,6 +319,16 @@ async def test_leaving_and_the_budget_are_told(call_page: Opened) -> None:
     await process.hears(Budget(8.0))
     await call_page.page.keyboard.press("End")
     await process.hears(Budget(None))
+
+
+async def test_a_new_picture_of_oneself_can_be_taken(call_page: Opened) -> None:
+    call_page.process.source(whose="own")
+    call_page.process.call()
+    await call_page.view("call")
+    await call_page.at("#settings-open").click()
+    await expect(call_page.at("#portrait-thumb")).to_be_visible()
+    await call_page.at("#new-source").click()
+    await call_page.process.hears(NewSource())
 
 
 async def test_single_keys_rest_while_somebody_types_or_when_switched_off(call_page: Opened) -> None:
