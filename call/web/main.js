@@ -23,7 +23,7 @@ const NOTICE_MS = 4000;
 
 fillTexts(document);
 const store = new Store();
-const link = new ProcessLink({ message: receive, state: (state) => store.set({ link: state }) });
+const link = new ProcessLink({ message: receive, state: linked });
 /** @param {import("./protocol.js").ToProcess} message */
 const send = (message) => link.send(message);
 const media = new Media(store, send);
@@ -44,13 +44,17 @@ for (const button of document.querySelectorAll("[data-copy]")) button.addEventLi
 if (Media.supported()) link.open();
 else unsupported();
 
+/** @param {import("./process.js").LinkState} state */
+function linked(state) {
+  store.set({ link: state });
+  if (state !== "open") media.lost();
+}
+
 /** @param {import("./protocol.js").FromProcess} message */
 function receive(message) {
   store.set(reduce(store.state, message));
-  if (message.type === "hello") {
-    dock.begin();
-    void media.begin(message);
-  }
+  if (message.type === "hello") dock.begin();
+  if (message.type === "own") void media.begin(message);
   if (message.type === "answer") media.answer(message.sdp);
   if (message.type === "problem") problem(message);
 }

@@ -17,6 +17,7 @@ export class Media {
   /** @type {Record<Device | "speaker", string>} */ #chosen = { camera: "", microphone: "", speaker: "" };
   /** @type {((answer: string) => void) | null} */ #answered = null;
   #remote = $("remote", HTMLVideoElement);
+  #began = false;
   #previews = [$("preview-video", HTMLVideoElement), $("self-video", HTMLVideoElement)];
 
   /**
@@ -35,19 +36,33 @@ export class Media {
   }
 
   /**
-   * After each hello: opens what is not open yet, and connects.
-   * @param {import("./protocol.js").Hello} hello
+   * With the first word on this side's media after a hello: connects, and opens what is not open yet. A page that comes anew takes over
+   * what was switched off; one whose process comes back says what was switched meanwhile.
+   * @param {import("./protocol.js").Own} own
    */
-  async begin(hello) {
+  async begin(own) {
+    const { hello } = this.store.state;
+    if (this.#began || !hello) return;
+    this.#began = true;
+    if (this.#connection) {
+      this.send({ type: "camera", on: this.store.state.wantCamera });
+      this.send({ type: "microphone", on: this.store.state.wantMicrophone });
+    } else {
+      this.store.set({ wantCamera: own.camera_on, wantMicrophone: !own.muted });
+    }
     void this.connect();
-    const camera = hello.sends.camera && !this.#tracks.camera && this.store.state.wantCamera;
-    const microphone = hello.sends.microphone && !this.#tracks.microphone;
     if (!hello.sends.camera) this.store.set({ camera: "file" });
+    else if (!this.store.state.wantCamera) this.store.set({ camera: "off" });
     if (!hello.sends.microphone) this.store.set({ microphone: "file" });
-    await this.#open(camera, microphone);
+    await this.retry();
   }
 
-  /** Asks for camera and microphone again, after a refusal or when one was plugged in. */
+  /** The process is away: what comes next is a hello. */
+  lost() {
+    this.#began = false;
+  }
+
+  /** Asks for the camera and microphone that are wanted and not there: at first, after a refusal, when one was plugged in. */
   async retry() {
     const { hello, wantCamera } = this.store.state;
     if (!hello) return;

@@ -390,6 +390,20 @@ async def test_a_reload_comes_back_to_the_same_call(call_page: Opened) -> None:
     await expect(call_page.at("#source-caption")).to_have_css("opacity", "0")
 
 
+async def test_a_reload_keeps_what_was_switched_off(call_page: Opened) -> None:
+    process = call_page.process
+    process.call()
+    process.own(camera="paused", camera_on=False, muted=True)
+    await call_page.page.reload()
+    await call_page.view("call")
+    await expect(call_page.at("#mic")).to_have_accessible_name("Unmute")
+    await expect(call_page.at("#cam")).to_have_accessible_name("Turn camera on")
+    assert await call_page.page.evaluate("document.getElementById('self-video').srcObject") is None
+    await call_page.at("#cam").click()
+    await process.hears(CameraSwitch(True))
+    await call_page.until("document.getElementById('self-video').videoWidth > 0")
+
+
 async def test_the_end_of_the_process_is_said(call_page: Opened) -> None:
     call_page.process.call()
     await call_page.view("call")
