@@ -36,7 +36,15 @@ MAX_WAITING = 500
 ANOTHER_TAB, ANOTHER_VERSION, ENDED = 4001, 4002, 4003
 """Codes by which the WebSocket is closed."""
 
-PERMISSIONS = ("camera", "microphone", "fullscreen", "picture-in-picture", "speaker-selection", "screen-wake-lock")
+PERMISSIONS = (
+    "camera",
+    "microphone",
+    "fullscreen",
+    "picture-in-picture",
+    "speaker-selection",
+    "screen-wake-lock",
+    "clipboard-write",
+)
 """What the page may use; everything else of this kind it may not."""
 FORBIDDEN = ("geolocation", "display-capture", "usb", "serial", "hid", "midi", "payment", "clipboard-read")
 

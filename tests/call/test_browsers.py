@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from numpy.typing import NDArray
 
 from facewire.benchmark.quality import FaceMesh
@@ -17,7 +18,7 @@ from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import choose_square
 from facewire.signaling.server import ServerOptions, SignalingServer
 
-from .browsers import Browsers, Grab
+from .browsers import Browsers, Grab, Person
 from .doorway import Doorway
 from .relay import Relay
 
@@ -150,6 +151,39 @@ async def test_a_cut_of_the_network_mends(tmp_path: Path, carphone: Path, door: 
         assert np.abs(before[0].picture.astype(int) - after[0].picture).mean() > 0.5
 
 
+async def other_page_cannot_act(person: Person) -> None:
+    """A page of another program on this machine, in the same browser: its cookies go with what it asks, its origin is wrong."""
+
+    async def evil(_: web.Request) -> web.Response:
+        return web.Response(text="<!doctype html><title>evil</title>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/", evil)
+    runner = web.AppRunner(app, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    page = await person.page.context.new_page()
+    await page.goto(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+    script = """async (host) => {
+      const socket = new WebSocket(`ws://${host}/ws`);
+      const opened = await new Promise((done) => { socket.onopen = () => done(true); socket.onerror = () => done(false); });
+      const read = await fetch(`http://${host}/`, {credentials: 'include'}).then(() => true, () => false);
+      const posted = await fetch(`http://${host}/portrait`, {method: 'POST', body: 'x', credentials: 'include'})
+        .then(() => true, () => false);
+      const frame = document.createElement('iframe');
+      frame.src = `http://${host}/`;
+      document.body.append(frame);
+      await new Promise((done) => { frame.onload = done; setTimeout(done, 3000); });
+      let framed = false;
+      try { framed = frame.contentWindow.location.href.startsWith(`http://${host}`); } catch { framed = false; }
+      return [opened, read, posted, framed];
+    }"""
+    host = person.page.url.split("/")[2]
+    assert await page.evaluate(script, host) == [False, False, False, False]
+    await runner.cleanup()
+
+
 async def test_only_the_first_tab_of_the_right_browser_gets_in(tmp_path: Path, carphone: Path, door: Doorway) -> None:
     async with Browsers(tmp_path, carphone, door.url) as browsers:
         a = await browsers.person("a")
@@ -167,5 +201,6 @@ async def test_only_the_first_tab_of_the_right_browser_gets_in(tmp_path: Path, c
         ):
             await stranger.goto(address)
             assert text in await stranger.inner_text("body")
+        await other_page_cannot_act(a)
         await a.page.click("#join")  # and the call was not touched by any of that
         await a.says("waiting")

@@ -81,6 +81,54 @@ def test_first_picture_becomes_the_source_and_every_picture_motion(
     assert sender.stats().sent == 12
 
 
+def test_the_square_that_is_cut_is_shown_to_whoever_asks(
+    networks: Networks, clip: Path, nodding: list[np.ndarray]
+) -> None:
+    other, squares = Other(), []
+    sender = LiveSender(
+        networks,
+        str(clip),
+        LiveSenderOptions(),
+        other.sources.append,
+        lambda packet, capture_ms: None,
+        other.on_state,
+        on_square=lambda square, capture_ms: squares.append((square, capture_ms)),
+    )
+    assert sender.framed is None
+    give(sender, nodding)
+    assert sender.framed is not None
+    assert (sender.framed.width, sender.framed.height) == (256, 256)
+    assert [capture_ms for _, capture_ms in squares] == [40 * number for number in range(12)]
+    assert (squares[0][0] == sender.framed.framing.cut(nodding[0])).all()
+
+
+def test_a_portrait_takes_the_place_of_the_face_and_moves_as_it_does(
+    networks: Networks, clip: Path, nodding: list[np.ndarray]
+) -> None:
+    other = Other()
+    sender = other.sender(networks, str(clip))
+    begin_ms = give(sender, nodding)
+    assert other.sources[0].picture == "file"
+    portrait = np.ascontiguousarray(nodding[0][:, ::-1])
+    sender.appear_as(portrait)
+    begin_ms = give(sender, nodding, begin_ms)
+    assert [source.picture for source in other.sources] == ["file", "portrait"]
+    coding = Coding.of(networks.bundle)
+    source = decode_source(other.sources[1].data)
+    own = coding.quantiser.motion(source.motion_units)
+    decoder = MotionDecoder(coding.tables, coding.quantiser, frame_rate=source.frame_rate)
+    frames = [frame for packet, _ in other.packets for frame in decoder.decode(packet)]
+    rolls = [[frame.motion.rotation[2] for frame in part] for part in (frames[:12], frames[12:24])]
+    assert abs(rolls[1][0] - own.rotation[2]) < np.radians(1.5)  # it begins where the portrait stands
+    assert np.corrcoef(rolls[0], rolls[1])[0, 1] > 0.9
+    sender.new_source()  # the other side cannot use it: it gets the portrait again, and not the face
+    begin_ms = give(sender, nodding[:2], begin_ms)
+    assert [source.picture for source in other.sources][2:] == ["portrait"]
+    sender.appear_as(None)
+    give(sender, [nodding[0]] * 40, begin_ms)
+    assert other.sources[-1].picture == "file"
+
+
 def test_file_is_sent_in_real_time_to_its_end(networks: Networks, clip: Path) -> None:
     other = Other()
     sender = other.sender(networks, str(clip))
