@@ -129,7 +129,8 @@ export class Turn {
       slider.style.setProperty("--at", String((value / Number(limit || 1) + 1) / 2));
       setText($(`${axis}-text`), text.view.angle(value));
     }
-    this.#renderGimbal(can && (Math.round(yaw) !== 0 || Math.round(pitch) !== 0 || this.#drag !== null), yaw, pitch);
+    const sliders = state.turnOpen && can; // they say it too
+    this.#renderGimbal(can && !sliders && (Math.round(yaw) !== 0 || Math.round(pitch) !== 0 || this.#drag !== null), yaw, pitch);
     setAttribute(this.head, "data-turnable", can ? "" : null);
   }
 
