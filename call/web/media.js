@@ -149,7 +149,11 @@ export class Media {
     const answer = new Promise((/** @type {(sdp: string) => void} */ resolve) => (this.#answered = resolve));
     this.send({ type: "offer", sdp: connection.localDescription?.sdp ?? "" });
     const sdp = await answer;
-    if (connection.signalingState === "have-local-offer") await connection.setRemoteDescription({ type: "answer", sdp });
+    if (connection.signalingState !== "have-local-offer") return;
+    await connection.setRemoteDescription({ type: "answer", sdp });
+    const sender = this.#sender("camera");
+    const parameters = sender?.getParameters();
+    if (parameters) await sender?.setParameters({ ...parameters, degradationPreference: "maintain-resolution" });
   }
 
   /**
