@@ -224,6 +224,8 @@ class PageCall(PageHandler):
             self._session, self._recording, self._stats = session, recording, CallStats(session)
             self._sources = news.Sources()
             self._switch()
+            if session.ends.live is not None:
+                session.ends.live.new_source()  # the other side gets to see how it is now, not when the lobby was opened
             self._enter("call")
             try:
                 return await session.run()

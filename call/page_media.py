@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +42,8 @@ from facewire.sender.sound import SoundSource, regroup
 CAMERA_FPS = 30.0
 BROWSER_SOUND_MS = 80.0
 """What sound waits in aiortc's jitter buffer (four packets of 20 ms) and pictures do not: so much older it is when it comes."""
+CAMERA_BITRATE = "x-google-start-bitrate=3000;x-google-min-bitrate=1500;x-google-max-bitrate=6000"
+"""kbit/s."""
 POLL_S = 0.2
 QUEUED_SOUND = 50
 """Frames of 20 ms; a stalled machine loses sound, not memory."""
@@ -176,7 +179,7 @@ class LocalLeg:
         except Exception as error:  # aiortc's parser raises whatever it stumbles over
             await self.close()
             raise DecodeError(f"the page's offer cannot be used ({reason(error)})") from error
-        return str(connection.localDescription.sdp)
+        return _generous(connection.localDescription.sdp)
 
     async def close(self) -> None:
         """Ends the connection, if there is one."""
@@ -215,6 +218,13 @@ class LocalLeg:
         task = asyncio.ensure_future(consume())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _generous(sdp: str) -> str:
+    """The answer, asking Chromium for a fine picture from the first second on: on this machine the bits cost nothing, and the source
+    frame is taken from one of the first pictures. Other browsers pass over what they do not know.
+    """
+    return re.sub(r"(a=rtpmap:(\d+) VP8/90000\r\n)", rf"\1a=fmtp:\2 {CAMERA_BITRATE}\r\n", sdp)
 
 
 def mono(frame: av.AudioFrame) -> Samples:

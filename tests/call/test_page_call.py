@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
+from facewire.call import page_call
 from facewire.call.command import CallOptions
 from facewire.call.page_call import PageCall
 from facewire.call.page_server import PageServer
@@ -134,6 +135,17 @@ async def test_a_page_that_says_quit_ends_the_process(tmp_path: Path, carphone: 
     async with program as server, PageClient(server, carphone) as page:
         await page.until("phase", lambda message: message["phase"] == "lobby")
         await page.say(type="quit")
+        await asyncio.wait_for(asyncio.shield(program.running), 20)
+
+
+async def test_a_tab_that_is_closed_ends_the_process_after_a_while(
+    tmp_path: Path, carphone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_call, "PAGE_AWAY_S", 0.5)
+    program = Program(options(tmp_path))
+    async with program as server:
+        async with PageClient(server, carphone) as page:
+            await page.until("own", lambda message: message["camera"] == "sending")
         await asyncio.wait_for(asyncio.shield(program.running), 20)
 
 
