@@ -13,7 +13,7 @@ const FACTS = [
   [text.facts.frames, (f) => oneDecimal(f.fps)],
   [text.facts.concealed, (f) => percent(f.concealed)],
   [text.facts.loss, (f) => percent(f.loss)],
-  [text.facts.total, (f) => bytes(total(f))],
+  [text.facts.sent, (f) => bytes(f.sent.bytes)],
   [text.facts.instead, (f) => bytes(f.h264?.bytes)],
 ];
 
@@ -67,12 +67,6 @@ function saving(figures, off) {
   if (!wire || !h264) return { headline: words.pending, note: words.pendingNote };
   if (h264 < 1.05 * wire) return { headline: words.more, note: "" };
   return { headline: words.factor(number(h264 / wire)), note: words.note };
-}
-
-/** @param {Figures} figures */
-function total(figures) {
-  const [sent, received] = [figures.sent.bytes, figures.received.bytes];
-  return sent === null || received === null ? null : sent + received;
 }
 
 /** @param {State} state */

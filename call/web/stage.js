@@ -89,15 +89,26 @@ export class Stage {
     setText($("veil-invite"), this.store.state.hello?.invite.command ?? "");
   }
 
-  /** Light from the picture falls on what is around it. */
+  /** Light from the picture falls on what is around it. Blurred and faded out here, once a second, so that the browser need not at each frame. */
   #drawAmbient() {
     const { phase, call } = this.store.state;
     if (document.hidden || phase?.phase !== "call" || !call?.other?.shown || !this.#remote.videoWidth) return;
     const canvas = $("ambient", HTMLCanvasElement);
     const context = canvas.getContext("2d");
     if (!context) return;
+    const side = canvas.width;
     context.globalAlpha = 0.4;
-    context.drawImage(this.#remote, 0, 0, canvas.width, canvas.height);
+    context.globalCompositeOperation = "source-over";
+    context.filter = "blur(6px) saturate(1.3)";
+    context.drawImage(this.#remote, 0, 0, side, side);
+    const fade = context.createRadialGradient(side / 2, side / 2, 0.35 * side, side / 2, side / 2, side / 2);
+    fade.addColorStop(0, "#000");
+    fade.addColorStop(1, "transparent");
+    context.globalAlpha = 1;
+    context.globalCompositeOperation = "destination-in";
+    context.filter = "none";
+    context.fillStyle = fade;
+    context.fillRect(0, 0, side, side);
   }
 }
 

@@ -85,7 +85,6 @@ export const texts = {
     figuresOff: "Hide figures",
     leave: "Leave",
     theirMicrophoneOff: "Microphone is off",
-    selfAs: (/** @type {string} */ name) => `${name} · you`,
     asPortrait: "Your portrait",
   },
 
@@ -199,7 +198,7 @@ export const texts = {
     frames: "Frames a second",
     concealed: "Concealed",
     loss: "Packets lost",
-    total: "Sent and received",
+    sent: "Sent, with sound",
     instead: "H.264 would have sent",
   },
 
@@ -294,9 +293,7 @@ export const texts = {
     other: "The call ended",
     again: "Join again",
     quit: "Close facewire",
-    foot: "You can close this page.",
     lasted: "Lasted",
-    total: "Sent and received",
     instead: "H.264 would have sent",
     sent: "Sent",
     recording: "Recording",
