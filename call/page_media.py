@@ -221,8 +221,8 @@ class LocalLeg:
 
 
 def _generous(sdp: str) -> str:
-    """The answer, asking Chromium for a fine picture from the first second on: on this machine the bits cost nothing, and the source
-    frame is taken from one of the first pictures. Other browsers pass over what they do not know.
+    """The answer, asking Chromium for a fine picture from the first second on: on this machine the bits cost nothing, and the
+    source frame is taken from one of the first pictures. Other browsers pass over what they do not know.
     """
     return re.sub(r"(a=rtpmap:(\d+) VP8/90000\r\n)", rf"\1a=fmtp:\2 {CAMERA_BITRATE}\r\n", sdp)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -17,6 +18,7 @@ from facewire.models.runtime import Networks
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import choose_square
 from facewire.signaling.server import ServerOptions, SignalingServer
+from facewire.video import SYNTHESISED
 
 from .browsers import Browsers, Grab, Person
 from .doorway import Doorway
@@ -108,7 +110,7 @@ async def test_the_picture_moves_as_the_camera_does(tmp_path: Path, carphone: Pa
         assert alike > 0.6
 
 
-async def test_two_people_see_and_hear_each_other(tmp_path: Path, carphone: Path, door: Doorway) -> None:
+async def test_two_people_see_hear_and_record_each_other(tmp_path: Path, carphone: Path, door: Doorway) -> None:
     async with Browsers(tmp_path, carphone, door.url) as browsers:
         a, b = await browsers.person("a"), await browsers.person("b")
         await a.join()
@@ -123,6 +125,20 @@ async def test_two_people_see_and_hear_each_other(tmp_path: Path, carphone: Path
         assert await a.hears() < 0.002
         await b.page.click("#mic")
         assert await a.hears(8) > 0.01
+
+        await a.page.click("#record")
+        await a.page.click("#record-start")
+        await b.page.click("#banners button:last-of-type")  # allow
+        for person in (a, b):
+            await person.page.wait_for_selector("#recording-mark", state="visible")
+        await asyncio.sleep(2)  # something to record
+        await b.page.click("#recording-mark")
+        await b.page.click("#stop-recording")  # takes it back
+        await a.page.wait_for_selector("#recording-mark", state="hidden")
+        (film,) = tmp_path.glob("facewire-room-*.mp4")
+        with av.open(str(film)) as file:
+            assert file.metadata["comment"] == SYNTHESISED
+            assert sum(1 for _ in file.decode(video=0)) > 2
 
         await b.page.reload()
         await b.sees()

@@ -117,10 +117,11 @@ async def test_the_lobby_shows_what_will_be_sent(tmp_path: Path, carphone: Path,
         await page.until("source own", lambda message: message["picture"] == "live")
 
 
-async def test_a_server_that_is_not_there_is_said_and_the_room_can_be_tried_again(
+async def test_a_server_that_is_not_there_is_said_and_the_room_can_be_tried_again_until_the_page_quits(
     tmp_path: Path, carphone: Path
 ) -> None:
-    async with Program(options(tmp_path)) as server, PageClient(server, carphone) as page:
+    program = Program(options(tmp_path))
+    async with program as server, PageClient(server, carphone) as page:
         await page.until("phase", lambda message: message["phase"] == "lobby")
         for _ in range(2):
             await page.say(type="join", name="Ada")
@@ -128,12 +129,6 @@ async def test_a_server_that_is_not_there_is_said_and_the_room_can_be_tried_agai
             assert ended["code"] == "server"
             assert "9" in ended["detail"]
             page.known.pop("phase")
-
-
-async def test_a_page_that_says_quit_ends_the_process(tmp_path: Path, carphone: Path) -> None:
-    program = Program(options(tmp_path))
-    async with program as server, PageClient(server, carphone) as page:
-        await page.until("phase", lambda message: message["phase"] == "lobby")
         await page.say(type="quit")
         await asyncio.wait_for(asyncio.shield(program.running), 20)
 
