@@ -19,7 +19,9 @@ export class Lobby {
     $("join-form").addEventListener("submit", (event) => {
       event.preventDefault();
       if (store.state.phase?.phase !== "lobby") return;
-      send({ type: "join", name: this.name.value.trim() });
+      const name = this.name.value.trim();
+      store.set({ name });
+      send({ type: "join", name });
     });
     $("preview-retry").addEventListener("click", () => void media.retry());
     $("lobby-mic").addEventListener("click", () => media.microphone(!store.state.wantMicrophone));

@@ -17,8 +17,6 @@ import { text } from "./text.js";
  * @property {string} [foot]
  */
 
-const UPGRADE = "pip install --upgrade facewire";
-
 export class MessageView {
   #shown = "";
 
@@ -74,7 +72,7 @@ export class MessageView {
  * @returns {Message | null}
  */
 function linkMessage({ link: state, hello }, link) {
-  const command = hello ? `facewire call ${hello.room}` : "facewire call";
+  const command = hello?.invite.command ?? "facewire call";
   const retry = { strong: true, press: () => link.reopen() };
   switch (state) {
     case "elsewhere":
@@ -100,22 +98,21 @@ function linkMessage({ link: state, hello }, link) {
  * @returns {Message | null}
  */
 function phaseMessage(state, link) {
-  const { phase, hello, call } = state;
+  const { phase, call } = state;
   const quit = { press: () => link.send({ type: "quit" }) };
   if (phase?.phase === "broken") {
     return { icon: "warn", title: text.broken.title, text: phase.detail ?? "", buttons: [{ ...quit, words: text.broken.quit }] };
   }
   if (phase?.phase !== "ended") return null;
-  const { title, line, icon, command } = ending(phase.code ?? "other", call?.other?.name ?? "");
+  const { title, line, icon } = ending(phase.code ?? "other", call?.other?.name ?? "");
   const summary = summaryOf(state);
   return {
     icon,
     title,
     text: line || (phase.code === "other" ? (phase.detail ?? "") : ""),
-    ...(command ? { command } : {}),
     summary,
     buttons: [
-      { words: text.ended.again, strong: true, press: () => link.send({ type: "join", name: hello?.name ?? "" }) },
+      { words: text.ended.again, strong: true, press: () => link.send({ type: "join", name: state.name }) },
       { ...quit, words: text.ended.quit },
     ],
     foot: line && phase.detail ? phase.detail : "",
@@ -125,7 +122,7 @@ function phaseMessage(state, link) {
 /**
  * @param {import("./protocol.js").EndCode} code
  * @param {string} name of the other person
- * @returns {{title: string, line: string, icon: string, command?: string}}
+ * @returns {{title: string, line: string, icon: string}}
  */
 function ending(code, name) {
   const words = text.ended;
@@ -140,7 +137,7 @@ function ending(code, name) {
     case "room-full":
       return { title: words.full, line: words.fullText, icon: "info" };
     case "versions":
-      return { title: words.versions, line: words.versionsText, icon: "warn", command: UPGRADE };
+      return { title: words.versions, line: words.versionsText, icon: "warn" };
     case "time":
       return { title: words.time, line: "", icon: "check" };
     case "nobody":

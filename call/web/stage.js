@@ -133,7 +133,7 @@ function veilOf({ call, hello, otherSource }) {
 }
 
 /** @param {State} state */
-function renderSelf({ own, ownSource, portraitUrl, hello, camera, wantCamera }) {
+function renderSelf({ own, ownSource, portraitUrl, name, camera, wantCamera }) {
   const asPortrait = own?.picture === "portrait";
   const portrait = $("self-portrait", HTMLImageElement);
   setImage(portrait, asPortrait ? (portraitUrl ?? ownSource?.url ?? null) : null);
@@ -149,5 +149,5 @@ function renderSelf({ own, ownSource, portraitUrl, hello, camera, wantCamera }) 
   const off = !asPortrait && (!wantCamera || camera !== "on");
   show($("self-veil"), off);
   setAttribute($("self"), "data-face", own?.camera === "no-face" ? "lost" : null);
-  setText($("self-caption"), asPortrait ? text.call.asPortrait : hello?.name || text.call.you);
+  setText($("self-caption"), asPortrait ? text.call.asPortrait : name || text.call.you);
 }

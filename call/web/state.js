@@ -38,6 +38,7 @@
  * @property {string | null} portraitUrl of the picture chosen on this page
  * @property {string} portraitProblem
  * @property {boolean} portraitSending
+ * @property {string} name what the other side sees of this one
  * @property {string} notice something to know, shown for a moment in place of the status
  * @property {number} noticeUntil `performance.now()`
  */
@@ -72,6 +73,7 @@ export function firstState() {
     portraitUrl: null,
     portraitProblem: "",
     portraitSending: false,
+    name: "",
     notice: "",
     noticeUntil: 0,
   };
@@ -113,7 +115,7 @@ const HISTORY_S = 120;
 export function reduce(state, message) {
   switch (message.type) {
     case "hello":
-      return { hello: message };
+      return { hello: message, name: message.name };
     case "phase":
       return { phase: message, ...(startsAnew(state, message) ? anew() : {}) };
     case "call":

@@ -289,7 +289,7 @@ export const texts = {
     full: "The room is full",
     fullText: "Two people are in it already. Choose another room, or wait until one leaves.",
     versions: "The two programs do not fit each other",
-    versionsText: "Both sides need the same version of facewire, and the same weights. Bring both up to date:",
+    versionsText: "Both sides need the same version of facewire, with the same weights. Bring both up to date, then join again.",
     other: "The call ended",
     again: "Join again",
     quit: "Close facewire",

@@ -28,7 +28,7 @@ from facewire.call.page_messages import (
 )
 
 from .conftest import DENY, Opened, launched, opened
-from .scripted import FIGURES, WORDS, Picture
+from .scripted import FIGURES, HELLO, WORDS, Picture
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -409,7 +409,7 @@ async def test_the_end_of_the_process_is_said(call_page: Opened) -> None:
     await call_page.view("call")
     await call_page.process.server.stop()
     await expect(call_page.at("#message-title")).to_have_text("facewire has ended")
-    await expect(call_page.at("#message-command")).to_have_text("facewire call kitchen")
+    await expect(call_page.at("#message-command")).to_have_text(HELLO["invite"]["command"])
 
 
 @pytest.mark.slow
