@@ -169,8 +169,9 @@ export function listenToKeys(store, turn, dialogs) {
     if (event.target instanceof Element && event.target.closest(TYPING)) return;
     if (event.key === "?") return dialogs.open("keys");
     if (store.state.phase?.phase !== "call") return;
+    if (event.key === "Escape") return store.set({ turnOpen: false });
     if (event.key === "0") return turn.reset();
-    if (event.key === "Q") return $("leave").click();
+    if (event.key === "Q" && event.shiftKey) return $("leave").click();
     const id = KEYS[event.key.toLowerCase()];
     if (id && !$(id, HTMLButtonElement).disabled) $(id).click();
     return undefined;

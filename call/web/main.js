@@ -4,7 +4,7 @@
 import { Banners } from "./banners.js";
 import { Dialogs } from "./dialogs.js";
 import { Dock, listenToKeys } from "./dock.js";
-import { $, setAttribute, setText } from "./dom.js";
+import { $, setAttribute, setIcon, setText } from "./dom.js";
 import { Lobby } from "./lobby.js";
 import { Media } from "./media.js";
 import { MessageView } from "./message.js";
@@ -20,7 +20,9 @@ import { Turn } from "./turn.js";
 
 const TOAST_MS = 5000;
 const NOTICE_MS = 4000;
+const COPIED_MS = 1600;
 
+document.documentElement.lang = text.locale;
 fillTexts(document);
 const store = new Store();
 const link = new ProcessLink({ message: receive, state: linked });
@@ -136,7 +138,11 @@ async function copy(button) {
   try {
     await navigator.clipboard.writeText(words);
     setAttribute(button, "data-done", "");
-    setTimeout(() => setAttribute(button, "data-done", null), 1600);
+    setIcon(button, "check");
+    setTimeout(() => {
+      setAttribute(button, "data-done", null);
+      setIcon(button, "copy");
+    }, COPIED_MS);
     announce(text.invite.copied);
   } catch {
     toast(text.invite.notCopied);
