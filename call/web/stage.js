@@ -33,7 +33,8 @@ export class Stage {
     const other = state.call?.other ?? null;
     setAttribute($("portrait"), "data-peer", other ? "here" : "none");
     this.#renderMoment(state);
-    this.#renderVeil(veilOf(state));
+    const veil = veilOf(state);
+    this.#renderVeil(veil);
     setAttribute($("portrait"), "data-shown", other?.shown ? "" : null);
     setAttribute($("portrait"), "data-still", other?.camera === "no-face" || state.call?.state === "stalled" ? "" : null);
     show($("plate"), other !== null);
@@ -46,7 +47,7 @@ export class Stage {
       show($("plate-mic", SVGElement), silent);
       setAttribute($("plate-mic", SVGElement), "aria-label", text.call.theirMicrophoneOff);
     }
-    show($("badge"), other?.shown === true);
+    show($("badge"), other?.shown === true && (veil === null || veil.glass === true)); // over everything that is made
     renderSelf(state);
   }
 
