@@ -157,18 +157,6 @@ class Browsers:
         for task in self._tasks:
             task.cancel()
 
-    def browser_process(self) -> int:
-        """The browser's own process, above those of its pages."""
-        ours = Path(f"/proc/{os.getpid()}/task")
-        waiting = [int(child) for task in ours.iterdir() for child in (task / "children").read_text().split()]
-        while waiting:
-            process = waiting.pop(0)
-            if "chrom" in Path(f"/proc/{process}/cmdline").read_text().split("\0")[0]:
-                return process
-            for task in Path(f"/proc/{process}/task").iterdir():
-                waiting += [int(child) for child in (task / "children").read_text().split()]
-        raise AssertionError("no browser below this process")
-
     async def person(self, name: str, *more: str) -> Person:
         command = ["-m", "facewire", "call", "room", "--server", self._server, "--name", name, "--no-browser"]
         process = await asyncio.create_subprocess_exec(

@@ -1,8 +1,8 @@
-"""What the page costs: `python -m tests.call.page_cost [--seconds N]`.
+"""What the page costs: `python -m tests.call.page_cost [--seconds N] [--one-way]`.
 
-Two people in two browsers on this machine, camera and voice both ways. Prints how long it takes from the command to one's own
-picture, and the CPU time of a person's program and browser, in all and for each picture shown and sent: on a machine that is too
-slow for two people pictures are left out, and the cost of one is still the same.
+Two people in two browsers on this machine, camera and voice both ways (with --one-way: from b to a). Prints how long it takes from
+the command to one's own picture, and for each side the cores that its program takes and the pictures a second that it sends and
+shows: on a machine that is too slow for two people pictures are left out, so one is no use without the other.
 """
 
 from __future__ import annotations
@@ -25,18 +25,20 @@ SETTLING_S = 12.0
 CAMERA_FPS = 25
 
 
-def cpu_s(root: int) -> float:
-    """CPU time of a process and all below it, seconds."""
+def cpu_s(root: int, name: str = "") -> float:
+    """CPU time of a process and all below it, seconds. name: only of those whose name holds it."""
     parents: dict[int, int] = {}
     used: dict[int, float] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
+                head, _, tail = (entry / "stat").read_text().rpartition(")")
+            except OSError:  # it has just ended
                 continue
+            fields = tail.split()
             parents[int(entry.name)] = int(fields[1])
-            used[int(entry.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            if name in head:
+                used[int(entry.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def below(process: int) -> bool:
         while process in parents:
@@ -48,15 +50,17 @@ def cpu_s(root: int) -> float:
     return sum(seconds for process, seconds in used.items() if below(process))
 
 
-async def first_sight(browsers: Browsers, name: str) -> tuple[Person, float]:
+async def first_sight(browsers: Browsers, name: str, *more: str) -> tuple[Person, float]:
     """A person, and the seconds from the command to their own picture on the page."""
     began = time.monotonic()
-    person = await browsers.person(name)
+    person = await browsers.person(name, *more)
+    if more:
+        return person, 0.0  # a person without a camera
     await person.page.wait_for_function("() => document.getElementById('preview-video').currentTime > 0")
     return person, time.monotonic() - began
 
 
-async def measure(folder: Path, seconds: float) -> dict[str, Any]:
+async def measure(folder: Path, seconds: float, *, one_way: bool) -> dict[str, Any]:
     server = SignalingServer(ServerOptions(port=0))
     await server.start()
     figures: dict[str, dict[str, Any]] = {}
@@ -70,32 +74,37 @@ async def measure(folder: Path, seconds: float) -> dict[str, Any]:
 
     async with Browsers(folder, bundled_clip(), server.url) as browsers:
         write_camera(folder / "camera.y4m", bundled_clip(), CAMERA_FPS)
-        people, sights = zip(*[await first_sight(browsers, name) for name in "ab"], strict=True)
+        receives_only = ("--video", "none", "--sound", "none") if one_way else ()
+        a, _ = await first_sight(browsers, "a", *receives_only)
+        b, sight_s = await first_sight(browsers, "b")
+        people = a, b
         for person in people:
             listen(person)
             await person.page.reload()
             await person.join()
-        await asyncio.gather(*(person.sees() for person in people))
+        await asyncio.gather(*(person.sees() for person in people[: 1 if one_way else 2]))
         await asyncio.sleep(SETTLING_S)
-        browser = browsers.browser_process()
-        roots = [person.process.pid for person in people] + [browser]
-        before, began = [cpu_s(root) for root in roots], time.monotonic()
-        shown = sent = looks = 0.0
+        ours = [(person.process.pid, "") for person in people] + [(os.getpid(), "chrom")]
+        before, began = [cpu_s(*which) for which in ours], time.monotonic()
+        looks: list[dict[str, dict[str, Any]]] = []
         while time.monotonic() - began < seconds:
             await asyncio.sleep(1)
-            looks += 1
-            shown += sum(values["fps"] or 0.0 for values in figures.values()) / 2
-            sent += sum(values["fps_sent"] or 0.0 for values in figures.values()) / 2
+            looks.append(dict(figures))
         span = time.monotonic() - began
-        used = [(cpu_s(root) - was) / span for root, was in zip(roots, before, strict=True)]
+        used = [(cpu_s(*which) - was) / span for which, was in zip(ours, before, strict=True)]
     await server.stop()
+
+    def mean(name: str, figure: str) -> float:
+        values = [look[name][figure] or 0.0 for look in looks if name in look]
+        return round(sum(values) / max(1, len(values)), 1)
+
     return {
-        "command_to_own_picture_s": [round(sight, 2) for sight in sights],
-        "program_cores": round((used[0] + used[1]) / 2, 3),
-        "browser_cores_each": round(used[2] / 2, 3),
-        "fps_shown": round(shown / looks, 1),
-        "fps_sent": round(sent / looks, 1),
-        "program_ms_each_shown": round(1000 * (used[0] + used[1]) / 2 / max(shown / looks, 0.1), 1),
+        "command_to_own_picture_s": round(sight_s, 2),
+        "programs": {
+            name: {"cores": round(cores, 3), "fps_sent": mean(name, "fps_sent"), "fps_shown": mean(name, "fps")}
+            for name, cores in zip("ab", used, strict=False)
+        },
+        "browser_cores_for_both": round(used[2], 3),
         "load_average": os.getloadavg()[0],
     }
 
@@ -103,9 +112,10 @@ async def measure(folder: Path, seconds: float) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures what the call page costs.")
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--one-way", action="store_true", help="only b sends")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(asyncio.run(measure(Path(folder), options.seconds)), indent=2))
+        print(json.dumps(asyncio.run(measure(Path(folder), options.seconds, one_way=options.one_way)), indent=2))
 
 
 if __name__ == "__main__":
