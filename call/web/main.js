@@ -70,7 +70,7 @@ function problem({ code, detail }) {
   }
   const words = { disk: text.problem.disk, webrtc: text.problem.webrtc, notice: "" }[code];
   toast([words, detail].filter(Boolean).join(" "));
-  if (code === "webrtc") void media.connect();
+  if (code === "webrtc") media.connectSoon();
   return undefined;
 }
 

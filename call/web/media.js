@@ -128,6 +128,12 @@ export class Media {
     this.#answered?.(sdp);
   }
 
+  /** Makes the connection to the process anew, after a pause, unless something else has done so by then. */
+  connectSoon() {
+    const failed = this.#connection;
+    setTimeout(() => this.#connection === failed && this.store.state.link === "open" && void this.connect(), AGAIN_MS);
+  }
+
   /** Makes the connection to the process anew. */
   async connect() {
     this.#connection?.close();
@@ -140,9 +146,7 @@ export class Media {
     }
     connection.ontrack = (event) => this.#receive(event.streams[0] ?? new MediaStream([event.track]));
     connection.onconnectionstatechange = () => {
-      if (connection.connectionState === "failed" && this.#connection === connection) {
-        setTimeout(() => this.#connection === connection && this.store.state.link === "open" && void this.connect(), AGAIN_MS);
-      }
+      if (connection.connectionState === "failed" && this.#connection === connection) this.connectSoon();
     };
     await connection.setLocalDescription();
     await gathered(connection);
