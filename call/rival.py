@@ -28,6 +28,7 @@ RTP_PAYLOAD_BYTES = 1200
 RTP_OVERHEAD_BYTES = 64
 """Around a packet: RTP with its extension, SRTP, UDP and IPv4, as measured with aiortc."""
 MIN_FRAMES = 10
+"""A machine that takes fewer in a burst gets a longer one."""
 LOWEST_PRIORITY = 19
 
 _log = logging.getLogger(__name__)
@@ -58,21 +59,17 @@ class H264Watch:
 
     def take(self, square: NDArray[np.uint8], capture_ms: int) -> None:
         """Looks at a picture, uint8 RGB (S, S, 3), that is just being sent."""
-        if self._began_ms is None or capture_ms - self._began_ms >= 1000 * EVERY_S:
-            if self._encoding is not None and self._encoding.is_alive():
-                return
-            self._burst, self._began_ms = [], capture_ms
-        elapsed_ms = capture_ms - self._began_ms
-        if elapsed_ms < 1000 * BURST_S:
+        elapsed_ms = capture_ms - self._began_ms if self._began_ms is not None else 1000 * EVERY_S
+        if elapsed_ms >= 1000 * EVERY_S and not self._burst:
+            if self._encoding is None or not self._encoding.is_alive():
+                self._burst, self._began_ms = [square], capture_ms
+        elif self._burst and (elapsed_ms < 1000 * BURST_S or len(self._burst) < MIN_FRAMES):
             self._burst.append(square)
         elif self._burst:
             burst, self._burst = self._burst, []
-            if len(burst) >= MIN_FRAMES:
-                fps = len(burst) / BURST_S
-                self._encoding = threading.Thread(
-                    target=self._encode, args=(burst, fps), name="facewire-h264", daemon=True
-                )
-                self._encoding.start()
+            fps = 1000 * len(burst) / elapsed_ms
+            self._encoding = threading.Thread(target=self._encode, args=(burst, fps), name="facewire-h264", daemon=True)
+            self._encoding.start()
 
     def _encode(self, burst: Sequence[NDArray[np.uint8]], fps: float) -> None:
         with contextlib.suppress(AttributeError, OSError):  # Linux has priorities for threads

@@ -47,3 +47,11 @@ def test_only_a_burst_now_and_then_is_encoded(nodding: list[Picture]) -> None:
     wait_for_encoder()
     assert watch.figures is not None
     assert watch.figures.payload_kbps < first.payload_kbps
+
+
+def test_a_slow_machine_is_waited_for(nodding: list[Picture]) -> None:
+    watch = H264Watch()
+    for second in range(14):
+        watch.take(nodding[second % 12], 1000 * second)
+    wait_for_encoder()
+    assert watch.figures is not None
