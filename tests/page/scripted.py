@@ -116,6 +116,11 @@ class ScriptedProcess:
         await self._leg.close()
         await self.server.stop()
 
+    async def drop(self) -> None:
+        """Breaks the connection to the page; it may come back."""
+        assert self.server._page is not None
+        await self.server._page.close(code=1011)
+
     async def die(self) -> None:
         """As if the process were killed: no goodbye, and nobody answers any more."""
         assert self.server._runner is not None
@@ -158,11 +163,11 @@ class ScriptedProcess:
     def words(self) -> None:
         self.say("safety", words=WORDS)
 
-    async def hears(self, wanted: PageMessage) -> None:
-        """Waits until the page has said that since the last `forget`."""
+    async def hears(self, wanted: PageMessage | type[PageMessage]) -> None:
+        """Waits until the page has said that, or something of that kind, since the last `forget`."""
 
         def said() -> bool:
-            return wanted in self.heard
+            return any(message == wanted or type(message) is wanted for message in self.heard)
 
         try:
             async with asyncio.timeout(PATIENCE_S), self._news:

@@ -21,6 +21,7 @@ from facewire.call.page_messages import (
     LeaveRoom,
     Microphone,
     NewSource,
+    Offer,
     PortraitSwitch,
     Quit,
     Record,
@@ -402,6 +403,39 @@ async def test_a_reload_keeps_what_was_switched_off(call_page: Opened) -> None:
     await call_page.at("#cam").click()
     await process.hears(CameraSwitch(True))
     await call_page.until("document.getElementById('self-video').videoWidth > 0")
+
+
+async def test_a_broken_connection_comes_back_with_what_was_switched_meanwhile(call_page: Opened) -> None:
+    process = call_page.process
+    process.call()
+    await call_page.other_is_seen()
+    await process.drop()
+    await expect(call_page.at(".banner.bad")).to_contain_text("Trying again")
+    process.forget()
+    await call_page.page.keyboard.press("m")
+    await process.hears(Microphone(False))
+    await expect(call_page.at(".banner")).to_have_count(0)
+    await expect(call_page.at("#mic")).to_have_accessible_name("Unmute")
+    await process.hears(Offer)  # the local connection is made anew, too
+
+
+async def test_a_browser_that_holds_back_sound_says_so(call_page: Opened) -> None:
+    await call_page.page.evaluate(
+        """() => {
+          const play = HTMLMediaElement.prototype.play;
+          let clicked = false;
+          addEventListener('click', () => { clicked = true; }, true);
+          HTMLMediaElement.prototype.play = async function () {
+            if (!this.muted && !clicked) throw new DOMException('', 'NotAllowedError');
+            return play.call(this);
+          };
+        }"""
+    )
+    await call_page.process.drop()  # so that the page connects once more
+    call_page.process.call()
+    await call_page.page.get_by_role("button", name="Turn sound on").click()
+    await expect(call_page.at(".banner")).to_have_count(0)
+    assert await call_page.page.evaluate("document.getElementById('remote').muted") is False
 
 
 async def test_the_end_of_the_process_is_said(call_page: Opened) -> None:
