@@ -7,6 +7,7 @@ are played. Goes out: steps for the other side, and an .mp4 marked as synthesise
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -120,7 +121,9 @@ class Recording:
                 try:
                     self._sink.show(stamp(picture), at_s)
                 except InputError as error:
-                    self._sink = None
+                    sink, self._sink = self._sink, None
+                    with contextlib.suppress(InputError):  # the same once more
+                        sink.close()
                     self._problem(str(error))
 
     def hear(self, samples: Samples, at_s: float) -> None:
@@ -168,5 +171,5 @@ class Recording:
                 sink.close()
             except InputError as error:
                 self._problem(str(error))
-            if self.file is not None and not self.file.exists():  # not a single picture came
-                self.file = None
+        if self.file is not None and not self.file.exists():  # not a single picture came, or the disk is full
+            self.file = None

@@ -107,7 +107,7 @@ async def test_the_picture_moves_as_the_camera_does(tmp_path: Path, carphone: Pa
         shown, camera = await asyncio.gather(a.grabs("remote", 60), b.grabs("self-video", 60))
         alike, delay_s = likeness(shown, camera, read)
         print(f"roll and turn correlate by {alike:.2f} at a delay of {delay_s:.2f} s")
-        assert alike > 0.6
+        assert alike > 0.5
 
 
 async def test_two_people_see_hear_and_record_each_other(tmp_path: Path, carphone: Path, door: Doorway) -> None:

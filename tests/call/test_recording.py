@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -187,3 +189,30 @@ def test_the_badge_is_legible_on_any_picture(size: int) -> None:
         corner = marked[-max(9, size // 14) :, : size // 2].astype(int)
         assert corner.max() - np.median(corner) > 120  # white letters on a darkened ground
         assert (marked[: size // 2] == picture[: size // 2]).all()
+
+
+def test_a_full_disk_ends_the_recording_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    script = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from facewire.call.recording import Recording
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+told, problems = [], []
+recording = Recording(Path(sys.argv[1]), "kitchen", told.append, problems.append)
+recording.record(True)
+recording.step("yes")
+noise = np.random.default_rng(0)
+for number in range(200):
+    recording.show(noise.integers(0, 256, (256, 256, 3), np.uint8), number / 25)
+    recording.hear(np.zeros(1920, np.int16), number / 25)
+    if problems:
+        recording.failed()
+        break
+assert len(problems) == 1 and "cannot be written" in problems[0], problems
+assert told == ["ask", "on", "off"] and recording.here == "off" and recording.file is None, (told, recording.file)
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
