@@ -327,6 +327,9 @@ class LiveSender:
 
     def _framing(self, picture: NDArray[np.uint8], capture_ms: int) -> Framing | None:
         """The square to cut, after a look for the face if it is time for one; None before any face was seen."""
+        before = self._framed
+        if before is not None and (before.height, before.width) != picture.shape[:2]:
+            self._following = self._framed = None  # another camera, or the same one with other pictures
         if self._face.wants_look(capture_ms):
             faces = self._detector.detect(picture)
             if self._fixed is not None and faces and not in_square(faces, self._fixed):
