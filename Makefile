@@ -31,8 +31,9 @@ $(VENV)/.demo: $(VENV)/.venv pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[cpu,demo]'
 	touch $@
 
-$(VENV)/.test: $(VENV)/.demo pyproject.toml
+$(VENV)/.test: $(VENV)/.demo pyproject.toml call/web/package-lock.json
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[cpu,demo,train,call,server,test]'
+	if command -v npm > /dev/null; then npm ci --silent --no-audit --no-fund --prefix call/web || echo "call/web is not type-checked"; fi
 	touch $@
 
 # MediaPipe names requirements that it does not need for its face mesh; with them pip would take back numpy and OpenCV.

@@ -20,9 +20,6 @@ from typing import TYPE_CHECKING, Any
 from facewire.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from facewire.call.session import Session
     from facewire.receiver.receiver import FreeView
 
@@ -36,16 +33,19 @@ EXAMPLES = {
     "call": """\
 examples:
   facewire serve --open                                   on one machine, for trying it out
-  facewire call kitchen                                   twice: camera, microphone, window, speaker
+  facewire call kitchen                                   twice: each opens a page in the browser
+  facewire call 'wss://calls.example.org#kitchen'         by the link that the page shows for inviting
   facewire call kitchen --server wss://calls.example.org --token "$(cat token)"
   facewire call kitchen --max-kbps 20                     never more than that on the wire, sound and headers included
   facewire call kitchen --video talk.mp4 --sound talk.mp4 --out other.mkv --seconds 60 --json call.json
                                                           no camera, no screen: a file in, a file out
+  facewire call kitchen --out window                      no page: camera, microphone, window, speaker of this program
   facewire call kitchen --portrait her.jpg                the other side's motion moves that picture
   facewire call kitchen --yaw 20                          the other side seen from further to the side
 
-While a call runs in a terminal, m switches the microphone, c the camera, the arrows look around, 0 looks from where the other
-side's camera is, and q or Ctrl-C ends the call. What is shown is synthesised from motion and marked so in every file written.
+Without --out the call is held in a page of the browser; --no-browser prints its address only. With --out, in a terminal: m
+switches the microphone, c the camera, the arrows look around, 0 looks from where the other side's camera is, and q or Ctrl-C ends
+the call. What is shown is synthesised from motion and marked so in every file written.
 """,
     "send": """\
 examples:
@@ -83,29 +83,46 @@ class CallOptions:
     weights: Path | None
     backend: str
     threads: int | None
+    page: bool = False
+    """The call is held in a page of the browser."""
+    page_camera: bool = False
+    """And pictures come from its camera."""
+    page_microphone: bool = False
+    open_browser: bool = True
+    recordings: Path = Path()
+    """Folder for what the page records."""
 
 
 def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     """The options of `call`, `send` or `receive`."""
-    parser.add_argument("room", help="name of the room: whoever is in it with you is in the call")
+    parser.add_argument(
+        "room", help="name of the room, or the link of an invitation: whoever is in it with you is in the call"
+    )
     parser.add_argument(
         "--server",
-        default=os.environ.get(SERVER_VARIABLE, DEFAULT_SERVER),
         metavar="URL",
         help=f"signalling server (default: ${SERVER_VARIABLE}, else {DEFAULT_SERVER})",
     )
     parser.add_argument("--token", metavar="TEXT", help=f"join token, of `facewire token` (default: ${TOKEN_VARIABLE})")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="read the token from a file")
     parser.add_argument("--name", default="", metavar="TEXT", help="what the other side sees you called")
+    by_page = "the page's" if command == "call" else ""
+    if command == "call":
+        parser.add_argument("--no-browser", action="store_true", help="print the page's address and open nothing")
+        parser.add_argument(
+            "--recordings", type=Path, metavar="FOLDER", help="where the page's recordings go (default: this folder)"
+        )
     if command != "receive":
         parser.add_argument(
-            "--video", default="0", metavar="VIDEO", help="a camera's number, a video file, test or none (default 0)"
+            "--video",
+            metavar="VIDEO",
+            help=f"a camera's number, a video file, test or none (default {by_page or '0'})",
         )
         parser.add_argument(
             "--sound",
-            default="mic",
             metavar="SOUND",
-            help="mic, the name of a microphone, a file with sound, silence or none (default mic; a video file's own sound)",
+            help="mic, the name of a microphone, a file with sound, silence or none "
+            f"(default {by_page or 'mic'}; a video file's own sound)",
         )
         parser.add_argument("--loop", action="store_true", help="files start again at their end")
         parser.add_argument(
@@ -117,10 +134,9 @@ def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     if command != "send":
         parser.add_argument(
             "--out",
-            default="window",
             metavar="SINK",
             help="where pictures go: window, a video file (with the sound), virtual (a camera for other programs), raw "
-            "(RGB on standard output) or none (default window)",
+            f"(RGB on standard output) or none (default {'a page in the browser' if by_page else 'window'})",
         )
         parser.add_argument(
             "--speaker",
@@ -160,22 +176,27 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
     for axis, angle in zip(AXES, degrees, strict=True):
         if not isfinite(angle) or abs(angle) > 180:
             raise InputError(f"--{axis} {angle}: an angle from -180 to 180 degrees")
-    video = getattr(options, "video", NOTHING)
-    sound = getattr(options, "sound", NOTHING)
-    out = getattr(options, "out", NOTHING)
-    if sound == "mic" and not video.isdecimal():
+    page = command == "call" and options.out is None
+    _check_page(options, command, page)
+    server, room = _meeting_place(options.server, options.room)
+    page_camera = page and options.video is None
+    video = NOTHING if command == "receive" else options.video or ("page" if page else "0")
+    page_microphone = page_camera and options.sound is None
+    sound = NOTHING if command == "receive" else options.sound or ("page" if page_microphone else "mic")
+    out = NOTHING if command == "send" else options.out or ("page" if page else "window")
+    if sound == "mic" and not video.isdecimal() and not page_camera:
         sound = "silence" if video in (NOTHING, "test") else video
     if options.json == "-" and out == "raw":
         raise InputError("pictures and figures cannot both go to standard output")
     if command == "call" and video == sound == out == NOTHING:
         raise InputError("a call without video, sound and output is none")
     return CallOptions(
-        server=options.server,
-        room=options.room,
+        server=server,
+        room=room,
         token=_token(options),
         name=options.name,
-        video=None if video == NOTHING else video,
-        sound=None if sound == NOTHING else sound,
+        video=None if page_camera or video == NOTHING else video,
+        sound=None if page_microphone or sound == NOTHING else sound,
         out=None if command == "send" else out,
         speaker=getattr(options, "speaker", None),
         loop=getattr(options, "loop", False),
@@ -188,7 +209,35 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
         weights=options.weights,
         backend=options.backend,
         threads=options.threads,
+        page=page,
+        page_camera=page_camera,
+        page_microphone=page_microphone,
+        open_browser=not getattr(options, "no_browser", False),
+        recordings=(getattr(options, "recordings", None) or Path()).resolve(),
     )
+
+
+def _check_page(options: argparse.Namespace, command: str, page: bool) -> None:
+    """InputError for options that contradict each other about the page."""
+    if page and options.speaker is not None:
+        raise InputError("--speaker: in the page the loudspeaker is chosen there; with it goes --out window or another")
+    if command == "call" and not page and (options.no_browser or options.recordings is not None):
+        raise InputError("--no-browser and --recordings are for the page, which --out takes the place of")
+    folder = getattr(options, "recordings", None)
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"--recordings {folder}: no such folder")
+
+
+def _meeting_place(server: str | None, room: str) -> tuple[str, str]:
+    """Server and room; an invitation's link, such as wss://calls.example.org#kitchen, holds both."""
+    if "://" not in room:
+        return server or os.environ.get(SERVER_VARIABLE, DEFAULT_SERVER), room
+    if server is not None:
+        raise InputError("the link of an invitation names the server; --server is for the name of a room")
+    address, _, name = room.partition("#")
+    if not name:
+        raise InputError(f"{room}: an invitation's link ends in # and the name of the room")
+    return address, name
 
 
 def _token(options: argparse.Namespace) -> str | None:
@@ -211,7 +260,52 @@ def run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], *, 
     import uvloop
 
     cv2.setNumThreads(1)  # a second one hastens optical flow by a third and takes a fifth more of the processors
-    uvloop.run(_run(options, json_target, quiet))
+    uvloop.run(_run_page(options, json_target) if options.page else _run(options, json_target, quiet))
+
+
+async def _run_page(options: CallOptions, json_target: Callable[[dict[str, Any]], bool]) -> None:
+    """The call in the browser. Nothing of the call is imported before the page is served: the person sees it at once."""
+    import webbrowser
+
+    from rich.console import Console
+
+    from facewire.call.page_call import PageCall, hold
+    from facewire.call.page_server import PageServer
+
+    _check_before_page(options)
+    console = Console(stderr=True, highlight=False)
+    call = PageCall(options, lambda text: console.print(f"facewire: {text}", markup=False, soft_wrap=True))
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, call.quit)
+
+    def opened(server: PageServer) -> None:
+        console.print(f"facewire: the call is at {server.url}", markup=False, soft_wrap=True)
+        console.print("facewire: that address opens once; Ctrl-C ends the call")
+        if options.open_browser:
+            loop.run_in_executor(None, webbrowser.open, server.url)
+
+    await hold(call, opened)
+    json_target(call.outcome or {})
+    if call.failed:
+        raise InputError(call.failed)
+
+
+def _check_before_page(options: CallOptions) -> None:
+    """What cannot be is said in the terminal at once, not when the person has come to the page."""
+    from facewire.call.rate import RateController
+    from facewire.signaling import SignalingClient
+
+    SignalingClient(options.server, options.room, options.token, options.name)
+    RateController(options.max_kbps)
+    if options.video not in (None, "test") or options.portrait is not None:
+        from facewire.sender.media import open_live_video, read_picture
+
+        if options.portrait is not None:
+            read_picture(options.portrait)
+        if options.video is not None and not options.video.isdecimal() and options.video != "test":
+            with open_live_video(options.video):
+                pass
 
 
 async def _run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], quiet: bool) -> None:
@@ -277,29 +371,20 @@ async def _follow(stats: Any, console: Any, quiet: bool, keys: bool) -> None:
 
 def _open_ends(session: Session, options: CallOptions) -> None:
     """Cameras, files, windows: whatever cannot be used is an InputError before anybody is called."""
+    from facewire.call.ends import open_portrait, open_sound, open_video
     from facewire.models.runtime import Networks, networks_for_drawing
     from facewire.receiver.playout import Playout, PlayoutOptions
     from facewire.receiver.sinks import open_sinks
-    from facewire.sender.live import LiveSender, LiveSenderOptions
 
     # One thread for the sender's networks: they are small, and a second one mostly waits.
     networks = Networks(session.bundle, options.threads or 1, options.backend)
     ends, size = session.ends, session.bundle.picture_size
-    if options.video is not None:
-        video = _test_picture() if options.video == "test" else options.video
-        ends.live = LiveSender(
-            networks,
-            video,
-            LiveSenderOptions(loop=options.loop),
-            session.source_ready,
-            session.motion_ready,
-            session.camera_state,
-            clock=ends.clock,
-        )
-    if options.sound is not None:
-        ends.sound = _open_sound(session, options)
+    ends.live = open_video(
+        options, networks, ends.clock, session.source_ready, session.motion_ready, session.camera_state
+    )
+    ends.sound = open_sound(options, ends.clock, session.sound_ready)
     if options.out is not None:
-        portrait = None if options.portrait is None else _portrait(options.portrait, size, options.out)
+        portrait = None if options.portrait is None else open_portrait(options.portrait, size, options.out)
         sink, sound_sink = open_sinks(options.out, options.speaker, size=size, portrait=portrait is not None)
         # Networks of its own: the receiver's thread and the sender's do not wait for each other.
         ends.playout = Playout(
@@ -316,35 +401,3 @@ def _view(options: CallOptions) -> FreeView:
 
     yaw, pitch, roll = (radians(angle) for angle in options.degrees)
     return FreeView(yaw, pitch, roll)
-
-
-def _portrait(path: Path, size: int, out: str) -> NDArray[np.uint8]:
-    """The face of a picture, framed: uint8 RGB (size, size, 3)."""
-    from facewire.sender.face_detector import FaceDetector
-    from facewire.sender.framing import frame_picture
-    from facewire.sender.media import read_picture
-
-    if Path(out).resolve() == path.resolve():
-        raise InputError(f"{path}: is the portrait, and would be overwritten")
-    picture = read_picture(path)
-    return frame_picture(picture, FaceDetector(), path.name).framing.cut(picture, size)
-
-
-def _open_sound(session: Session, options: CallOptions) -> Any:
-    from facewire.sender.sound import SoundOptions, SoundSender
-
-    assert options.sound is not None
-    audio = {"silence": None, "mic": "default"}.get(options.sound, options.sound)
-    clock, settings = session.ends.clock, SoundOptions(loop=options.loop)
-    try:
-        return SoundSender(audio, settings, session.sound_ready, clock=clock)
-    except InputError:
-        if options.sound != options.video:
-            raise
-    return SoundSender(None, settings, session.sound_ready, clock=clock)  # a video file without sound
-
-
-def _test_picture() -> str:
-    from facewire.benchmark.demo import bundled_portrait
-
-    return str(bundled_portrait())

@@ -20,7 +20,7 @@ import msgpack
 
 from facewire.errors import DecodeError
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Of both kinds of message and of what the session does with them."""
 MAX_MEDIA_BYTES = 4096
 MAX_PARTS = 32
@@ -182,10 +182,14 @@ class Hello:
 
 @dataclass(frozen=True)
 class State:
-    """How this side's camera and microphone are. camera: as `LiveSender`'s states. muted: no sound on purpose."""
+    """How this side's camera and microphone are.
+
+    camera: as `LiveSender`'s states. muted: no sound on purpose. picture: where the source frame is from, as `LiveSender`'s kinds.
+    """
 
     camera: str
     muted: bool
+    picture: str
 
 
 @dataclass(frozen=True)
@@ -207,9 +211,18 @@ class Bye:
     reason: str
 
 
-Control = Hello | State | SourceHave | SourceWant | Bye
-_CONTROLS: tuple[type[Control], ...] = (Hello, State, SourceHave, SourceWant, Bye)
+@dataclass(frozen=True)
+class Recording:
+    """About recordings. step: of who records, "ask", "on" and "off"; of the other one, "yes" and "no", also later."""
 
+    step: str
+
+
+Control = Hello | State | SourceHave | SourceWant | Bye | Recording
+_CONTROLS: tuple[type[Control], ...] = (Hello, State, SourceHave, SourceWant, Bye, Recording)
+
+PICTURE_KINDS = ("live", "file", "portrait")
+RECORDING_STEPS = ("ask", "yes", "no", "on", "off")
 CAMERA_STATES = ("none", "starting", "sending", "no-face", "paused", "camera-lost", "ended")
 MAX_REASON_CHARACTERS = 200
 
@@ -277,7 +290,12 @@ def _problem(message: Control) -> str:
             (_is_text(message.name, MAX_NAME_CHARACTERS), "name"),
         )
     elif isinstance(message, State):
-        sizes = ((message.camera in CAMERA_STATES, "camera state"),)
+        sizes = (
+            (message.camera in CAMERA_STATES, "camera state"),
+            (message.picture in PICTURE_KINDS, "kind of picture"),
+        )
+    elif isinstance(message, Recording):
+        sizes = ((message.step in RECORDING_STEPS, "step of a recording"),)
     elif isinstance(message, SourceHave):
         sizes = ((len(message.hash) == SOURCE_HASH_BYTES, "source hash"),)
     elif isinstance(message, Bye):

@@ -6,16 +6,26 @@ connection that broke is not repaired (aiortc has no ICE restart): the session m
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import aioice.ice
-from aiortc import RTCConfiguration, RTCDataChannel, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    RTCCertificate,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from facewire.call import addresses
 from facewire.call.association import ThriftyAssociation
 from facewire.call.traffic import IPV4_UDP_BYTES, IPV6_UDP_BYTES, TURN_CHANNEL_BYTES, Traffic
 from facewire.errors import DecodeError, InputError, reason
@@ -30,16 +40,7 @@ CHANNELS: tuple[Channel, ...] = ("media", "source", "control")
 """Their stream numbers on the wire are their places here: both sides know them, nothing is negotiated."""
 
 _log = logging.getLogger(__name__)
-_host_addresses = aioice.ice.get_host_addresses
-
-
-def _addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-    """aioice's list, and the loopback address on a machine that has no other."""
-    found: list[str] = _host_addresses(use_ipv4, use_ipv6)
-    return found if found or not use_ipv4 else ["127.0.0.1"]
-
-
-aioice.ice.get_host_addresses = _addresses
+addresses.install()
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class PeerOptions:
     """STUN and TURN servers; only the first TURN address is used (see `turned`). None: only this machine's addresses."""
     relay_only: bool = False
     """All through the TURN server, to hide this machine's address or to test the server."""
+    certificate: RTCCertificate | None = None
+    """The one by which this side is known; None for a new one."""
 
     def turned(self, attempt: int) -> PeerOptions:
         """With another TURN address in front at each attempt: where UDP is blocked, the TCP one gets its turn."""
@@ -60,7 +63,7 @@ class PeerOptions:
         start = attempt % len(turn)
         ordered = [entry for entry in urls if entry not in turn] + turn[start:] + turn[:start]
         servers = tuple(IceServer((url,), server.username, server.credential) for server, url in ordered)
-        return PeerOptions(servers, self.relay_only)
+        return replace(self, ice_servers=servers)
 
 
 class Peer:
@@ -88,6 +91,9 @@ class Peer:
             self._connection = RTCPeerConnection(RTCConfiguration(servers, policy))
         except ValueError as error:
             raise InputError(f"the server names a STUN or TURN address that cannot be used ({error})") from error
+        self._certificate = options.certificate or RTCCertificate.generateCertificate()
+        # aiortc makes one for each connection and has no option for it; it is taken when the first channel is made.
+        self._connection._RTCPeerConnection__certificates = [self._certificate]  # type: ignore[attr-defined]
         self._channels: dict[Channel, RTCDataChannel] = {
             "media": self._channel("media", ordered=False, maxRetransmits=0),
             "source": self._channel("source", ordered=False),
@@ -133,6 +139,21 @@ class Peer:
         description = self._connection.localDescription
         return {"type": description.type, "sdp": description.sdp}
 
+    @property
+    def fingerprints(self) -> tuple[bytes, bytes] | None:
+        """SHA-256 of both sides' certificates, this side's first; None before the other's is known.
+
+        Of the certificates that the connection was really made with, not of what the descriptions say.
+        """
+        assert self._connection.sctp is not None
+        tls = self._connection.sctp.transport._ssl
+        theirs = tls.get_peer_certificate(as_cryptography=True) if tls is not None else None
+        if theirs is None:
+            return None
+        ours = self._certificate._cert
+        one, other = (hashlib.sha256(made.public_bytes(Encoding.DER)).digest() for made in (ours, theirs))
+        return one, other
+
     # --- messages
 
     @property
@@ -165,7 +186,7 @@ class Peer:
         """Ends the connection; the other side hears of it if the path is there."""
         self._closing = True
         with contextlib.suppress(ConnectionError):
-            await self._connection.close()
+            await asyncio.shield(self._connection.close())  # aiortc's breaks if it is cancelled half way
 
     def _channel(self, name: Channel, **options: Any) -> RTCDataChannel:
         channel = self._connection.createDataChannel(name, negotiated=True, id=CHANNELS.index(name), **options)

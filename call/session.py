@@ -19,6 +19,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from aiortc import RTCCertificate
+
 from facewire.call.link import LinkMonitor, LinkState
 from facewire.call.messages import (
     PROTOCOL_VERSION,
@@ -26,6 +28,7 @@ from facewire.call.messages import (
     Bye,
     Control,
     Hello,
+    Recording,
     SourceHave,
     SourceWant,
     State,
@@ -43,7 +46,7 @@ from facewire.codec.packets import PACKET_VERSION
 from facewire.errors import DecodeError, FacewireError, InputError, WeightsError
 from facewire.models.bundle import Bundle
 from facewire.sender.clock import CaptureClock
-from facewire.sender.live import RateSettings, SenderState, SourceMessage
+from facewire.sender.live import PictureKind, RateSettings, SenderState, SourceMessage
 from facewire.signaling import (
     IceServer,
     Joined,
@@ -88,6 +91,9 @@ FLOOD_BURST_S = 3.0
 _log = logging.getLogger(__name__)
 
 CallState = Literal["waiting", "connecting", "connected", "stalled", "ended"]
+EndCode = Literal["left", "other-left", "other-ended", "server", "room-full", "versions", "time", "nobody", "other"]
+"""Why a call ended: by this side; the other left the room, or ended the call; the signalling refused; the programs do not fit;
+its time was over; nobody came; anything else."""
 
 
 class Signalling(Protocol):
@@ -152,10 +158,11 @@ class SessionStats:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a call ended. reason: in words. failed: not as somebody wanted it."""
+    """How a call ended. reason: in words. failed: not as somebody wanted it. code: which of the usual reasons."""
 
     reason: str
     failed: bool = False
+    code: EndCode = "other"
 
 
 @dataclass(eq=False)
@@ -201,6 +208,11 @@ class Session:
         """Camera and microphone of the other side, as it says."""
         self.notice: Callable[[str], None] = lambda text: None
         """Told, in words, of what the user may want to know."""
+        self.recording_step: Callable[[str], None] = self._without_consent
+        """Told what the other side says about recordings: see `messages.Recording`."""
+        self.greeted: Callable[[bool], None] = lambda same: None
+        """Told at every greeting on a new connection, before anything else of it, whether the other program is the same."""
+        self._certificate = RTCCertificate.generateCertificate()
         self._id = secrets.token_bytes(SESSION_BYTES)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Future[Ending] | None = None
@@ -228,6 +240,8 @@ class Session:
         self._muted = False
         self._camera_on = True
         self._source: SourceMessage | None = None
+        self._picture: PictureKind = "live"
+        """Where the picture is from that the other side has of this one."""
         self._outgoing = Outgoing()
         self._rate: RateController | None = None
         self._new_source_at = 0.0
@@ -250,7 +264,10 @@ class Session:
 
     def ended_by_sink(self, reason: str) -> None:
         """The window was closed, or what is written to cannot be written any more."""
-        self._in_loop(partial(self.end, "" if reason == "closed" else reason, failed=reason != "closed"))
+        closed = reason == "closed"
+        self._in_loop(
+            partial(self.end, "" if closed else reason, failed=not closed, code="left" if closed else "other")
+        )
 
     def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
         if self._loop is not None:
@@ -280,17 +297,30 @@ class Session:
     def camera_on(self) -> bool:
         return self._camera_on
 
-    def end(self, reason: str = "", *, failed: bool = False) -> None:
+    def set_budget(self, max_kbps: float | None) -> None:
+        """Another budget on the wire; InputError for one that nothing fits in. The rate begins low again."""
+        rate = RateController(max_kbps, video=self.ends.live is not None, sound=self.ends.sound is not None)
+        self._options = replace(self._options, max_kbps=max_kbps)
+        if self._rate is not None:
+            self._rate = rate
+            self._outgoing.piece_kbps = None if max_kbps is None else rate.source_kbps
+            self._apply(rate.rate)
+
+    def tell_recording(self, step: str) -> None:
+        """Says to the other side how it is with recordings: see `messages.Recording`."""
+        self._send_control(Recording(step))
+
+    def end(self, reason: str = "", *, failed: bool = False, code: EndCode = "left") -> None:
         """Ends the call; `run` returns after the other side was told."""
         if self._ending is not None and not self._ending.done():
-            self._ending.set_result(Ending(reason, failed))
+            self._ending.set_result(Ending(reason, failed, code))
 
     async def run(self) -> Ending:
         """Holds the call until somebody ends it. Starts the ends and stops them."""
         self._loop = asyncio.get_running_loop()
         self._ending = self._loop.create_future()
         self._started_at = time.monotonic()
-        self._camera = "starting" if self.ends.live is not None else "none"
+        self._camera = self.ends.live.state if self.ends.live is not None else "none"
         self._rate = RateController(
             self._options.max_kbps, video=self.ends.live is not None, sound=self.ends.sound is not None
         )
@@ -307,7 +337,11 @@ class Session:
             for task in work:
                 if task.done():
                     task.result()  # raises what ended it
-            ending = self._ending.result() if self._ending.done() else Ending("the signalling ended", failed=True)
+            ending = (
+                self._ending.result()
+                if self._ending.done()
+                else Ending("the signalling ended", failed=True, code="server")
+            )
             await self._say_goodbye(ending)
             return ending
         finally:
@@ -358,7 +392,9 @@ class Session:
                 case ServerBack():
                     self.notice("the signalling server is back")
                 case Refused():
-                    self.end(event.reason, failed=True)
+                    self.end(
+                        event.reason, failed=True, code="room-full" if "room is full" in event.reason else "server"
+                    )
                     return
 
     def _set_present(self, present: bool) -> None:
@@ -424,7 +460,8 @@ class Session:
 
     async def _new_attempt(self, name: str) -> _Attempt:
         """Begins a connection in place of the one being opened, if any. The one in use stays."""
-        options = PeerOptions(self._ice_servers, self._options.relay_only).turned(self.stats.attempts)
+        options = PeerOptions(self._ice_servers, self._options.relay_only, self._certificate)
+        options = options.turned(self.stats.attempts)
         self.stats.attempts += 1
         attempt: _Attempt
         peer = Peer(
@@ -530,6 +567,26 @@ class Session:
         """The path as it is now, or was when there last was one."""
         return self._link.state
 
+    @property
+    def fingerprints(self) -> tuple[bytes, bytes] | None:
+        """SHA-256 of the certificates of the connection in use, this side's first; None while there is none."""
+        return self._current.peer.fingerprints if self._current is not None else None
+
+    def taken_at_s(self, capture_ms: int) -> float | None:
+        """When the other side captured something, seconds since 1970 by this machine's clock; None while not known."""
+        if self._clock_offset_s is None:
+            return None
+        return time.time() - time.monotonic() + self._clock_offset_s + capture_ms / 1000
+
+    @property
+    def server_there(self) -> bool:
+        return self._server_there
+
+    @property
+    def remote(self) -> Hello | None:
+        """What the other side said of itself; None before it did."""
+        return self._remote
+
     def end_to_end_ms(self) -> float | None:
         """From the capture of the picture now shown to its showing; None while that is not known.
 
@@ -619,12 +676,12 @@ class Session:
     def _check_end(self, now: float) -> None:
         options = self._options
         if self._opened_at is not None and options.seconds is not None and now - self._opened_at >= options.seconds:
-            self.end("")
+            self.end("", code="time")
         silence = self._silence()
         if self._other_left and self._opened_at is not None and (silence is None or silence >= STALL_S):
-            self.end("the other side left")
+            self.end("the other side left", code="other-left")
         if self._opened_at is None and options.wait_s is not None and now - self._started_at >= options.wait_s:
-            self.end(f"nobody came within {options.wait_s:g} s", failed=True)
+            self.end(f"nobody came within {options.wait_s:g} s", failed=True, code="nobody")
 
     async def _control_rate(self) -> None:
         assert self._rate is not None
@@ -671,6 +728,8 @@ class Session:
 
     def _take_source(self, source: SourceMessage) -> None:
         self._source = source
+        if source.picture != "live" or not self._outgoing.has_source:
+            self._picture_is(source.picture)
         if self._ready() and self._remote is not None and self._remote.shows:
             self._outgoing.source(source)
 
@@ -697,9 +756,14 @@ class Session:
             assert self._loop is not None
             self._loop.call_later(STALL_S, self.end)
 
+    def _picture_is(self, picture: PictureKind) -> None:
+        if picture != self._picture:
+            self._picture = picture
+            self._tell_state()
+
     def _tell_state(self) -> None:
         if self._current is not None:
-            self._send_control(State(self._camera, self._muted))
+            self._send_control(State(self._camera, self._muted, self._picture))
 
     def _send_control(self, message: Control) -> None:
         if self._current is not None:
@@ -726,7 +790,7 @@ class Session:
             elif len(attempt.early) < MAX_PIECES:
                 attempt.early.append(data)
         except VersionError as error:
-            self.end(str(error), failed=True)
+            self.end(str(error), failed=True, code="versions")
         except DecodeError as error:
             self.stats.refused["malformed"] += 1
             _log.debug("%s message of %d bytes: %s", channel, len(data), error)
@@ -754,6 +818,10 @@ class Session:
                 self._end_with_videos()
             case SourceHave():
                 self._outgoing.has_source = True
+                if self._source is not None and message.hash == self._source.hash:
+                    self._picture_is(self._source.picture)
+            case Recording():
+                self.recording_step(message.step)
             case SourceWant():
                 now = time.monotonic()
                 if self.ends.live is not None and now - self._new_source_at >= NEW_SOURCE_S:
@@ -761,9 +829,17 @@ class Session:
                     self.ends.live.new_source()
             case Bye():
                 if message.reason:
-                    self.end(f"the other side ended the call: {message.reason}", failed=True)
+                    self.end(f"the other side ended the call: {message.reason}", failed=True, code="other-ended")
                 else:
-                    self.end("the other side ended the call")
+                    self.end("the other side ended the call", code="other-ended")
+
+    def _without_consent(self, step: str) -> None:
+        """Where nobody can be asked, nobody agrees."""
+        if step == "ask":
+            self.notice("the other side asked to record the call; refused, since this program shows no question")
+            self.tell_recording("no")
+        elif step == "on":
+            self.notice("the other side records the call")
 
     def _greeted(self, attempt: _Attempt, hello: Hello) -> None:
         if attempt.greeted:
@@ -773,6 +849,7 @@ class Session:
                 f"the other side codes motion in version {hello.codec}, this one in {PACKET_VERSION}: "
                 "install the same facewire on both sides",
                 failed=True,
+                code="versions",
             )
             return
         if hello.weights != self.bundle.hash or hello.side != self.bundle.picture_size:
@@ -780,6 +857,7 @@ class Session:
                 f"the other side uses other weights ({hello.weights.hex()}, {hello.side} px) than this one "
                 f"({self.bundle.hash.hex()}, {self.bundle.picture_size} px): use the same weights on both sides",
                 failed=True,
+                code="versions",
             )
             return
         attempt.greeted = True
@@ -791,6 +869,7 @@ class Session:
         self._clock_offset_s = min(offset_s, self._clock_offset_s) if same and self._clock_offset_s else offset_s
         self._remote, self.peer_name = hello, hello.name
         self.state = "connected"
+        self.greeted(same)
         if not same:
             if self.ends.playout is not None:
                 self.ends.playout.restart()

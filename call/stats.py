@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WINDOW_S = 3.0
 LINE_EVERY_S = 1.0
+SLOW_SHARE = 0.1
 MAX_LINES = 24 * 3600
 """Lines of the timeline that are kept: a day."""
 
@@ -34,6 +35,26 @@ class _Moment:
     received_datagrams: int
     shown: int
     concealed: int
+    skipped: int
+    """Pictures left out on either way since this machine was too slow."""
+    captured: int
+    sent: int
+
+
+@dataclass(frozen=True)
+class Recent:
+    """The last seconds. Rates are None before there are two looks to compare."""
+
+    sent_payload_kbps: float | None
+    sent_wire_kbps: float | None
+    received_payload_kbps: float | None
+    received_wire_kbps: float | None
+    fps_shown: float | None
+    fps_sent: float | None
+    concealed: float | None
+    """Share of the pictures shown, 0 to 1."""
+    slow: bool
+    """More than one picture in ten was left out since this machine was too slow."""
 
 
 class CallStats:
@@ -52,6 +73,8 @@ class CallStats:
         """Notes how things stand."""
         traffic, playout = self._session.traffic(), self._session.ends.playout
         shown = playout.stats() if playout is not None else None
+        live = self._session.ends.live
+        taken = live.stats() if live is not None else None
         now = time.monotonic()
         moment = _Moment(
             now,
@@ -63,6 +86,9 @@ class CallStats:
             traffic.received.datagrams,
             shown.shown if shown is not None else 0,
             shown.concealed if shown is not None else 0,
+            (shown.skipped if shown is not None else 0) + (taken.skipped if taken is not None else 0),
+            taken.captured if taken is not None else 0,
+            taken.sent if taken is not None else 0,
         )
         self._moments.append(moment)
         while self._moments[0].at_s < now - WINDOW_S and len(self._moments) > 2:
@@ -118,6 +144,22 @@ class CallStats:
         if ends.live is not None:
             values["sender"] = asdict(ends.live.stats()) | {"state": ends.live.state}
         return values
+
+    def recent(self) -> Recent:
+        """How the last seconds were."""
+        first, last = self._moments[0], self._moments[-1]
+        shown, skipped = last.shown - first.shown, last.skipped - first.skipped
+        wanted = shown + skipped + last.captured - first.captured
+        return Recent(
+            self._rate("sent_payload"),
+            self._rate("sent_bytes"),
+            self._rate("received_payload"),
+            self._rate("received_bytes"),
+            self._per_second("shown"),
+            self._per_second("sent"),
+            (last.concealed - first.concealed) / shown if shown else None,
+            skipped > SLOW_SHARE * wanted,
+        )
 
     def _frame_rates(self) -> dict[str, float | None]:
         """Frames a second sent, received and shown, from the opening of the call on."""

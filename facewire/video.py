@@ -26,6 +26,11 @@ SYNTHESISED = "Pictures synthesised by facewire from head motion; not camera foo
 """Goes into the file's metadata, as the EU AI Act's article 50 asks."""
 PORTRAIT = f"{SYNTHESISED}; the face is not that of the person whose motion it has"
 """The same where another picture was put in the place of the sender's."""
+SOURCE_TYPE = (
+    "digitalSourceType=http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia; "
+    "softwareAgent=facewire"
+)
+"""The same for programs, in the words that IPTC and C2PA share: a camera's picture, moved and completed by a trained network."""
 
 SOUND_RATE_HZ = 48000
 SOUND_BITRATE = 96_000
@@ -71,6 +76,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             raise InputError(f"{path}: cannot be written ({reason(error)})") from error
         if synthesised:
             self._container.metadata["comment"] = PORTRAIT if portrait else SYNTHESISED
+            self._container.metadata["description"] = SOURCE_TYPE
 
     def write(self, picture: NDArray[np.uint8], time_ms: int | None = None) -> None:
         """Appends a picture, uint8 RGB (H, W, 3), shown at time_ms or, without it, one frame after the last."""

@@ -148,6 +148,7 @@ class Playout:
         self._due_ms: float | None = None
         self._source_hash: bytes | None = None
         self._source: ReceivedSource | None = None
+        self._real_picture: tuple[NDArray[np.uint8], int] | None = None
         self._driver_start: Motion | None = None
         """What the portrait's own motion corresponds to."""
         self._paused = False
@@ -181,6 +182,7 @@ class Playout:
                 self._frame_rate = source.frame_rate
                 self._decoder = MotionDecoder(self._coding.tables, self._coding.quantiser, frame_rate=source.frame_rate)
             self._source_hash, self._source = source_hash(message), self._portrait or received
+            self._real_picture = received.picture, source.capture_time_ms
             self._driver_start = self._driver_start or received.motion
             self._timeline.rest = received.motion
             self._sources += 1
@@ -235,14 +237,19 @@ class Playout:
         """The sender said that it sends no motion, or that it does again: what is held meanwhile is not a loss."""
         self._paused = paused
 
-    def free_view(self, yaw: float, pitch: float, roll: float) -> None:
-        """Looks at the face from elsewhere: the head turned further by these angles, radians."""
-        self._view = FreeView(yaw, pitch, roll)
+    def free_view(self, yaw: float, pitch: float, roll: float, *, frontal: bool = False) -> None:
+        """Looks at the face from elsewhere: the head turned further by these angles, radians. frontal: from its front."""
+        self._view = FreeView(yaw, pitch, roll, frontal)
 
     def acknowledged(self) -> int | None:
         """Number of the newest frame decoded, to be acknowledged; None before the first."""
         with self._lock:
             return self._decoder.newest if self._decoder is not None else None
+
+    @property
+    def real_picture(self) -> tuple[NDArray[np.uint8], int] | None:
+        """The sender's source frame, uint8 RGB (S, S, 3), and its capture time on the sender's clock, ms."""
+        return self._real_picture
 
     @property
     def source_hash(self) -> bytes | None:

@@ -8,7 +8,7 @@ to picture).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +27,14 @@ class FreeView:
     yaw: float = 0.0
     pitch: float = 0.0
     roll: float = 0.0
+    frontal: bool = False
+    """The head faces the receiver whatever it does, its own lean to the side kept; the angles turn it away from there."""
 
     def seen(self, motion: Motion) -> Motion:
         """The motion as it looks from there."""
+        if self.frontal:
+            upright = np.array([0.0, 0.0, motion.rotation[2]], np.float32)
+            motion = replace(motion, rotation=upright)
         if self.yaw == self.pitch == self.roll == 0.0:
             return motion
         return turn(motion, self.yaw, self.pitch, self.roll)

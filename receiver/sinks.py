@@ -158,7 +158,7 @@ class RecordedFile(VideoSink):
         self._lock = threading.Lock()
         self._start_s: float | None = None
         self._failed: InputError | None = None
-        self.sound = PacedSound(self._hear)
+        self.sound = PacedSound(self.hear)
 
     def show(self, picture: NDArray[np.uint8], at_s: float) -> bool:
         with self._lock:
@@ -173,7 +173,8 @@ class RecordedFile(VideoSink):
             if not self._writer.closed:
                 self._writer.__exit__(None, None, None)
 
-    def _hear(self, samples: Samples, at_s: float) -> None:
+    def hear(self, samples: Samples, at_s: float) -> None:
+        """Appends sound, int16 (N,) at 48 kHz mono, heard from that time on. A failure is said by the next picture."""
         with self._lock:
             if self._start_s is None or self._failed is not None or self._writer.closed:
                 return

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.codec import Motion, MotionEncoder, encode_source, source_hash
+from facewire.codec import Motion, MotionEncoder, SourceFrame, encode_source, relative, source_hash
 from facewire.coding import Coding
 from facewire.errors import FacewireError, InputError, NoFaceError
 from facewire.models.runtime import Networks
@@ -36,6 +36,8 @@ STOP_S = 5.0
 """Longest wait for a thread to end; a camera's driver may hang."""
 
 SenderState = Literal["starting", "sending", "no-face", "paused", "camera-lost", "ended"]
+PictureKind = Literal["live", "file", "portrait"]
+"""Where a source frame is from: a camera just now, a video file, or a picture of the sender's choosing."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,12 +72,23 @@ class LiveSenderOptions:
 @dataclass(frozen=True)
 class SourceMessage:
     """A source frame as it goes to the other side. data: of `codec.encode_source`. hash: its `codec.source_hash`.
-    number: counts this sender's source frames from 0.
+    number: counts this sender's source frames from 0. picture: where it is from. capture_ms: when it was made.
     """
 
     data: bytes
     hash: bytes
     number: int
+    picture: PictureKind = "live"
+    capture_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Framed:
+    """What is cut of the camera's picture. width, height: of that picture, pixels."""
+
+    framing: Framing
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -99,28 +112,30 @@ class LiveSenderStats:
 class LiveSender:
     """One person's video at the sending end of a call.
 
-    video: a camera's number, a video file or a still picture, as `media.open_live_video` takes it. on_source,
-    on_motion (packet, capture time of its newest frame in ms), on_state: called from this object's threads; what they raise is
-    logged. clock: shared with the sound. Raises InputError or NoFaceError if the video cannot be used and WeightsError if the
-    networks cannot; after that, faults are states. A file is looked through for its face here, which takes up to a
-    second.
+    video: a camera's number, a video file or a still picture, as `media.open_live_video` takes it, or a source of one's own.
+    on_source, on_motion (packet, capture time of its newest frame in ms), on_state, on_square (the square just cut, uint8 RGB
+    (S, S, 3), and its capture time): called from this object's threads; what they raise is logged. clock: shared with the sound.
+    Raises InputError or NoFaceError if the video cannot be used and WeightsError if the networks cannot; after that, faults are
+    states. A file is looked through for its face here, which takes up to a second.
     """
 
     def __init__(
         self,
         networks: Networks,
-        video: str | int,
+        video: str | int | VideoSource,
         options: LiveSenderOptions,
         on_source: Callable[[SourceMessage], None],
         on_motion: Callable[[bytes, int], None],
         on_state: Callable[[SenderState], None],
         *,
+        on_square: Callable[[NDArray[np.uint8], int], None] | None = None,
         clock: CaptureClock | None = None,
         coding: Coding | None = None,
     ) -> None:
         self._networks = networks
         self._options = options
         self._on_source, self._on_motion, self._on_state = on_source, on_motion, on_state
+        self._on_square = on_square
         self._clock = clock or CaptureClock()
         self._coding = coding or Coding.of(networks.bundle)
         self._size = networks.bundle.picture_size
@@ -129,6 +144,7 @@ class LiveSender:
         self._video_spec = video
         self._fixed = self._frame_file(video)
         self._video: VideoSource | None = open_live_video(video)
+        self._live = self._video.live
         self._nominal_fps = min(options.rate.fps, self._video.fps)
         self._gate = FrameGate(self._nominal_fps)
         try:
@@ -148,6 +164,12 @@ class LiveSender:
         self._scene = SceneWatch()
         self._moment = SourceMoment(networks.bundle)
         self._source: SourceMessage | None = None
+        self._framed: Framed | None = None
+        self._portrait: Motion | None = None
+        """The portrait's own motion while this side appears as one."""
+        self._driver_start: Motion | None = None
+        """What it corresponds to."""
+        self._portrait_wanted: NDArray[np.uint8] | None = None
         self._tracker: SceneTracker | None = None
         self._source_wanted_ms: int | None = None
         """Since when a new source frame is wanted; the first picture wants one."""
@@ -186,6 +208,8 @@ class LiveSender:
     def stop(self) -> None:
         """Ends both threads and closes the camera. No callback comes after it returns, unless a driver hangs."""
         self._stop.set()
+        if self._video is not None:
+            self._video.stop()
         with self._arrived:
             self._arrived.notify_all()
         for thread in self._threads:
@@ -202,7 +226,19 @@ class LiveSender:
     def new_source(self) -> None:
         """Makes a new source frame as soon as the face is well seen."""
         with self._lock:
-            if self._source is not None and self._source_wanted_ms is None:
+            if self._portrait is not None:
+                self._send_source_again = True
+            elif self._source is not None and self._source_wanted_ms is None:
+                self._source_wanted_ms = self._clock.now_ms()
+
+    def appear_as(self, portrait: NDArray[np.uint8] | None) -> None:
+        """From the next picture on, another face is moved as this one moves: of a framed picture, uint8 RGB (S, S, 3).
+
+        None: oneself again, from the next moment on that is good for a source frame.
+        """
+        with self._lock:
+            self._portrait_wanted = portrait
+            if portrait is None and self._portrait is not None:
                 self._source_wanted_ms = self._clock.now_ms()
 
     def new_receiver(self) -> None:
@@ -230,6 +266,16 @@ class LiveSender:
     @property
     def state(self) -> SenderState:
         return self._state
+
+    @property
+    def framed(self) -> Framed | None:
+        """The square that is cut now; None before a face was seen."""
+        return self._framed
+
+    @property
+    def source(self) -> SourceMessage | None:
+        """The source frame in use."""
+        return self._source
 
     def stats(self) -> LiveSenderStats:
         taken = self._sent + self._without_face
@@ -259,11 +305,17 @@ class LiveSender:
             self._without_face += 1
             self._hold("no-face" if self._face.lost(capture_ms) else self._state)
             return
+        self._framed = Framed(framing, picture.shape[1], picture.shape[0])
         square = framing.cut(picture, self._size)
+        if self._on_square is not None:
+            self._tell(self._on_square, square, capture_ms)
         motion, shape = self._networks.read(square)
         if self._tracker is not None:
             motion = self._tracker.follow(square, motion)
+        self._change_face(motion, capture_ms)
         self._refresh_source(square, motion, self._moment.good(motion, shape), capture_ms)
+        if self._portrait is not None and self._driver_start is not None:
+            motion = relative(self._portrait, self._driver_start, motion)
         with self._lock:
             packet = self._encoder.encode(motion, capture_ms)
             self._newest_ms = capture_ms
@@ -275,6 +327,9 @@ class LiveSender:
 
     def _framing(self, picture: NDArray[np.uint8], capture_ms: int) -> Framing | None:
         """The square to cut, after a look for the face if it is time for one; None before any face was seen."""
+        before = self._framed
+        if before is not None and (before.height, before.width) != picture.shape[:2]:
+            self._following = self._framed = None  # another camera, or the same one with other pictures
         if self._face.wants_look(capture_ms):
             faces = self._detector.detect(picture)
             if self._fixed is not None and faces and not in_square(faces, self._fixed):
@@ -291,9 +346,28 @@ class LiveSender:
             return self._fixed
         return self._following.framing if self._following is not None else None
 
+    def _change_face(self, motion: Motion, capture_ms: int) -> None:
+        """Takes the portrait that is wanted as source frame, if one is. Its motion begins where this motion stands."""
+        with self._lock:
+            wanted, self._portrait_wanted = self._portrait_wanted, None
+        if wanted is None:
+            return
+        frame, at = make_source(self._networks, self._coding, wanted, self._nominal_fps, capture_ms)
+        self._tracker = None
+        self._use_source(frame, "portrait")
+        with self._lock:
+            self._portrait, self._driver_start = at, motion
+
+    def _use_source(self, frame: SourceFrame, picture: PictureKind) -> None:
+        data = encode_source(frame)
+        with self._lock:
+            number = self._source.number + 1 if self._source is not None else 0
+            self._source = SourceMessage(data, source_hash(data), number, picture, frame.capture_time_ms)
+            self._source_wanted_ms, self._send_source_again = None, True
+
     def _refresh_source(self, square: NDArray[np.uint8], motion: Motion, good: bool, capture_ms: int) -> None:
         """Makes a new source frame if one is wanted and the moment is good, or no better one came for a second."""
-        if self._source_wanted_ms is None:
+        if self._source_wanted_ms is None and self._portrait is None:
             changed = self._scene.changed(square, motion, capture_ms)
             if changed and (self._source is None or self._options.refresh):
                 self._source_wanted_ms = capture_ms
@@ -301,11 +375,8 @@ class LiveSender:
         if wanted is not None and (good or capture_ms - wanted >= PATIENCE_MS):
             frame, at = make_source(self._networks, self._coding, square, self._nominal_fps, capture_ms, motion.scene)
             self._tracker = make_tracker(self._networks, frame, at)
-            data = encode_source(frame)
-            number = self._source.number + 1 if self._source is not None else 0
-            with self._lock:
-                self._source, self._source_wanted_ms = SourceMessage(data, source_hash(data), number), None
-                self._send_source_again = True
+            self._portrait = self._driver_start = None
+            self._use_source(frame, "live" if self._live else "file")
             self._scene.sourced(square, motion, capture_ms)
         with self._lock:
             again, self._send_source_again = self._send_source_again, False
@@ -411,8 +482,10 @@ class LiveSender:
             if then == "ended":
                 return
 
-    def _frame_file(self, video: str | int) -> Framing | None:
+    def _frame_file(self, video: str | int | VideoSource) -> Framing | None:
         """The square for a file, by a look through its beginning; None for a camera, or where no face is in it yet."""
+        if not isinstance(video, (str, int)):
+            return None
         with open_live_video(video) as opened:
             if opened.live:
                 return None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import av
 import cv2
@@ -63,6 +63,10 @@ class VideoSource(AbstractContextManager["VideoSource"], Protocol):
         """A few frames from the beginning, for finding the face; spends no time on the others."""
         ...
 
+    def stop(self) -> None:
+        """Ends an iteration that waits for its next frame, from any thread; without effect where none waits for long."""
+        return
+
 
 def open_video(clip: str | Path | int) -> VideoSource:
     """A file by its path, or a camera by its number (also as text: "0")."""
@@ -73,8 +77,10 @@ def open_video(clip: str | Path | int) -> VideoSource:
     return VideoFile(Path(clip))
 
 
-def open_live_video(clip: str | Path | int) -> VideoSource:
-    """As `open_video`; a still picture becomes a source that moves it."""
+def open_live_video(clip: str | Path | int | VideoSource) -> VideoSource:
+    """As `open_video`; a still picture becomes a source that moves it, and a source that is open already is taken as it is."""
+    if not isinstance(clip, (str, Path, int)):
+        return clip
     if isinstance(clip, int) or Path(clip).suffix.lower() not in PICTURE_SUFFIXES:
         return open_video(clip)
     return SwayingPicture(Path(clip))
@@ -249,27 +255,34 @@ class SwayingPicture(VideoSource):
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
     """A still picture, uint8 RGB (H, W, 3), upright by its EXIF orientation, transparency on white."""
+    _check_file(path)
+    return decode_picture(path, str(path))
+
+
+def decode_picture(
+    file: Path | BinaryIO, name: str = "the picture", formats: tuple[str, ...] | None = None
+) -> NDArray[np.uint8]:
+    """As `read_picture`, of a file that is open. formats: Pillow's names of those that are taken; None for all."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    _check_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked here, before decoding
-            opened = Image.open(path)
+            opened = Image.open(file, formats=formats)
         with opened:
             if opened.width * opened.height > MAX_PICTURE_PX:
-                raise InputError(f"{path}: {opened.width}x{opened.height} is too large for a portrait")
+                raise InputError(f"{name}: {opened.width}x{opened.height} is too large for a portrait")
             image: Any = ImageOps.exif_transpose(opened)
             if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
             picture = np.array(image.convert("RGB"), np.uint8)
     except UnidentifiedImageError as error:
-        raise InputError(f"{path}: not a picture that can be read") from error
+        raise InputError(f"{name}: not a picture that can be read") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: a damaged picture ({reason(error)})") from error
+        raise InputError(f"{name}: a damaged picture ({reason(error)})") from error
     if min(picture.shape[:2]) < MIN_SIDE_PX:
         raise InputError(
-            f"{path}: {picture.shape[1]}x{picture.shape[0]} is too small, at least {MIN_SIDE_PX} pixels a side"
+            f"{name}: {picture.shape[1]}x{picture.shape[0]} is too small, at least {MIN_SIDE_PX} pixels a side"
         )
     return picture
 

@@ -14,7 +14,7 @@ import contextlib
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import log10
 from pathlib import Path
@@ -122,15 +122,15 @@ class VoiceActivity:
 class SoundSender:
     """One person's voice at the sending end of a call.
 
-    audio: None for silence, "default" or a device's name for a microphone, else a file with sound. on_sound (packet, capture
-    time in ms): called from this object's thread; what it raises is logged. clock: shared with the pictures.
+    audio: None for silence, "default" or a device's name for a microphone, a file with sound, or a source of one's own. on_sound
+    (packet, capture time in ms): called from this object's thread; what it raises is logged. clock: shared with the pictures.
     Raises InputError if the file or the named device cannot be used; where there is no default microphone, `problem` says so
     and there is silence.
     """
 
     def __init__(
         self,
-        audio: str | None,
+        audio: str | SoundSource | None,
         options: SoundOptions,
         on_sound: Callable[[bytes, int], None],
         *,
@@ -243,9 +243,9 @@ class SoundSender:
         except InputError as error:
             self.problem = str(error)
 
-    def _open(self, audio: str | None, clock: CaptureClock) -> SoundSource | None:
-        if audio is None:
-            return None
+    def _open(self, audio: str | SoundSource | None, clock: CaptureClock) -> SoundSource | None:
+        if audio is None or not isinstance(audio, str):
+            return audio
         if Path(audio).suffix or Path(audio).exists():
             return SoundFile(Path(audio), clock, loop=self._options.loop)
         try:
@@ -338,21 +338,17 @@ class Microphone(SoundSource):
 
     def blocks(self, count: int, stop: threading.Event) -> Iterator[tuple[Samples, int]]:
         self._stream.start()
-        left, times = np.zeros(0, np.int16), SampleClock()
+        return regroup(self._arriving(stop), count)
+
+    def _arriving(self, stop: threading.Event) -> Iterator[tuple[Samples, float]]:
         while not stop.is_set():
             try:
-                block, begin_ms = self._blocks.get(timeout=REOPEN_S)
+                yield self._blocks.get(timeout=REOPEN_S)
             except queue.Empty:
                 self._stream.close()
                 with contextlib.suppress(InputError):  # unplugged: try again until it is back
                     self._stream = self._opened()
                     self._stream.start()
-                continue
-            left_ms = times.begins(begin_ms, block.size) - 1000 * left.size / RATE_HZ
-            left = np.concatenate([left, block])
-            while left.size >= count:
-                yield left[:count], max(0, round(left_ms))
-                left, left_ms = left[count:], left_ms + 1000 * count / RATE_HZ
 
     def close(self) -> None:
         self._stream.close()
@@ -397,6 +393,17 @@ class SampleClock:
         begins_ms = self._next_ms + self.LED_BY * (reading_ms - self._next_ms)
         self._next_ms = begins_ms + 1000 * count / RATE_HZ
         return begins_ms
+
+
+def regroup(arriving: Iterable[tuple[Samples, float]], count: int) -> Iterator[tuple[Samples, int]]:
+    """Blocks of any length, each with a clock's reading of its beginning in ms, as blocks of int16 (count,) with capture times."""
+    left, times = np.zeros(0, np.int16), SampleClock()
+    for block, reading_ms in arriving:
+        left_ms = times.begins(reading_ms, block.size) - 1000 * left.size / RATE_HZ
+        left = np.concatenate([left, block])
+        while left.size >= count:
+            yield left[:count], max(0, round(left_ms))
+            left, left_ms = left[count:], left_ms + 1000 * count / RATE_HZ
 
 
 def level_dbfs(samples: Samples) -> float:

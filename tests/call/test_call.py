@@ -11,6 +11,7 @@ import pytest
 
 from facewire.call.messages import Bye, encode_control
 from facewire.call.session import SessionOptions
+from facewire.errors import InputError
 from facewire.models.runtime import Networks
 
 from .conftest import Call, with_playout, with_sound, with_video
@@ -136,7 +137,7 @@ async def test_other_weights_are_told_to_both_and_show_nothing(call: Call, netwo
     with_playout(call.b, networks)
     call.start()
     endings = await asyncio.gather(*call.tasks)
-    assert all(ending.failed and "weights" in ending.reason for ending in endings)
+    assert all(ending.failed and "weights" in ending.reason and ending.code == "versions" for ending in endings)
     assert call.b.ends.playout is not None
     assert call.b.ends.playout.stats().frames == 0
 
@@ -150,7 +151,25 @@ async def test_the_other_sides_goodbye_ends_the_call(call: Call, networks: Netwo
     endings = await asyncio.gather(*call.tasks)
     assert not any(ending.failed for ending in endings)
     assert "the other side ended" in endings[1].reason
+    assert [ending.code for ending in endings] == ["left", "other-ended"]
     assert len(encode_control(Bye(""))) < 5
+
+
+async def test_a_budget_may_come_and_go_during_a_call(call: Call, networks: Networks) -> None:
+    with_video(call.a, networks)
+    playout = with_playout(call.b, networks)
+    call.start()
+    await call.until(lambda: playout.stats().frames > 5)
+    call.a.set_budget(8)
+    assert call.a.rate is not None
+    assert call.a.rate.preset == "lowest"
+    assert call.a.rate.fps < 25
+    with pytest.raises(InputError):
+        call.a.set_budget(1)
+    call.a.set_budget(None)
+    frames = playout.stats().frames
+    await call.until(lambda: playout.stats().frames > frames + 5)
+    assert call.a.rate.fps == 25
 
 
 @pytest.mark.slow

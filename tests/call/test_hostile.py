@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from facewire.call.messages import Hello, MediaMessage, SourceHave, State, encode_control, encode_media
+from facewire.call.messages import (
+    PROTOCOL_VERSION,
+    Hello,
+    MediaMessage,
+    SourceHave,
+    State,
+    encode_control,
+    encode_media,
+)
 from facewire.call.peer import CHANNELS, Channel, Peer, PeerOptions
 from facewire.errors import DecodeError
 from facewire.models.runtime import Networks
@@ -68,7 +76,7 @@ async def test_messages_that_are_well_formed_and_make_no_sense(call: Call, netwo
     ]
     for message in nonsense:
         peer.send("media", message)
-    for control in (State("paused", True), State("sending", False), SourceHave(b"whatever")):
+    for control in (State("paused", True, "live"), State("sending", False, "file"), SourceHave(b"whatever")):
         peer.send("control", encode_control(control))
     await goes_on(call)
     assert call.b.stats.refused.total() >= 1
@@ -101,7 +109,7 @@ async def test_a_flood(call: Call, networks: Networks, channel: Channel) -> None
     flood = {
         "media": encode_media(MediaMessage(7, None, None, (("motion", b"\x20" * 30),))),
         "source": b"x" * 50,
-        "control": encode_control(State("sending", False)),
+        "control": encode_control(State("sending", False, "live")),
     }[channel]
     for _ in range(3000):
         peer.send(channel, flood)
@@ -112,7 +120,9 @@ async def test_a_flood(call: Call, networks: Networks, channel: Channel) -> None
 async def test_a_second_greeting_changes_nothing(call: Call, networks: Networks) -> None:
     peer = await running(call, networks)
     bundle = networks.bundle
-    hello = Hello(1, 1, bundle.hash, bundle.picture_size, 25.0, b"somebody", b"", True, True, True, 0, "Mallory")
+    hello = Hello(
+        PROTOCOL_VERSION, 1, bundle.hash, bundle.picture_size, 25.0, b"somebody", b"", True, True, True, 0, "Mallory"
+    )
     peer.send("control", encode_control(hello))
     await goes_on(call)
     assert call.b.peer_name != "Mallory"

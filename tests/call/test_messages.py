@@ -18,6 +18,7 @@ from facewire.call.messages import (
     Control,
     Hello,
     MediaMessage,
+    Recording,
     Report,
     SourceHave,
     SourceWant,
@@ -31,7 +32,7 @@ from facewire.call.messages import (
 from facewire.errors import DecodeError
 
 HELLO = Hello(
-    protocol=1,
+    protocol=2,
     codec=1,
     weights=b"weights!",
     side=256,
@@ -44,8 +45,8 @@ HELLO = Hello(
     clock_ms=1234,
     name="Ada",
 )
-GOLDEN_MEDIA = bytes.fromhex("38 3456 8701 0f00 2700 02") + b"\x06mot" + b"\x05so"
-GOLDEN_STATE = bytes.fromhex("93 01 a7") + b"sending" + bytes.fromhex("c2")
+GOLDEN_MEDIA = bytes.fromhex("58 3456 8701 0f00 2700 02") + b"\x06mot" + b"\x05so"
+GOLDEN_STATE = bytes.fromhex("94 01 a7") + b"sending" + bytes.fromhex("c2 a4") + b"live"
 
 reports = st.builds(
     Report,
@@ -77,7 +78,13 @@ controls: st.SearchStrategy[Control] = st.one_of(
         clock_ms=st.integers(0, (1 << 48) - 1),
         name=st.text("abc äöü", max_size=64),
     ),
-    st.builds(State, camera=st.sampled_from(["none", "sending", "no-face", "paused"]), muted=st.booleans()),
+    st.builds(
+        State,
+        camera=st.sampled_from(["none", "sending", "no-face", "paused"]),
+        muted=st.booleans(),
+        picture=st.sampled_from(["live", "file", "portrait"]),
+    ),
+    st.builds(Recording, step=st.sampled_from(["ask", "yes", "no", "on", "off"])),
     st.builds(SourceHave, hash=st.binary(min_size=8, max_size=8)),
     st.just(SourceWant()),
     st.builds(Bye, reason=st.text("abc äöü", max_size=200)),
@@ -135,7 +142,7 @@ values = st.recursive(
 )
 
 
-@given(st.integers(-2, 6), st.lists(values, max_size=13))
+@given(st.integers(-2, 7), st.lists(values, max_size=13))
 @settings(max_examples=40)
 def test_no_values_break_the_control_parser(kind: int, fields: list[object]) -> None:
     with contextlib.suppress(DecodeError):
@@ -150,12 +157,12 @@ def test_golden_bytes() -> None:
         parts=(("motion", b"mot"), ("sound", b"so")),
     )
     assert encode_media(message) == GOLDEN_MEDIA
-    assert encode_control(State("sending", False)) == GOLDEN_STATE
+    assert encode_control(State("sending", False, "live")) == GOLDEN_STATE
 
 
 def test_messages_that_are_too_large_are_refused() -> None:
     with pytest.raises(DecodeError):
-        decode_media(b"\x20" + bytes(MAX_MEDIA_BYTES))
+        decode_media(b"\x40" + bytes(MAX_MEDIA_BYTES))
     with pytest.raises(DecodeError):
         decode_control(bytes(MAX_CONTROL_BYTES + 1))
     with pytest.raises(ValueError, match="4096"):

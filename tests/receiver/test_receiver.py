@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from facewire.benchmark.channel import Channel
-from facewire.codec import MotionEncoder, decode_source, encode_source, write_stream
+from facewire.codec import Motion, MotionEncoder, decode_source, encode_source, write_stream
 from facewire.coding import Coding
 from facewire.errors import DecodeError, InputError, WeightsError
 from facewire.models.runtime import Networks
 from facewire.receiver.play import play as play_file
-from facewire.receiver.receiver import Receiver
+from facewire.receiver.receiver import FreeView, Receiver
 from facewire.sender.sender import Sender, SenderOptions
 from facewire.source_picture import compress, decompress
 
@@ -134,3 +134,16 @@ def test_damaged_picture_is_a_decode_error(nodding: list[np.ndarray]) -> None:
 def test_senseless_loss_is_refused(loss: float | str) -> None:
     with pytest.raises(InputError):
         Channel(loss)
+
+
+def test_the_frontal_view_faces_the_viewer_whatever_the_head_does() -> None:
+    frontal = FreeView(frontal=True)
+    for yaw, pitch, roll in ((0.4, 0.0, 0.0), (-0.3, 0.2, 0.1), (0.0, 0.0, -0.2)):
+        head = np.zeros(26, np.float32)
+        head[:3] = yaw, pitch, roll
+        motion = Motion.from_head(head)
+        seen = frontal.seen(motion)
+        assert seen.rotation == pytest.approx([0, 0, roll], abs=1e-6)  # a tilted head stays tilted
+        assert (seen.expression == motion.expression).all()
+    turned = FreeView(yaw=0.2, frontal=True).seen(motion)
+    assert abs(turned.rotation[0]) == pytest.approx(0.2, abs=0.02)

@@ -110,7 +110,7 @@ def test_recorded_sound_is_where_its_picture_is(tmp_path: Path) -> None:
             done.set()
         return ramp(count, round((at_s - now[0]) * RATE_HZ))
 
-    sink.sound = PacedSound(sink._hear, clock=iter_clock(now[0]))
+    sink.sound = PacedSound(sink.hear, clock=iter_clock(now[0]))
     sink.show(GREY, now[0])
     sink.sound.start(pull)
     assert done.wait(30)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -16,7 +16,7 @@ from facewire.errors import InputError
 from facewire.models.runtime import Networks
 from facewire.sender import live
 from facewire.sender.live import LiveSender, LiveSenderOptions, RateSettings, SenderState, SourceMessage
-from facewire.sender.media import open_live_video
+from facewire.sender.media import Frame, VideoSource, open_live_video
 
 WALL = np.full((256, 256, 3), 127, np.uint8)
 
@@ -39,7 +39,9 @@ class Other:
         with self._changed:
             assert self._changed.wait_for(lambda: self.states.count(state) >= times, timeout=60), self.states
 
-    def sender(self, networks: Networks, video: str | int, options: LiveSenderOptions | None = None) -> LiveSender:
+    def sender(
+        self, networks: Networks, video: str | int | VideoSource, options: LiveSenderOptions | None = None
+    ) -> LiveSender:
         return LiveSender(
             networks,
             video,
@@ -79,6 +81,84 @@ def test_first_picture_becomes_the_source_and_every_picture_motion(
     assert decoded(networks, other) == {number: 40 * number for number in range(12)}
     assert other.states == ["sending"]
     assert sender.stats().sent == 12
+
+
+def test_the_square_that_is_cut_is_shown_to_whoever_asks(
+    networks: Networks, clip: Path, nodding: list[np.ndarray]
+) -> None:
+    other, squares = Other(), []
+    sender = LiveSender(
+        networks,
+        str(clip),
+        LiveSenderOptions(),
+        other.sources.append,
+        lambda packet, capture_ms: None,
+        other.on_state,
+        on_square=lambda square, capture_ms: squares.append((square, capture_ms)),
+    )
+    assert sender.framed is None
+    give(sender, nodding)
+    assert sender.framed is not None
+    assert (sender.framed.width, sender.framed.height) == (256, 256)
+    assert [capture_ms for _, capture_ms in squares] == [40 * number for number in range(12)]
+    assert (squares[0][0] == sender.framed.framing.cut(nodding[0])).all()
+
+
+class Camera(VideoSource):
+    """A camera whose pictures the test gives by hand."""
+
+    name, fps, live, duration_s = "camera", 25.0, True, None
+    remarks: list[str] = []  # noqa: RUF012
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(())
+
+    def looks(self, per_second: float, seconds: float) -> Iterator[Frame]:
+        return iter(())
+
+
+def test_a_camera_that_gives_pictures_of_another_size_is_framed_anew(
+    networks: Networks, nodding: list[np.ndarray]
+) -> None:
+    other = Other()
+    sender = other.sender(networks, Camera())
+    begin_ms = give(sender, nodding)
+    assert sender.framed is not None
+    small = sender.framed.framing
+    assert other.sources[0].picture == "live"
+    give(sender, [cv2.resize(picture, (512, 512)) for picture in nodding] * 3, begin_ms)
+    assert sender.framed.width == 512
+    assert sender.framed.framing.side == pytest.approx(2 * small.side, rel=0.15)
+
+
+def test_a_portrait_takes_the_place_of_the_face_and_moves_as_it_does(
+    networks: Networks, clip: Path, nodding: list[np.ndarray]
+) -> None:
+    other = Other()
+    sender = other.sender(networks, str(clip))
+    begin_ms = give(sender, nodding)
+    assert other.sources[0].picture == "file"
+    portrait = np.ascontiguousarray(nodding[0][:, ::-1])
+    sender.appear_as(portrait)
+    begin_ms = give(sender, nodding, begin_ms)
+    assert [source.picture for source in other.sources] == ["file", "portrait"]
+    coding = Coding.of(networks.bundle)
+    source = decode_source(other.sources[1].data)
+    own = coding.quantiser.motion(source.motion_units)
+    decoder = MotionDecoder(coding.tables, coding.quantiser, frame_rate=source.frame_rate)
+    frames = [frame for packet, _ in other.packets for frame in decoder.decode(packet)]
+    rolls = [[frame.motion.rotation[2] for frame in part] for part in (frames[:12], frames[12:24])]
+    assert abs(rolls[1][0] - own.rotation[2]) < np.radians(1.5)  # it begins where the portrait stands
+    assert np.corrcoef(rolls[0], rolls[1])[0, 1] > 0.9
+    sender.new_source()  # the other side cannot use it: it gets the portrait again, and not the face
+    begin_ms = give(sender, nodding[:2], begin_ms)
+    assert [source.picture for source in other.sources][2:] == ["portrait"]
+    sender.appear_as(None)
+    give(sender, [nodding[0]] * 40, begin_ms)
+    assert other.sources[-1].picture == "file"
 
 
 def test_file_is_sent_in_real_time_to_its_end(networks: Networks, clip: Path) -> None:

@@ -1,0 +1,43 @@
+"""The mark of synthesis, drawn into a picture: for recordings, and wherever the page cannot lay it over.
+
+Comes in and goes out: pictures, between `facewire.receiver` and whoever takes them. It is drawn on the receiving side, so no
+sender can leave it out.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+TEXT = "synthesised from motion"
+TEXT_SHARE = 1 / 21
+"""Height of the type over that of the picture."""
+DARKENED_TO = 0.35
+"""What is left of the picture behind the text: white on it has contrast enough on any face."""
+
+
+def stamp(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A copy of the picture, uint8 RGB (H, W, 3), with the mark in its lower left corner."""
+    text = _text(picture.shape[0])
+    height, width = min(text.shape[0], picture.shape[0]), min(text.shape[1], picture.shape[1])
+    text = text[:height, :width, None]
+    marked = picture.copy()
+    corner = marked[-height:, :width]
+    corner[:] = np.rint(corner * DARKENED_TO * (1 - text) + 255 * text).astype(np.uint8)
+    return marked
+
+
+@lru_cache(maxsize=4)
+def _text(picture_height: int) -> NDArray[np.float32]:
+    """The text with room around it, as coverage 0 to 1, (h, w)."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    size = max(8, round(picture_height * TEXT_SHARE))
+    font = ImageFont.load_default(size)
+    left, top, right, bottom = font.getbbox(TEXT)
+    room = max(2, size // 3)
+    image = Image.new("L", (round(right - left) + 2 * room, round(bottom - top) + 2 * room))
+    ImageDraw.Draw(image).text((room - left, room - top), TEXT, fill=255, font=font)
+    return np.asarray(image, np.float32) / np.float32(255)

@@ -1,0 +1,200 @@
+"""What the page is told: the messages of docs/page.md, made from how a call stands.
+
+Comes in: session, ends, recording and figures, read and not changed. Goes out: JSON objects that `page_call` sends when they
+differ from the last ones.
+"""
+
+from __future__ import annotations
+
+import io
+import shlex
+import time
+from typing import TYPE_CHECKING, Any
+
+from facewire import __version__
+from facewire.call.messages import MAX_NAME_CHARACTERS
+from facewire.call.page_messages import MAX_PITCH_DEGREES, MAX_ROLL_DEGREES, MAX_YAW_DEGREES, PAGE_VERSION
+
+if TYPE_CHECKING:
+    from facewire.call.command import CallOptions
+    from facewire.call.recording import Recording
+    from facewire.call.rival import H264Figures
+    from facewire.call.session import Ends, Session
+    from facewire.call.stats import CallStats
+
+MIN_KBPS, MAX_KBPS = 8.0, 200.0
+"""Of the budget that the page may set."""
+MAX_DETAIL_CHARACTERS = 300
+
+Values = dict[str, Any]
+
+
+def hello(options: CallOptions, name: str) -> Values:
+    """The answer to the page's greeting. name: what this side calls itself now."""
+    command = f"facewire call {shlex.quote(options.room)} --server {shlex.quote(options.server)}"
+    link = f"{options.server}#{options.room}"
+    return {
+        "type": "hello",
+        "version": PAGE_VERSION,
+        "program": __version__,
+        "room": options.room,
+        "server": options.server,
+        "name": name,
+        "invite": {"command": command, "link": link, "token": options.token is not None},
+        "sends": {"camera": options.page_camera, "microphone": options.page_microphone},
+        "view": {"yaw": MAX_YAW_DEGREES, "pitch": MAX_PITCH_DEGREES, "roll": MAX_ROLL_DEGREES},
+        "budget": {"min_kbps": MIN_KBPS, "max_kbps": MAX_KBPS},
+        "name_characters": MAX_NAME_CHARACTERS,
+        "folder": str(options.recordings),
+    }
+
+
+def own(ends: Ends | None, *, camera_on: bool, microphone_on: bool) -> Values:
+    """How this side's media are. ends: None while they are being opened."""
+    live = ends.live if ends is not None else None
+    framed, source = (live.framed, live.source) if live is not None else (None, None)
+    camera = "starting" if ends is None else "none"
+    if live is not None:
+        camera = live.state if camera_on else "paused"
+    square = None
+    if framed is not None:
+        square = {"x": framed.framing.x, "y": framed.framing.y, "side": framed.framing.side}
+    return {
+        "type": "own",
+        "camera": camera,
+        "muted": not microphone_on,
+        "camera_on": camera_on,
+        "picture": source.picture if source is not None else "live",
+        "width": framed.width if framed is not None else None,
+        "height": framed.height if framed is not None else None,
+        "framing": square,
+        "detail": live.problem[:MAX_DETAIL_CHARACTERS] if live is not None else "",
+    }
+
+
+def call(session: Session) -> Values:
+    """How the call stands, and what the other side says of itself."""
+    remote, state, seconds = session.remote, session.peer_state, session.open_s
+    playout = session.ends.playout
+    other = None
+    if remote is not None:
+        other = {
+            "name": session.peer_name,
+            "camera": state.camera if state is not None else "starting",
+            "muted": state.muted if state is not None else False,
+            "picture": state.picture if state is not None else "live",
+            "sends_video": remote.video,
+            "sends_sound": remote.sound,
+            "shown": playout is not None and playout.stats().shown > 0,
+        }
+    return {
+        "type": "call",
+        "state": session.state if session.state != "ended" else "connecting",
+        "server": session.server_there,
+        "seconds": _round(seconds),
+        "other": other,
+    }
+
+
+def recording(made: Recording) -> Values:
+    """Who records."""
+    return {
+        "type": "recording",
+        "here": made.here,
+        "file": str(made.file) if made.file is not None else None,
+        "seconds": round(made.seconds, 1),
+        "there": made.there,
+    }
+
+
+class Sources:
+    """News of source frames. Remembers when each was taken: asked later, the clocks would say it a little differently."""
+
+    def __init__(self) -> None:
+        self._taken_ms: dict[bytes, int | None] = {}
+
+    def news(self, whose: str, ends: Ends, session: Session | None) -> Values | None:
+        """Of "own" or "other" source frame in use; None if there is none."""
+        if whose == "own":
+            source = ends.live.source if ends.live is not None else None
+            if source is None:
+                return None
+            age_s = (ends.clock.now_ms() - source.capture_ms) / 1000
+            return self._news(whose, source.hash, source.picture, time.time() - age_s)
+        playout = ends.playout
+        if session is None or playout is None or playout.real_picture is None or playout.source_hash is None:
+            return None
+        picture = session.peer_state.picture if session.peer_state is not None else "live"
+        return self._news(whose, playout.source_hash, picture, session.taken_at_s(playout.real_picture[1]))
+
+    def _news(self, whose: str, name: bytes, picture: str, taken_s: float | None) -> Values:
+        taken_ms = self._taken_ms.setdefault(name, round(1000 * taken_s) if taken_s is not None else None)
+        url = f"/picture/{whose}?v={name.hex()}"
+        return {"type": "source", "whose": whose, "url": url, "taken_ms": taken_ms, "picture": picture}
+
+
+def real_picture(ends: Ends, whose: str, side: int) -> bytes | None:
+    """The source frame of "own" or "other" as PNG; None if there is none. side: of the picture, pixels."""
+    from PIL import Image
+
+    from facewire.codec import decode_source
+    from facewire.source_picture import decompress
+
+    if whose == "other":
+        real = ends.playout.real_picture if ends.playout is not None else None
+        picture = real[0] if real is not None else None
+    else:
+        source = ends.live.source if ends.live is not None else None
+        picture = decompress(decode_source(source.data).picture, side) if source is not None else None
+    if picture is None:
+        return None
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
+
+
+def figures(session: Session, stats: CallStats, h264: H264Figures | None) -> Values:
+    """What the call costs and how well it goes. stats: has just been asked to look."""
+    recent, traffic, seconds, rate = stats.recent(), session.traffic(), session.open_s, session.rate
+    playout = session.ends.playout.stats() if session.ends.playout is not None else None
+    return {
+        "type": "figures",
+        "seconds": _round(seconds),
+        "sent": {
+            "payload_kbps": _round(recent.sent_payload_kbps),
+            "wire_kbps": _round(recent.sent_wire_kbps),
+            "bytes": traffic.sent.wire_bytes,
+        },
+        "received": {
+            "payload_kbps": _round(recent.received_payload_kbps),
+            "wire_kbps": _round(recent.received_wire_kbps),
+            "bytes": traffic.received.wire_bytes,
+        },
+        "h264": _h264(h264, seconds) if h264 is not None else None,
+        "fps": _round(recent.fps_shown),
+        "fps_sent": _round(recent.fps_sent),
+        "delay_ms": _round(session.end_to_end_ms()),
+        "rtt_ms": _round(session.link.rtt_ms),
+        "loss": _round(session.link.loss, 4),
+        "concealed": _round(recent.concealed, 4),
+        "frozen_s": round(playout.frozen_ms / 1000, 1) if playout is not None else 0.0,
+        "preset": rate.preset if rate is not None else None,
+        "slow": recent.slow,
+    }
+
+
+def _h264(measured: H264Figures, seconds: float | None) -> Values:
+    from facewire.call.rival import CRF
+
+    return {
+        "payload_kbps": round(measured.payload_kbps, 1),
+        "wire_kbps": round(measured.wire_kbps, 1),
+        "psnr_db": round(measured.psnr_db, 1),
+        "age_s": round(time.monotonic() - measured.at_s, 1),
+        "crf": CRF,
+        "bytes": round(measured.wire_kbps * 125 * (seconds or 0.0)),
+    }
+
+
+def _round(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)

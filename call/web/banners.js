@@ -1,0 +1,152 @@
+// Lines above the picture: what is wrong, what somebody asks, what somebody should know. One line a matter, the weightiest first.
+
+import { $, make, makeButton, makeIcon } from "./dom.js";
+import { text } from "./text.js";
+
+/**
+ * @typedef {object} Banner
+ * @property {string} id
+ * @property {"ask" | "bad" | "note"} kind
+ * @property {string} icon
+ * @property {string} words
+ * @property {{words: string, press: () => void, strong?: boolean}[]} [buttons]
+ */
+
+const NOTE_MS = 8000;
+
+export class Banners {
+  #shown = "";
+  #understood = new Set();
+  /** @type {Map<string, number>} */ #since = new Map();
+  /** @type {{recording: string, until: number}} */ #said = { recording: "", until: 0 };
+
+  /**
+   * @param {import("./state.js").Store} store
+   * @param {import("./media.js").Media} media
+   * @param {(message: import("./protocol.js").ToProcess) => void} send
+   */
+  constructor(store, media, send) {
+    this.store = store;
+    this.media = media;
+    this.send = send;
+    this.place = $("banners");
+    store.watch((state) => this.#render(state));
+  }
+
+  /** @param {import("./state.js").State} state */
+  #render(state) {
+    if (state.phase?.phase === "joining") {
+      this.#understood.clear();
+      this.#since.clear();
+    }
+    const banners = state.phase?.phase === "call" ? this.#banners(state) : [];
+    const key = banners.map(keyOf).join("\n");
+    if (key === this.#shown) return;
+    this.#shown = key;
+    const kept = new Map([...this.place.children].map((line) => [line.getAttribute("data-key"), line])); // with the focus they may have
+    this.place.replaceChildren(...banners.map((banner) => kept.get(keyOf(banner)) ?? element(banner)));
+  }
+
+  /**
+   * @param {import("./state.js").State} state
+   * @returns {Banner[]}
+   */
+  #banners(state) {
+    const words = text.banner;
+    const { call, own, figures, recording } = state;
+    const other = call?.other;
+    /** @type {(Banner | false | null | undefined)[]} */
+    const all = [
+      recording.there === "asking" && {
+        id: "consent",
+        kind: "ask",
+        icon: "record",
+        words: words.consent(other?.name ?? ""),
+        buttons: [
+          { words: words.refuse, press: () => this.send({ type: "consent", allow: false }) },
+          { words: words.allow, strong: true, press: () => this.send({ type: "consent", allow: true }) },
+        ],
+      },
+      state.link !== "open" && { id: "process", kind: "bad", icon: "warn", words: words.process },
+      state.soundBlocked && {
+        id: "sound",
+        kind: "ask",
+        icon: "speaker",
+        words: words.sound,
+        buttons: [{ words: words.soundButton, strong: true, press: () => void this.media.unblock() }],
+      },
+      other && other.picture !== "live" && !this.#understood.has(other.picture) && {
+        id: other.picture,
+        kind: "note",
+        icon: "portrait",
+        words: (other.picture === "portrait" ? words.portrait : words.file)(other.name),
+        buttons: [{ words: words.understood, press: () => this.#understand(other.picture) }],
+      },
+      this.#recordingNote(state),
+      own?.camera === "no-face" && { id: "face", kind: "bad", icon: "warn", words: words.ownNoFace },
+      own?.camera === "camera-lost" && state.wantCamera && { id: "camera", kind: "bad", icon: "cam-off", words: words.camera },
+      call?.state === "connected" &&
+        other?.camera === "no-face" && { id: "their-face", kind: "note", icon: "info", words: words.theirNoFace(other.name) },
+      figures?.slow && this.#isNew("slow") && { id: "slow", kind: "note", icon: "info", words: words.slow },
+      call?.server === false && { id: "server", kind: "note", icon: "info", words: words.serverGone },
+    ];
+    return all.filter((banner) => typeof banner === "object" && banner !== null).slice(0, 3);
+  }
+
+  /**
+   * Whether that is younger than a few seconds; afterwards the status line goes on saying it.
+   * @param {string} what
+   */
+  #isNew(what) {
+    const since = this.#since.get(what) ?? performance.now();
+    if (!this.#since.has(what)) {
+      this.#since.set(what, since);
+      setTimeout(() => this.store.set({}), NOTE_MS + 50);
+    }
+    return performance.now() < since + NOTE_MS;
+  }
+
+  /** @param {string} what */
+  #understand(what) {
+    this.#understood.add(what);
+    this.store.set({});
+  }
+
+  /**
+   * How the wish to record went; the end of it is said for a few seconds.
+   * @param {import("./state.js").State} state
+   * @returns {Banner | undefined}
+   */
+  #recordingNote({ recording, call }) {
+    const name = call?.other?.name ?? "";
+    if (recording.here === "asking") return { id: "asking", kind: "note", icon: "record", words: text.banner.asking(name) };
+    if (recording.here === "on") {
+      this.#said = { recording: "", until: 0 };
+      return undefined;
+    }
+    const words = [
+      recording.here === "refused" ? text.banner.refused(name) : "",
+      recording.file ? text.banner.saved(recording.file) : "",
+    ].join(" ").trim();
+    if (words !== this.#said.recording) {
+      this.#said = { recording: words, until: performance.now() + NOTE_MS };
+      setTimeout(() => this.store.set({}), NOTE_MS + 50);
+    }
+    if (!words || performance.now() > this.#said.until) return undefined;
+    return { id: "recorded", kind: "note", icon: recording.here === "refused" ? "info" : "check", words };
+  }
+}
+
+/** @param {Banner} banner */
+const keyOf = (banner) => `${banner.id}: ${banner.words}`;
+
+/** @param {Banner} banner */
+function element(banner) {
+  const buttons = (banner.buttons ?? []).map((button) =>
+    makeButton(button.words, button.strong ? "small primary" : "small", button.press),
+  );
+  const line = make("div", { class: `banner ${banner.kind}` }, makeIcon(banner.icon), make("p", { text: banner.words }));
+  line.dataset["key"] = keyOf(banner);
+  if (buttons.length) line.append(make("div", { class: "banner-buttons" }, ...buttons));
+  return line;
+}

@@ -1,0 +1,129 @@
+// The lobby: one's own picture with the square that is looked at drawn in, name, devices, what to appear as, and joining.
+
+import { $, setAttribute, setIcon, setLabel, setPressed, setText, show } from "./dom.js";
+import { text } from "./text.js";
+
+/** @typedef {import("./state.js").State} State */
+/** @typedef {{icon: string, title: string, text: string, retry: boolean}} Veil */
+
+export class Lobby {
+  #named = false;
+
+  /**
+   * @param {import("./state.js").Store} store
+   * @param {import("./media.js").Media} media
+   * @param {(message: import("./protocol.js").ToProcess) => void} send
+   */
+  constructor(store, media, send) {
+    this.name = $("name", HTMLInputElement);
+    $("join-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (store.state.phase?.phase !== "lobby") return;
+      const name = this.name.value.trim();
+      store.set({ name });
+      send({ type: "join", name });
+    });
+    $("preview-retry").addEventListener("click", () => void media.retry());
+    $("lobby-mic").addEventListener("click", () => media.microphone(!store.state.wantMicrophone));
+    $("lobby-cam").addEventListener("click", () => void media.camera(!store.state.wantCamera));
+    store.watch((state) => this.#render(state));
+  }
+
+  /** @param {State} state */
+  #render(state) {
+    const { hello, phase } = state;
+    if (!hello) return;
+    if (!this.#named) {
+      this.#named = true;
+      this.name.value = hello.name;
+      this.name.maxLength = hello.name_characters;
+    }
+    setText($("lobby-title"), hello.room);
+    setText($("lobby-invite"), hello.invite.command);
+    setText($("lobby-presence"), hello.invite.token ? text.invite.token : "");
+    const join = $("join", HTMLButtonElement);
+    const name = phase?.phase;
+    join.disabled = name !== "lobby";
+    setAttribute(join, "data-busy", name === "lobby" ? null : "");
+    setText(join, name === "lobby" ? text.lobby.join : name === "joining" ? text.lobby.joining : text.lobby.loading);
+    this.#renderPreview(state);
+    this.#renderButtons(state);
+  }
+
+  /** @param {State} state */
+  #renderPreview(state) {
+    const { own } = state;
+    const veil = veilOf(state);
+    show($("preview-veil"), veil !== null);
+    if (veil) {
+      setIcon($("preview-veil-icon", SVGUseElement), veil.icon);
+      setText($("preview-veil-title"), veil.title);
+      setText($("preview-veil-text"), veil.text);
+      show($("preview-retry"), veil.retry);
+    }
+    const square = veil ? null : (own?.framing ?? null);
+    const [width, height] = [own?.width ?? 640, own?.height ?? 480];
+    $("preview").style.setProperty("--ratio", String(width / height));
+    const frame = $("preview-frame");
+    show(frame, square !== null);
+    if (square) {
+      frame.style.left = `${(100 * (width - square.x - square.side)) / width}%`; // the preview is mirrored
+      frame.style.top = `${(100 * square.y) / height}%`;
+      frame.style.width = `${(100 * square.side) / width}%`;
+    }
+    const lost = own?.camera === "no-face";
+    setAttribute($("preview"), "data-face", lost ? "lost" : square ? "found" : null);
+    const note = veil ? "" : noteOf(state);
+    setText($("preview-note"), note);
+    setAttribute($("preview-note"), "data-quiet", note === text.lobby.framed ? "" : null); // the corners say it
+  }
+
+  /** @param {State} state */
+  #renderButtons(state) {
+    const { wantMicrophone, wantCamera, microphone } = state;
+    const heard = wantMicrophone && (microphone === "on" || microphone === "file" || microphone === "asking");
+    setPressed($("lobby-mic"), !heard);
+    setIcon($("lobby-mic"), heard ? "mic" : "mic-off");
+    setLabel($("lobby-mic"), heard ? text.call.microphoneOff : text.call.microphoneOn);
+    setPressed($("lobby-cam"), !wantCamera);
+    setIcon($("lobby-cam"), wantCamera ? "cam" : "cam-off");
+    setLabel($("lobby-cam"), wantCamera ? text.call.cameraOff : text.call.cameraOn);
+  }
+}
+
+/**
+ * What stands where the camera's picture cannot.
+ * @param {State} state
+ * @returns {Veil | null}
+ */
+function veilOf({ camera, wantCamera }) {
+  const words = text.lobby;
+  if (!wantCamera) return { icon: "cam-off", title: words.offTitle, text: words.offText, retry: false };
+  switch (camera) {
+    case "asking":
+      return { icon: "cam", title: words.askTitle, text: words.askText, retry: false };
+    case "denied":
+      return { icon: "cam-off", title: words.deniedTitle, text: words.deniedText, retry: true };
+    case "missing":
+      return { icon: "cam-off", title: words.missingTitle, text: words.missingText, retry: true };
+    case "busy":
+      return { icon: "cam-off", title: words.busyTitle, text: words.busyText, retry: true };
+    case "lost":
+      return { icon: "cam-off", title: words.lostTitle, text: words.lostText, retry: true };
+    case "file":
+      return { icon: "cam", title: words.file, text: "", retry: false };
+    default:
+      return null;
+  }
+}
+
+/** @param {State} state */
+function noteOf({ own, microphone, wantMicrophone }) {
+  const words = text.lobby;
+  if (wantMicrophone && microphone === "denied") return words.microphoneDenied;
+  if (wantMicrophone && (microphone === "missing" || microphone === "lost")) return words.microphoneMissing;
+  if (wantMicrophone && microphone === "busy") return words.microphoneBusy;
+  if (own?.camera === "no-face") return words.noFace;
+  if (own?.camera === "sending" || own?.framing) return words.framed;
+  return words.searching;
+}

@@ -1,0 +1,70 @@
+// The WebSocket to the process of this call: opening it, opening it again, and what its closing means.
+
+import { CLOSED, VERSION } from "./protocol.js";
+
+/** @typedef {"connecting" | "open" | "lost" | "elsewhere" | "outdated" | "ended" | "gone"} LinkState */
+
+const RETRY_MS = 1000;
+const GIVE_UP_AFTER = 10;
+
+export class ProcessLink {
+  /** @type {WebSocket | null} */ #socket = null;
+  #failures = 0;
+  #wasOpen = false;
+  #retry = 0;
+
+  /**
+   * @param {object} to
+   * @param {(message: import("./protocol.js").FromProcess) => void} to.message
+   * @param {(state: LinkState) => void} to.state
+   */
+  constructor(to) {
+    this.to = to;
+  }
+
+  open() {
+    clearTimeout(this.#retry);
+    const socket = new WebSocket(new URL("ws", location.href.replace(/^http/, "ws")));
+    this.#socket = socket;
+    socket.onopen = () => this.send({ type: "hello", version: VERSION });
+    socket.onmessage = (event) => {
+      const message = /** @type {import("./protocol.js").FromProcess} */ (JSON.parse(event.data));
+      if (message.type === "hello") {
+        this.#failures = 0;
+        this.#wasOpen = true;
+        this.to.state("open");
+      }
+      this.to.message(message);
+    };
+    socket.onclose = (event) => {
+      if (this.#socket === socket) this.#closed(event.code);
+    };
+  }
+
+  /** From the beginning: after another tab gave way, or the program was started again at the same address. */
+  reopen() {
+    this.#failures = 0;
+    this.to.state("connecting");
+    this.open();
+  }
+
+  /**
+   * Says it if the process is there; what it answers is the state that counts.
+   * @param {import("./protocol.js").ToProcess} message
+   */
+  send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  /** @param {number} code */
+  #closed(code) {
+    this.#socket = null;
+    if (code === CLOSED.ELSEWHERE) return this.to.state("elsewhere");
+    if (code === CLOSED.OUTDATED) return this.to.state("outdated");
+    if (code === CLOSED.ENDED) return this.to.state("ended");
+    this.#failures += 1;
+    if (this.#failures > GIVE_UP_AFTER) return this.to.state("gone");
+    this.to.state(this.#wasOpen ? "lost" : "connecting");
+    this.#retry = window.setTimeout(() => this.open(), RETRY_MS);
+  }
+}

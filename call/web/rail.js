@@ -1,0 +1,94 @@
+// The figures beside the picture: what is saved, how the call runs, the one real picture, the safety words.
+
+import { $, make, setAttribute, setImage, setText, show } from "./dom.js";
+import { bytes, kbps, milliseconds, number, oneDecimal, percent, timeOfDay } from "./format.js";
+import { text } from "./text.js";
+
+/** @typedef {import("./state.js").State} State */
+/** @typedef {import("./protocol.js").Figures} Figures */
+
+/** @type {[string, (figures: Figures) => string][]} */
+const FACTS = [
+  [text.facts.delay, (f) => milliseconds(f.delay_ms)],
+  [text.facts.frames, (f) => oneDecimal(f.fps)],
+  [text.facts.concealed, (f) => percent(f.concealed)],
+  [text.facts.loss, (f) => percent(f.loss)],
+  [text.facts.sent, (f) => bytes(f.sent.bytes)],
+  [text.facts.instead, (f) => bytes(f.h264?.bytes)],
+];
+
+export class Rail {
+  #values = FACTS.map(([name]) => {
+    const value = make("dd", { text: text.units.unknown });
+    $("facts").append(make("div", {}, make("dt", { text: name }), value));
+    return value;
+  });
+
+  /** @param {import("./state.js").Store} store */
+  constructor(store) {
+    store.watch((state) => this.#render(state));
+  }
+
+  /** @param {State} state */
+  #render(state) {
+    setAttribute(document.body, "data-panel", state.panel && state.call?.other ? "" : null);
+    if (state.phase?.phase !== "call") return;
+    this.#renderFigures(state);
+    renderSource(state);
+    renderWords(state);
+  }
+
+  /** @param {State} state */
+  #renderFigures({ figures, own }) {
+    const { headline, note } = saving(figures, own?.camera === "paused" || own?.camera === "none");
+    setText($("savings-factor"), headline);
+    setText($("savings-note"), note);
+    setText($("value-h264"), kbps(figures?.h264?.wire_kbps));
+    setText($("value-wire"), kbps(figures?.sent.wire_kbps));
+    setText($("value-payload"), kbps(figures?.sent.payload_kbps));
+    const h264 = figures?.h264;
+    $("legend-h264").title = h264 ? text.savings.psnr(String(h264.crf), oneDecimal(h264.psnr_db)) : "";
+    FACTS.forEach(([, value], index) => {
+      const place = this.#values[index];
+      if (place) setText(place, figures ? value(figures) : text.units.unknown);
+    });
+  }
+}
+
+/**
+ * The headline. H.264 is counted without sound, what is on the wire with it.
+ * @param {Figures | null} figures
+ * @param {boolean} off no camera sends
+ */
+function saving(figures, off) {
+  const words = text.savings;
+  if (off) return { headline: words.off, note: words.offNote };
+  const [wire, h264] = [figures?.sent.wire_kbps, figures?.h264?.wire_kbps];
+  if (!wire || !h264) return { headline: words.pending, note: words.pendingNote };
+  if (h264 < 1.05 * wire) return { headline: words.more, note: "" };
+  return { headline: words.factor(number(h264 / wire)), note: words.note };
+}
+
+/** @param {State} state */
+function renderSource({ otherSource }) {
+  show($("source-card"), otherSource !== null);
+  if (!otherSource) return;
+  const image = $("source-thumb", HTMLImageElement);
+  setImage(image, otherSource.url);
+  image.alt = text.source.alt;
+  const { taken_ms: taken, picture } = otherSource;
+  const words = taken ? text.source.taken(timeOfDay(taken)) : text.source.untimed;
+  setText($("source-text"), picture === "live" ? words : picture === "portrait" ? text.source.portrait : text.source.file);
+  setAttribute($("source-card"), "data-kind", picture);
+}
+
+/** @param {State} state */
+function renderWords({ safety }) {
+  show($("words-card"), safety.words !== null);
+  for (const id of ["words-list", "words-big"]) {
+    const place = $(id);
+    const words = safety.words ?? [];
+    if (place.textContent !== words.join("")) place.replaceChildren(...words.map((word) => make("span", { text: word })));
+  }
+  setText($("words-how"), safety.words ? text.words.how : text.words.none);
+}

@@ -1,0 +1,168 @@
+// What the page knows, in one object, and who is told when it changes. The process is the truth about the call; this is its last word
+// on everything, and what only the page knows: devices, permissions, what is open on the screen.
+
+/** @typedef {"off" | "asking" | "on" | "denied" | "missing" | "busy" | "lost" | "file"} DeviceState */
+
+/**
+ * @typedef {object} Sample one moment of the plot, kbit/s
+ * @property {number} at seconds of the call
+ * @property {number | null} payload
+ * @property {number | null} wire
+ * @property {number | null} h264
+ *
+ * @typedef {object} State
+ * @property {import("./process.js").LinkState} link
+ * @property {import("./protocol.js").Hello | null} hello
+ * @property {import("./protocol.js").Phase | null} phase
+ * @property {import("./protocol.js").Call | null} call
+ * @property {import("./protocol.js").Own | null} own
+ * @property {import("./protocol.js").View} view
+ * @property {import("./protocol.js").Budget} budget
+ * @property {import("./protocol.js").Source | null} otherSource
+ * @property {import("./protocol.js").Source | null} ownSource
+ * @property {import("./protocol.js").Safety} safety
+ * @property {import("./protocol.js").Recording} recording
+ * @property {import("./protocol.js").Figures | null} figures
+ * @property {Sample[]} history
+ * @property {number} callAt `performance.now()` when `call` came
+ * @property {number} recordingAt and `recording`
+ * @property {DeviceState} camera of this browser
+ * @property {DeviceState} microphone of this browser
+ * @property {boolean} wantCamera
+ * @property {boolean} wantMicrophone
+ * @property {MediaDeviceInfo[]} devices
+ * @property {boolean} soundBlocked the browser wants a click first
+ * @property {boolean} panel figures beside the picture
+ * @property {boolean} turnOpen
+ * @property {boolean} pip
+ * @property {string | null} portraitUrl of the picture chosen on this page
+ * @property {string} portraitProblem
+ * @property {boolean} portraitSending
+ * @property {string} name what the other side sees of this one
+ * @property {string} notice something to know, shown for a moment in place of the status
+ * @property {number} noticeUntil `performance.now()`
+ */
+
+/** @returns {State} */
+export function firstState() {
+  return {
+    link: "connecting",
+    hello: null,
+    phase: null,
+    call: null,
+    own: null,
+    view: { type: "view", yaw: 0, pitch: 0, roll: 0, frontal: false },
+    budget: { type: "budget", max_kbps: null },
+    otherSource: null,
+    ownSource: null,
+    safety: { type: "safety", words: null },
+    recording: { type: "recording", here: "off", there: "off" },
+    figures: null,
+    history: [],
+    callAt: 0,
+    recordingAt: 0,
+    camera: "asking",
+    microphone: "asking",
+    wantCamera: true,
+    wantMicrophone: true,
+    devices: [],
+    soundBlocked: false,
+    panel: matchMedia("(min-width: 64rem), (orientation: portrait)").matches,
+    turnOpen: false,
+    pip: false,
+    portraitUrl: null,
+    portraitProblem: "",
+    portraitSending: false,
+    name: "",
+    notice: "",
+    noticeUntil: 0,
+  };
+}
+
+export class Store {
+  /** @type {((state: State) => void)[]} */ #watchers = [];
+  #told = true;
+
+  constructor() {
+    this.state = firstState();
+  }
+
+  /** @param {(state: State) => void} watcher called soon after each change, once for many */
+  watch(watcher) {
+    this.#watchers.push(watcher);
+  }
+
+  /** @param {Partial<State>} change */
+  set(change) {
+    Object.assign(this.state, change);
+    if (!this.#told) return;
+    this.#told = false;
+    queueMicrotask(() => {
+      this.#told = true;
+      for (const watcher of this.#watchers) watcher(this.state);
+    });
+  }
+}
+
+const HISTORY_S = 120;
+
+/**
+ * What a message of the process changes.
+ * @param {State} state
+ * @param {import("./protocol.js").FromProcess} message
+ * @returns {Partial<State>}
+ */
+export function reduce(state, message) {
+  switch (message.type) {
+    case "hello":
+      return { hello: message, name: message.name };
+    case "phase":
+      return { phase: message, ...(startsAnew(state, message) ? anew() : {}) };
+    case "call":
+      return { call: message, callAt: performance.now() };
+    case "own":
+      return { own: message };
+    case "view":
+      return { view: message };
+    case "budget":
+      return { budget: message };
+    case "source":
+      return message.whose === "other" ? { otherSource: message } : { ownSource: message };
+    case "safety":
+      return { safety: message };
+    case "recording":
+      return { recording: message, recordingAt: performance.now() };
+    case "figures":
+      return { figures: message, history: grown(state.history, message) };
+    case "answer":
+    case "problem":
+      return {};
+  }
+}
+
+/**
+ * @param {State} state
+ * @param {import("./protocol.js").Phase} phase
+ */
+function startsAnew(state, phase) {
+  return phase.phase === "joining" && state.phase?.phase !== "joining";
+}
+
+/** @returns {Partial<State>} */
+function anew() {
+  return { call: null, figures: null, history: [], otherSource: null, safety: { type: "safety", words: null } };
+}
+
+/**
+ * @param {Sample[]} history
+ * @param {import("./protocol.js").Figures} figures
+ */
+function grown(history, figures) {
+  const sample = {
+    at: figures.seconds,
+    payload: figures.sent.payload_kbps,
+    wire: figures.sent.wire_kbps,
+    h264: figures.h264?.wire_kbps ?? null,
+  };
+  return [...history.filter((old) => old.at > figures.seconds - HISTORY_S && old.at < figures.seconds), sample];
+}

@@ -1,0 +1,84 @@
+"""What a page may say: every message of the protocol is read, and nothing but DecodeError comes out of anything else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facewire.call.page_messages import (
+    MAX_TEXT_BYTES,
+    MAX_YAW_DEGREES,
+    Budget,
+    JoinRoom,
+    Microphone,
+    Offer,
+    PageHello,
+    Quit,
+    View,
+    read_page_message,
+)
+from facewire.errors import DecodeError
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+TYPES = "hello offer join leave microphone camera view badge budget record consent portrait new-source quit nonsense"
+FIELDS = "version sdp name on yaw pitch roll frontal burnt max_kbps allow"
+types, fields = st.sampled_from(TYPES.split()), st.sampled_from(FIELDS.split())
+
+
+def read(**values: object) -> object:
+    return read_page_message(json.dumps(values))
+
+
+def test_messages_of_the_protocol_are_read() -> None:
+    assert read(type="hello", version=1) == PageHello(1)
+    assert read(type="offer", sdp="v=0") == Offer("v=0")
+    assert read(type="join", name=" Ada ") == JoinRoom("Ada")
+    assert read(type="microphone", on=False) == Microphone(False)
+    assert read(type="budget", max_kbps=None) == Budget(None)
+    assert read(type="budget", max_kbps=20) == Budget(20.0)
+    assert read(type="quit", more="ignored") == Quit()
+
+
+def test_the_free_view_is_held_to_its_limits() -> None:
+    assert read(type="view", yaw=1000, pitch=-3, roll=0, frontal=True) == View(MAX_YAW_DEGREES, -3.0, 0.0, True)
+
+
+@given(types, st.dictionaries(fields, json_values))
+def test_nothing_but_our_error_comes_out_of_wrong_fields(kind: str, values: dict[str, object]) -> None:
+    with contextlib.suppress(DecodeError):
+        read_page_message(json.dumps({"type": kind, **values}))
+
+
+@given(st.text(max_size=200))
+def test_nothing_but_our_error_comes_out_of_any_text(text: str) -> None:
+    with contextlib.suppress(DecodeError):
+        read_page_message(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "7",
+        "[]",
+        "{}",
+        "[" * 10_000,
+        '{"type": "join", "name": "' + "x" * 65 + '"}',
+        '{"type": "join", "name": "a\\u001b[2Jb"}',
+        '{"type": "view", "yaw": NaN, "pitch": 0, "roll": 0, "frontal": false}',
+        '{"type": "view", "yaw": 1' + "0" * 400 + ', "pitch": 0, "roll": 0, "frontal": false}',
+        '{"type": "microphone", "on": 1}',
+        '{"type": "offer", "sdp": "' + "x" * MAX_TEXT_BYTES + '"}',
+        '{"type": ["quit"]}',
+    ],
+)
+def test_what_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(DecodeError):
+        read_page_message(text)

@@ -1,0 +1,92 @@
+"""`facewire call` with its page, as a person starts it: what is printed, who gets in, how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from facewire.call.command import _meeting_place
+from facewire.errors import InputError
+
+from .test_processes import started
+
+NOWHERE = ("--server", "ws://127.0.0.1:9")
+
+
+def address(program: subprocess.Popen[str]) -> str:
+    assert program.stderr is not None
+    found = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", program.stderr.readline())
+    assert found is not None
+    return found[0]
+
+
+def status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def test_the_address_is_printed_and_ctrl_c_ends_it() -> None:
+    with started("call", "kitchen", "--no-browser", *NOWHERE) as program:
+        url = address(program)
+        assert status(url.partition("?")[0]) == 403
+        assert status(url + "x") == 403
+        assert status(url.replace("127.0.0.1", "localhost")) == 421
+        program.send_signal(signal.SIGINT)
+        _, errors = program.communicate(timeout=60)
+    assert program.returncode == 0
+    assert "Traceback" not in errors
+
+
+def test_the_browser_is_opened_with_the_address(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    os.mkfifo(told)
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {told}\n')
+    browser.chmod(0o755)
+    with started("call", "kitchen", *NOWHERE, BROWSER=f"{browser} %s") as program:
+        url = address(program)
+        opened = subprocess.run(["cat", str(told)], capture_output=True, text=True, timeout=60, check=True)
+        assert opened.stdout.strip() == url
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["kitchen", "--speaker", "none"], "--speaker"),
+        (["kitchen", "--no-browser", "--out", "none"], "--no-browser"),
+        (["kitchen", "--recordings", "no/such/folder"], "no such folder"),
+        (["kitchen", "--max-kbps", "1"], "max-kbps"),
+        (["kitchen", "--video", "no-such-file.mp4"], "no such file"),
+        (["kitchen", "--portrait", "no-such-picture.png"], "no such file"),
+        (["kit chen"], "room"),
+        (["wss://calls.example.org"], "ends in #"),
+        (["wss://calls.example.org#kitchen", "--server", "wss://other.example.org"], "--server"),
+    ],
+)
+def test_what_cannot_be_is_one_line_before_any_page(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from facewire.cli import main
+
+    assert main(["call", *arguments]) == 2
+    errors = capsys.readouterr().err
+    assert words in errors
+    assert len(errors.strip().splitlines()) == 1
+
+
+def test_the_link_of_an_invitation_holds_server_and_room() -> None:
+    assert _meeting_place(None, "wss://calls.example.org/ws#kitchen") == ("wss://calls.example.org/ws", "kitchen")
+    assert _meeting_place("ws://here", "kitchen") == ("ws://here", "kitchen")
+    with pytest.raises(InputError):
+        _meeting_place(None, "wss://calls.example.org#")

@@ -1,0 +1,510 @@
+"""The call page in a real browser, in each of its states, against a process that says what the test wants."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from PIL import Image
+from playwright.async_api import Browser, expect
+
+from facewire.call.page_messages import (
+    Badge,
+    Budget,
+    CameraSwitch,
+    Consent,
+    JoinRoom,
+    LeaveRoom,
+    Microphone,
+    NewSource,
+    Offer,
+    PortraitSwitch,
+    Quit,
+    Record,
+    View,
+)
+
+from .conftest import DENY, Opened, launched, opened
+from .scripted import FIGURES, HELLO, WORDS, Picture
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_lobby_shows_oneself_with_the_square_and_joins_by_name(call_page: Opened) -> None:
+    await call_page.camera_is_seen()
+    await expect(call_page.at("#lobby-title")).to_have_text("kitchen")
+    await expect(call_page.at("#lobby-invite")).to_have_text("facewire call kitchen --server wss://calls.example.org")
+    call_page.process.own(framing={"x": 64, "y": 48, "side": 320})
+    await call_page.until("document.getElementById('preview-frame').style.width === '50%'")
+    await call_page.page.wait_for_timeout(400)  # the square glides
+    square, preview = [await call_page.at(name).bounding_box() for name in ("#preview-frame", "#preview")]
+    assert square is not None
+    assert preview is not None
+    assert square["x"] - preview["x"] == pytest.approx(0.4 * preview["width"], abs=2), "the preview is a mirror"
+    assert square["y"] - preview["y"] == pytest.approx(0.1 * preview["height"], abs=2)
+    assert square["width"] == pytest.approx(square["height"], abs=1)
+    await call_page.at("#name").fill("Ada Lovelace")
+    await call_page.at("#join").click()
+    await call_page.process.hears(JoinRoom("Ada Lovelace"))
+    assert call_page.process.camera_frames > 0
+    assert call_page.process.sound_frames > 0
+
+
+async def test_lobby_says_when_no_face_is_found_and_waits_for_the_networks(call_page: Opened) -> None:
+    call_page.process.own(camera="no-face")
+    await expect(call_page.at("#preview-note")).to_contain_text("No face found")
+    call_page.process.phase("loading")
+    await expect(call_page.at("#join")).to_be_disabled()
+    call_page.process.phase("lobby")
+    await expect(call_page.at("#join")).to_be_enabled()
+
+
+async def test_waiting_shows_how_to_bring_somebody_and_a_call_shows_them(call_page: Opened) -> None:
+    call_page.process.call("waiting")
+    await expect(call_page.at("#veil-title")).to_be_visible()
+    await expect(call_page.at("#veil-invite")).to_contain_text("facewire call kitchen")
+    await expect(call_page.at("#rail")).to_be_hidden()
+    call_page.process.call("connecting")
+    await expect(call_page.at("#veil-title")).to_have_text("Connecting…")
+    call_page.process.call()
+    await expect(call_page.at("#veil")).to_be_hidden()
+    await expect(call_page.at("#plate-name")).to_have_text("Grace")
+    await call_page.other_is_seen()
+    assert await call_page.page.title() == "Grace · facewire"
+
+
+async def test_the_real_picture_comes_first_and_the_mark_stays_on_what_is_made_from_it(call_page: Opened) -> None:
+    call_page.process.call(seconds=0.2, shown=False)
+    call_page.process.source()
+    await expect(call_page.at("#source-caption")).to_have_css("opacity", "1")
+    await expect(call_page.at("#source-caption-time")).to_contain_text(re.compile(r"\d\d:\d\d:\d\d"))
+    await expect(call_page.at("#badge")).to_be_hidden()
+    call_page.process.call(seconds=1)
+    await expect(call_page.at("#source-full")).to_have_css("opacity", "0")
+    for state in ({}, {"camera": "no-face"}, {"picture": "portrait"}, {"picture": "file"}, {"name": "x" * 64}):
+        call_page.process.call(**state)
+        await expect(call_page.at("#badge")).to_be_in_viewport(ratio=1)
+        await expect(call_page.at("#badge")).to_have_text("Synthesised from motion")
+    await call_page.at("#badge").click()
+    await expect(call_page.at("#about")).to_be_visible()
+    await expect(call_page.at("#about-caption")).to_contain_text("The one real picture")
+
+
+async def test_a_picture_that_is_not_from_the_live_camera_is_warned_of(call_page: Opened) -> None:
+    call_page.process.source("portrait")
+    call_page.process.call(picture="portrait")
+    await expect(call_page.at(".banner")).to_contain_text("not from the live camera")
+    await call_page.at(".banner button").click()
+    await expect(call_page.at(".banner")).to_have_count(0)
+    await expect(call_page.at("#plate-kind")).to_have_text("Portrait")
+    await expect(call_page.at("#source-text")).to_contain_text("not from the live camera")
+    call_page.process.call(picture="file")
+    await expect(call_page.at(".banner")).to_contain_text("video file")
+
+
+async def test_what_the_other_side_calls_itself_is_only_ever_text(call_page: Opened) -> None:
+    name = "<img src=x onerror=alert(1)><b>&amp;"
+    call_page.process.call(name=name, picture="portrait")
+    call_page.process.recording(there="asking")
+    await expect(call_page.at("#plate-name")).to_have_text(name)
+    await expect(call_page.at(".banner.ask")).to_contain_text(name)
+    assert await call_page.page.locator("main b").count() == 0
+
+
+async def test_microphone_and_camera_go_off_and_on(call_page: Opened) -> None:
+    process = call_page.process
+    await call_page.camera_is_seen()
+    process.call()
+    await call_page.view("call")
+    await call_page.at("#mic").click()
+    await process.hears(Microphone(False))
+    await expect(call_page.at("#mic")).to_have_accessible_name("Unmute")
+    await call_page.at("#cam").click()
+    await process.hears(CameraSwitch(False))
+    assert await call_page.page.evaluate("document.getElementById('self-video').srcObject") is None, "the light is out"
+    await expect(call_page.at("#self-veil")).to_be_visible()
+    await call_page.page.keyboard.press("c")
+    await process.hears(CameraSwitch(True))
+    await call_page.until("document.getElementById('self-video').videoWidth > 0")
+    await call_page.page.keyboard.press("m")
+    await process.hears(Microphone(True))
+
+
+async def test_dragging_turns_the_head_within_limits(call_page: Opened) -> None:
+    process, page = call_page.process, call_page.page
+    process.call()
+    await call_page.view("call")
+    await call_page.settled()
+    box = await call_page.at("#head").bounding_box()
+    assert box is not None
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    await page.mouse.move(*middle)
+    await page.mouse.down()
+    await page.mouse.move(middle[0] + box["width"] / 5, middle[1], steps=4)
+    await process.hears(View(-20.0, 0.0, 0.0, False))
+    await expect(call_page.at("#gimbal-text")).to_have_text("+20° · 0°")
+    await page.mouse.move(middle[0] + 2 * box["width"], middle[1] + 2 * box["height"], steps=4)
+    await process.hears(View(-40.0, 25.0, 0.0, False))
+    await page.mouse.up()
+    await page.keyboard.press("0")
+    await process.hears(View(0.0, 0.0, 0.0, False))
+    await expect(call_page.at("#gimbal")).to_be_hidden()
+    await call_page.at("#head").focus()
+    await page.keyboard.press("ArrowLeft")
+    await process.hears(View(5.0, 0.0, 0.0, False))
+    await page.keyboard.press("ArrowUp")
+    await process.hears(View(5.0, -5.0, 0.0, False))
+
+
+async def test_sliders_turn_the_head_and_eye_contact_is_a_switch(call_page: Opened) -> None:
+    process, page = call_page.process, call_page.page
+    process.call()
+    await call_page.view("call")
+    await page.keyboard.press("t")
+    await call_page.at("#yaw").fill("30")
+    await process.hears(View(-30.0, 0.0, 0.0, False))
+    await call_page.at("#eye").click()
+    await process.hears(View(-30.0, 0.0, 0.0, True))
+    process.say("view", yaw=-30, pitch=0, roll=0, frontal=True)
+    await expect(call_page.at("#eye")).to_have_attribute("aria-pressed", "true")
+    await call_page.at("#turn-reset").click()
+    await process.hears(View(0.0, 0.0, 0.0, True))
+
+
+async def test_recording_asks_first_and_both_see_a_mark(call_page: Opened) -> None:
+    process, page = call_page.process, call_page.page
+    process.call()
+    await call_page.view("call")
+    await page.keyboard.press("r")
+    await expect(call_page.at("#record-where")).to_contain_text("/home/ada")
+    assert Record(True) not in process.heard
+    await call_page.at("#record-start").click()
+    await process.hears(Record(True))
+    process.recording(here="asking")
+    await expect(call_page.at(".banner")).to_contain_text("Grace is asked")
+    process.recording(here="on", seconds=12.0)
+    await expect(call_page.at("#recording-mark")).to_contain_text(re.compile(r"Recording 0:1\d"))
+    assert (await page.title()).startswith("●")
+    await call_page.at("#record").click()
+    await process.hears(Record(False))
+    process.recording(here="off", file="/home/ada/kitchen.mp4")
+    await expect(call_page.at(".banner")).to_contain_text("/home/ada/kitchen.mp4")
+    process.recording(here="refused")
+    await expect(call_page.at(".banner")).to_contain_text("does not want to be recorded")
+
+
+async def test_being_recorded_needs_a_yes_that_can_be_taken_back(call_page: Opened) -> None:
+    process = call_page.process
+    process.call()
+    process.recording(there="asking")
+    await call_page.page.get_by_role("button", name="Do not allow").click()
+    await process.hears(Consent(False))
+    process.recording(there="off")
+    process.recording(there="asking")
+    await call_page.page.get_by_role("button", name="Allow", exact=True).click()
+    await process.hears(Consent(True))
+    process.forget()
+    process.recording(there="on")
+    await call_page.at("#recording-mark").click()
+    await call_page.at("#stop-recording").click()
+    await process.hears(Consent(False))
+
+
+async def test_a_portrait_is_handed_over_or_refused_in_words(call_page: Opened, face: Picture) -> None:
+    process = call_page.process
+    file = io.BytesIO()
+    Image.fromarray(face).save(file, "png")
+    picture = {"name": "portrait.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    process.refuse_portraits = True
+    async with call_page.page.expect_file_chooser() as choosing:
+        await call_page.at("label:has(#appear-portrait)").click()
+    await (await choosing.value).set_files(picture)  # type: ignore[arg-type]
+    await expect(call_page.at("#appear-note")).to_contain_text("No face was found")
+    await expect(call_page.at("#appear-self")).to_be_checked()
+    assert "400" in call_page.errors.pop()  # the console's own line about the refusal
+    process.refuse_portraits = False
+    await call_page.at("#portrait-file").set_input_files(picture)  # type: ignore[arg-type]
+    await process.hears(PortraitSwitch(True))
+    assert process.portraits == [file.getvalue()]
+    await expect(call_page.at("#appear-portrait")).to_be_checked()
+    process.call()
+    await expect(call_page.at("#self-portrait")).to_be_visible()
+
+
+async def test_savings_are_plotted_against_h264(call_page: Opened) -> None:
+    process, page = call_page.process, call_page.page
+    process.call()
+    process.figures(seconds=1.0, h264=None)
+    await expect(call_page.at("#savings-factor")).to_have_text("Measuring…")
+    for moment in range(2, 20):
+        process.figures(seconds=float(moment))
+    await expect(call_page.at("#savings-factor")).to_have_text("12× less")
+    await expect(call_page.at("#value-h264")).to_have_text("164 kbps")
+    await expect(call_page.at("#value-wire")).to_have_text("14 kbps")
+    await expect(call_page.at("#value-payload")).to_have_text("5.1 kbps")
+    await expect(call_page.at("#plot")).to_have_accessible_name(re.compile("14 kbps.*164 kbps"))
+    canvas = await call_page.at("#plot").screenshot()
+    pixels = np.asarray(Image.open(io.BytesIO(canvas)).convert("RGB")).reshape(-1, 3).astype(int)
+    orange = (pixels[:, 0] > pixels[:, 2] + 60).sum()
+    assert orange > 30, "the line of H.264"
+    process.figures(h264=FIGURES["h264"] | {"wire_kbps": 12.0})
+    await expect(call_page.at("#savings-factor")).to_have_text("No saving now")
+    await page.keyboard.press("s")
+    await expect(call_page.at("#rail")).to_be_hidden()
+
+
+async def test_no_picture_is_explained(call_page: Opened) -> None:
+    for other, words in (
+        ({"shown": False}, "Grace is here"),
+        ({"state": "stalled"}, "Reconnecting…"),
+        ({"camera": "paused"}, "Grace has the camera off"),
+        ({"camera": "none", "sends_video": False}, "Grace has no camera"),
+    ):
+        call_page.process.call(**other)  # type: ignore[arg-type]
+        await expect(call_page.at("#veil-title")).to_have_text(words)
+        await expect(call_page.at("#veil")).to_be_visible()
+
+
+async def test_what_is_wrong_is_said_above_the_picture(call_page: Opened) -> None:
+    process = call_page.process
+    process.call(camera="no-face")
+    process.own(camera="no-face")
+    process.figures(slow=True)
+    await expect(call_page.at(".banner")).to_have_count(3)
+    await expect(call_page.at("#banners")).to_contain_text("This machine is slow")
+    process.own()
+    process.figures()
+    process.call(server=False)
+    await expect(call_page.at(".banner")).to_have_count(1)
+    await expect(call_page.at(".banner")).to_contain_text("meeting server is gone")
+
+
+async def test_an_end_says_why_and_what_can_be_done(call_page: Opened) -> None:
+    process = call_page.process
+    process.call()
+    process.figures()
+    await call_page.view("call")
+    for code, words in (
+        ("left", "You left the call"),
+        ("other-left", "Grace left"),
+        ("server", "The meeting server cannot be reached"),
+        ("room-full", "The room is full"),
+        ("versions", "The two programs do not fit each other"),
+        ("nobody", "Nobody came"),
+        ("time", "The time is over"),
+        ("other", "The call ended"),
+    ):
+        process.phase("ended", code, "the reason in detail")
+        await expect(call_page.at("#message-title")).to_have_text(words)
+        await expect(call_page.at("#message-title")).to_be_focused()
+        await expect(call_page.at("#message-summary")).to_contain_text("61 kB")
+    await call_page.page.get_by_role("button", name="Join again").click()
+    await process.hears(JoinRoom("Ada"))
+    await call_page.page.get_by_role("button", name="Close facewire").click()
+    await process.hears(Quit())
+
+
+async def test_leaving_and_the_budget_are_told(call_page: Opened) -> None:
+    process = call_page.process
+    process.call()
+    await call_page.view("call")
+    await call_page.page.keyboard.press("Shift+Q")
+    await process.hears(LeaveRoom())
+    await call_page.at("#settings-open").click()
+    await call_page.at("#rate").focus()
+    await call_page.page.keyboard.press("Home")
+    await process.hears(Budget(8.0))
+    await call_page.page.keyboard.press("End")
+    await process.hears(Budget(None))
+
+
+async def test_a_new_picture_of_oneself_can_be_taken(call_page: Opened) -> None:
+    call_page.process.source(whose="own")
+    call_page.process.call()
+    await call_page.view("call")
+    await call_page.at("#settings-open").click()
+    await expect(call_page.at("#portrait-thumb")).to_be_visible()
+    await call_page.at("#new-source").click()
+    await call_page.process.hears(NewSource())
+
+
+async def test_single_keys_rest_while_somebody_types_or_when_switched_off(call_page: Opened) -> None:
+    process, page = call_page.process, call_page.page
+    process.call()
+    await call_page.view("call")
+    await call_page.at("#settings-open").click()
+    await page.keyboard.press("m")
+    await call_page.at("label.switch").click()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("m")
+    await call_page.at("#settings-open").click()
+    await call_page.at("label.switch").click()
+    await page.keyboard.press("Escape")
+    assert Microphone(False) not in process.heard
+    await page.keyboard.press("m")
+    await process.hears(Microphone(False))
+
+
+async def test_safety_words_stand_beside_the_call(call_page: Opened) -> None:
+    call_page.process.words()
+    call_page.process.call()
+    await expect(call_page.at("#words-list span")).to_have_text(WORDS)
+    await call_page.page.keyboard.press("w")
+    await expect(call_page.at("#words-big span")).to_have_text(WORDS)
+
+
+async def test_picture_in_picture_carries_the_mark_burnt_in(call_page: Opened) -> None:
+    process, page = call_page.process, call_page.page
+    process.call()
+    await call_page.other_is_seen()
+    await page.evaluate(  # a headless browser opens no such window
+        "() => { HTMLVideoElement.prototype.requestPictureInPicture = async function () "
+        "{ this.dispatchEvent(new Event('enterpictureinpicture')); }; }"
+    )
+    await call_page.at("#pip").click()
+    await process.hears(Badge(True))
+    await expect(call_page.at("#pip")).to_have_attribute("aria-pressed", "true")
+    await page.evaluate("document.getElementById('remote').dispatchEvent(new Event('leavepictureinpicture'))")
+    await process.hears(Badge(False))
+
+
+async def test_a_second_tab_is_told_so_and_takes_over_when_the_first_is_closed(call_page: Opened) -> None:
+    second = await call_page.context.new_page()
+    await second.goto(call_page.process.server.origin)
+    await expect(second.locator("#message-title")).to_have_text("This call is open in another tab")
+    await call_page.page.close()
+    await second.get_by_role("button", name="Use it here").click()
+    await second.wait_for_selector("body[data-view=lobby]")
+
+
+async def test_a_reload_comes_back_to_the_same_call(call_page: Opened) -> None:
+    call_page.process.source()
+    call_page.process.call()
+    await call_page.other_is_seen()
+    await call_page.page.reload()
+    await call_page.view("call")
+    await call_page.other_is_seen()
+    await expect(call_page.at("#source-caption")).to_have_css("opacity", "0")
+
+
+async def test_a_reload_keeps_what_was_switched_off(call_page: Opened) -> None:
+    process = call_page.process
+    process.call()
+    process.own(camera="paused", camera_on=False, muted=True)
+    await call_page.page.reload()
+    await call_page.view("call")
+    await expect(call_page.at("#mic")).to_have_accessible_name("Unmute")
+    await expect(call_page.at("#cam")).to_have_accessible_name("Turn camera on")
+    assert await call_page.page.evaluate("document.getElementById('self-video').srcObject") is None
+    await call_page.at("#cam").click()
+    await process.hears(CameraSwitch(True))
+    await call_page.until("document.getElementById('self-video').videoWidth > 0")
+
+
+async def test_a_broken_connection_comes_back_with_what_was_switched_meanwhile(call_page: Opened) -> None:
+    process = call_page.process
+    process.call()
+    await call_page.other_is_seen()
+    await process.drop()
+    await expect(call_page.at(".banner.bad")).to_contain_text("Trying again")
+    process.forget()
+    await call_page.page.keyboard.press("m")
+    await process.hears(Microphone(False))
+    await expect(call_page.at(".banner")).to_have_count(0)
+    await expect(call_page.at("#mic")).to_have_accessible_name("Unmute")
+    await process.hears(Offer)  # the local connection is made anew, too
+
+
+async def test_a_browser_that_holds_back_sound_says_so(call_page: Opened) -> None:
+    await call_page.page.evaluate(
+        """() => {
+          const play = HTMLMediaElement.prototype.play;
+          let clicked = false;
+          addEventListener('click', () => { clicked = true; }, true);
+          HTMLMediaElement.prototype.play = async function () {
+            if (!this.muted && !clicked) throw new DOMException('', 'NotAllowedError');
+            return play.call(this);
+          };
+        }"""
+    )
+    await call_page.process.drop()  # so that the page connects once more
+    call_page.process.call()
+    await call_page.page.get_by_role("button", name="Turn sound on").click()
+    await expect(call_page.at(".banner")).to_have_count(0)
+    assert await call_page.page.evaluate("document.getElementById('remote').muted") is False
+
+
+async def test_the_end_of_the_process_is_said(call_page: Opened) -> None:
+    call_page.process.call()
+    await call_page.view("call")
+    await call_page.process.server.stop()
+    await expect(call_page.at("#message-title")).to_have_text("facewire has ended")
+    await expect(call_page.at("#message-command")).to_have_text(HELLO["invite"]["command"])
+
+
+@pytest.mark.slow
+async def test_a_process_that_dies_is_tried_for_ten_seconds_and_then_given_up(call_page: Opened) -> None:
+    process, page = call_page.process, call_page.page
+    process.call()
+    await call_page.view("call")
+    await page.clock.install()
+    await process.die()
+    await expect(call_page.at(".banner.bad")).to_contain_text("Trying again")
+    for _ in range(12):
+        await page.clock.run_for(1000)
+        await page.wait_for_timeout(50)
+    await expect(call_page.at("#message-title")).to_have_text("facewire has stopped")
+    assert any("ERR_CONNECTION_REFUSED" in error for error in call_page.errors)
+    call_page.errors.clear()
+
+
+async def test_sizes_from_phone_to_wall_fit(call_page: Opened) -> None:
+    process, page = call_page.process, call_page.page
+    for stage in ("lobby", "call"):
+        if stage == "call":
+            process.words()
+            process.source()
+            process.figures()
+            process.call(picture="portrait", muted=True)
+        await call_page.view(stage)
+        for width, height in ((320, 640), (390, 844), (844, 390), (820, 1180), (1024, 700), (1920, 1080), (3840, 2160)):
+            await page.set_viewport_size({"width": width, "height": height})
+            size = f"{stage} at {width}x{height}"
+            assert await page.evaluate("(scrollTo(999, 0), scrollX)") == 0, f"{size} scrolls sideways"
+            if stage == "call":
+                await expect(call_page.at("#badge")).to_be_in_viewport(ratio=0.99)
+                await expect(call_page.at("#leave")).to_be_in_viewport(ratio=0.99)
+                box = await call_page.at("#portrait").bounding_box()
+                assert box is not None
+                assert box["width"] == pytest.approx(box["height"], abs=1), size
+                assert box["width"] > 0.3 * min(width, height), size
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def refused_page(face: Picture) -> AsyncIterator[Opened]:
+    """The page of somebody who allows neither camera nor microphone."""
+    async for browser in launched(DENY):
+        async for open_ in opened(browser, face):
+            yield open_
+
+
+async def test_without_permission_one_is_told_and_can_still_join(refused_page: Opened) -> None:
+    await expect(refused_page.at("#preview-veil-title")).to_have_text("No permission for the camera")
+    await expect(refused_page.at("#preview-retry")).to_be_visible()
+    await refused_page.at("#join").click()
+    await refused_page.process.hears(JoinRoom("Ada"))
+    assert refused_page.errors == []
+
+
+async def test_no_camera_at_all_is_said(browser: Browser, face: Picture) -> None:
+    async for open_ in opened(browser, face):
+        await open_.page.evaluate(
+            "() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError'); }; }"
+        )
+        await open_.at("#lobby-cam").click()
+        await open_.at("#lobby-cam").click()
+        await expect(open_.at("#preview-veil-title")).to_have_text("No camera found")
