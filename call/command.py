@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite, radians
@@ -267,21 +268,23 @@ async def _run_page(options: CallOptions, json_target: Callable[[dict[str, Any]]
     """The call in the browser. Nothing of the call is imported before the page is served: the person sees it at once."""
     import webbrowser
 
-    from rich.console import Console
-
     from facewire.call.page_call import PageCall, hold
     from facewire.call.page_server import PageServer
 
     _check_before_page(options)
-    console = Console(stderr=True, highlight=False)
-    call = PageCall(options, lambda text: console.print(f"facewire: {text}", markup=False, soft_wrap=True))
+
+    def say(text: str) -> None:
+        with contextlib.suppress(OSError):  # whoever read this is gone; what is said goes to the page too
+            print(f"facewire: {text}", file=sys.stderr, flush=True)
+
+    call = PageCall(options, say)
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(name, call.quit)
 
     def opened(server: PageServer) -> None:
-        console.print(f"facewire: the call is at {server.url}", markup=False, soft_wrap=True)
-        console.print("facewire: that address opens once; Ctrl-C ends the call")
+        say(f"the call is at {server.url}")
+        say("that address opens once; Ctrl-C ends the call")
         if options.open_browser:
             loop.run_in_executor(None, webbrowser.open, server.url)
 

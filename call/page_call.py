@@ -164,7 +164,8 @@ class PageCall(PageHandler):
 
     async def _close(self) -> None:
         if self._calling is not None:
-            await asyncio.gather(self._calling, return_exceptions=True)
+            self._calling.cancel()
+            await asyncio.wait([self._calling])
         if self._ends is not None and self._ends.live is not None:
             await asyncio.to_thread(self._ends.live.stop)
         if self._leg is not None:
@@ -177,18 +178,23 @@ class PageCall(PageHandler):
     async def _hold_call(self) -> None:
         self._enter("joining")
         self._calling = asyncio.create_task(self._call())
-        ending: Ending | None = None
-        try:
-            ending = await self._calling
-        except asyncio.CancelledError:
+        await asyncio.wait([self._calling])  # unlike awaiting it, this tells its cancellation from that of the process
+        calling, self._calling = self._calling, None
+        error = None if calling.cancelled() else calling.exception()
+        self.failed = ""
+        if calling.cancelled():
             self._enter("ended", "left")
-        except FacewireError as error:
-            self.failed = str(error)
-            self._enter("ended", "server", self.failed)
-        self._calling = None
-        if ending is not None:
+        elif error is None:
+            ending = calling.result()
             self.failed = ending.reason if ending.failed else ""
             self._enter("ended", ending.code, ending.reason)
+        else:
+            self.failed = (
+                str(error) if isinstance(error, FacewireError) else f"the call failed ({type(error).__name__})"
+            )
+            if not isinstance(error, FacewireError):
+                _log.error("the call failed", exc_info=error)
+            self._enter("ended", "server" if isinstance(error, FacewireError) else "other", self.failed)
         if self._options.seconds is not None or self._options.wait_s is not None:
             self._over.set()
         if self._ends is None and not self._over.is_set():

@@ -63,7 +63,9 @@ class Program:
 
     async def __aexit__(self, *_: object) -> None:
         self.call.quit()
-        await self.running
+        await asyncio.wait([self.running])
+        if not self.running.cancelled():
+            self.running.result()
         await self.server.stop()
 
 
@@ -142,6 +144,17 @@ async def test_a_tab_that_is_closed_ends_the_process_after_a_while(
         async with PageClient(server, carphone) as page:
             await page.until("own", lambda message: message["camera"] == "sending")
         await asyncio.wait_for(asyncio.shield(program.running), 20)
+
+
+async def test_a_process_that_is_cancelled_in_a_call_ends(tmp_path: Path, carphone: Path, meeting: str) -> None:
+    program = Program(options(tmp_path, meeting))
+    async with program as server, PageClient(server, carphone) as page:
+        await page.until("phase", lambda message: message["phase"] == "lobby")
+        await page.say(type="join", name="Ada")
+        await page.until("call", lambda message: message["state"] == "waiting")
+        program.running.cancel()
+        await asyncio.wait([program.running], timeout=20)
+        assert program.running.cancelled()
 
 
 @pytest.mark.slow

@@ -54,6 +54,7 @@ async def test_lobby_shows_oneself_with_the_square_and_joins_by_name(call_page: 
     assert call_page.process.sound_frames > 0
 
 
+@pytest.mark.slow
 async def test_lobby_says_when_no_face_is_found_and_waits_for_the_networks(call_page: Opened) -> None:
     call_page.process.own(camera="no-face")
     await expect(call_page.at("#preview-note")).to_contain_text("No face found")
@@ -160,6 +161,7 @@ async def test_dragging_turns_the_head_within_limits(call_page: Opened) -> None:
     await process.hears(View(5.0, -5.0, 0.0, False))
 
 
+@pytest.mark.slow
 async def test_sliders_turn_the_head_and_eye_contact_is_a_switch(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     process.call()
@@ -308,6 +310,7 @@ async def test_an_end_says_why_and_what_can_be_done(call_page: Opened) -> None:
     await process.hears(Quit())
 
 
+@pytest.mark.slow
 async def test_leaving_and_the_budget_are_told(call_page: Opened) -> None:
     process = call_page.process
     process.call()
@@ -322,6 +325,7 @@ async def test_leaving_and_the_budget_are_told(call_page: Opened) -> None:
     await process.hears(Budget(None))
 
 
+@pytest.mark.slow
 async def test_a_new_picture_of_oneself_can_be_taken(call_page: Opened) -> None:
     call_page.process.source(whose="own")
     call_page.process.call()
@@ -332,6 +336,7 @@ async def test_a_new_picture_of_oneself_can_be_taken(call_page: Opened) -> None:
     await call_page.process.hears(NewSource())
 
 
+@pytest.mark.slow
 async def test_single_keys_rest_while_somebody_types_or_when_switched_off(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     process.call()
@@ -372,6 +377,7 @@ async def test_picture_in_picture_carries_the_mark_burnt_in(call_page: Opened) -
     await process.hears(Badge(False))
 
 
+@pytest.mark.slow
 async def test_a_second_tab_is_told_so_and_takes_over_when_the_first_is_closed(call_page: Opened) -> None:
     second = await call_page.context.new_page()
     await second.goto(call_page.process.server.origin)
@@ -391,6 +397,7 @@ async def test_a_reload_comes_back_to_the_same_call(call_page: Opened) -> None:
     await expect(call_page.at("#source-caption")).to_have_css("opacity", "0")
 
 
+@pytest.mark.slow
 async def test_a_reload_keeps_what_was_switched_off(call_page: Opened) -> None:
     process = call_page.process
     process.call()
@@ -419,6 +426,7 @@ async def test_a_broken_connection_comes_back_with_what_was_switched_meanwhile(c
     await process.hears(Offer)  # the local connection is made anew, too
 
 
+@pytest.mark.slow
 async def test_a_browser_that_holds_back_sound_says_so(call_page: Opened) -> None:
     await call_page.page.evaluate(
         """() => {
@@ -444,6 +452,7 @@ async def test_the_end_of_the_process_is_said(call_page: Opened) -> None:
     await call_page.process.server.stop()
     await expect(call_page.at("#message-title")).to_have_text("facewire has ended")
     await expect(call_page.at("#message-command")).to_have_text(HELLO["invite"]["command"])
+    call_page.errors.clear()  # the console names what could not be fetched any more
 
 
 @pytest.mark.slow
@@ -500,6 +509,7 @@ async def test_without_permission_one_is_told_and_can_still_join(refused_page: O
     assert refused_page.errors == []
 
 
+@pytest.mark.slow
 async def test_no_camera_at_all_is_said(browser: Browser, face: Picture) -> None:
     async for open_ in opened(browser, face):
         await open_.page.evaluate(
