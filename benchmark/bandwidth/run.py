@@ -154,20 +154,35 @@ def run_bench(options: BenchOptions, tell: Callable[[int, int], None]) -> Result
 def _measure(
     options: BenchOptions, families: list[str], left_out: list[str], tell: Callable[[int, int], None]
 ) -> list[ClipResult | str]:
+    total = len(options.clips) * len(families)
+    if options.workers == 1:
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            tell(done, total)
+
+        return [_bench_clip(options, path, families, left_out, advance) for path in options.clips]
+    return _measure_in_processes(options, families, left_out, lambda done: tell(done, total))
+
+
+def _measure_in_processes(
+    options: BenchOptions, families: list[str], left_out: list[str], tell: Callable[[int], None]
+) -> list[ClipResult | str]:
     context = multiprocessing.get_context("spawn")
     done = context.Value("i", 0)
-    total = len(options.clips) * len(families)
     with concurrent.futures.ProcessPoolExecutor(options.workers, context, _start, (done,)) as pool:
         try:
             with _interrupts_for_this_process():
-                jobs = [pool.submit(_bench_clip, options, path, families, left_out) for path in options.clips]
+                jobs = [pool.submit(_bench_clip, options, path, families, left_out, _advance) for path in options.clips]
             waiting: set[concurrent.futures.Future[ClipResult | str]] = set(jobs)
             while waiting:
                 _, waiting = concurrent.futures.wait(waiting, POLL_S, concurrent.futures.FIRST_EXCEPTION)
                 for job in jobs:
                     if job.done():
                         job.result()
-                tell(done.value, total)
+                tell(done.value)
             return [job.result() for job in jobs]
         except BrokenProcessPool:
             raise InputError("a process of the benchmark died, perhaps for want of memory: fewer --workers") from None
@@ -187,7 +202,7 @@ def _start(done: Synchronized[int]) -> None:
     _done = done
 
 
-def _advance(count: int = 1) -> None:
+def _advance(count: int) -> None:
     if _done is not None:
         with _done.get_lock():
             _done.value += count
@@ -203,13 +218,15 @@ def _interrupts_for_this_process() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _bench_clip(options: BenchOptions, path: Path, families: list[str], left_out: list[str]) -> ClipResult | str:
-    """All codecs on one clip; a line for a clip that cannot be used."""
+def _bench_clip(
+    options: BenchOptions, path: Path, families: list[str], left_out: list[str], advance: Callable[[int], None]
+) -> ClipResult | str:
+    """All codecs on one clip; a line for a clip that cannot be used. advance: told of codecs done."""
     try:
         clip = read_clip(path, options.config.size, options.config.seconds)
         digest = file_hash(path)
     except InputError as error:
-        _advance(len(families))
+        advance(len(families))
         return " ".join(str(error).split())
     folder = options.out / "points" / f"{path.stem}-{digest[:8]}"
     folder.mkdir(exist_ok=True)
@@ -228,7 +245,7 @@ def _bench_clip(options: BenchOptions, path: Path, families: list[str], left_out
             values = {"fingerprint": fingerprint, "points": [asdict(point) for point in measured]}
             write_whole(file, json.dumps(values).encode())
         points += measured
-        _advance()
+        advance(1)
     return ClipResult(path.stem, str(path), digest, len(clip.pictures), clip.fps, clip.remarks, points)
 
 

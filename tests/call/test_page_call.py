@@ -39,6 +39,7 @@ def options(folder: Path, server: str = "ws://127.0.0.1:9", **changes: object) -
         degrees=(0.0, 0.0, 0.0),
         portrait=None,
         weights=None,
+        backend="auto",
         threads=1,
         page=True,
         page_camera=True,
