@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
 from facewire.benchmark.bandwidth.codec import Coded, Packet, Picture, rtp_wire
+from facewire.errors import FacewireError
+
+T = TypeVar("T")
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells its version at every start otherwise
 
@@ -26,6 +30,9 @@ ANY_RATE = 10_000_000
 """Bits a second, as an upper bound that never binds, for encoders that want a rate beside a quantiser."""
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 """Of colours there and back: 50 dB on a face, where FFmpeg's default loses 5 of them and a level of brightness."""
+PATIENCE_S, PATIENCE_PER_PICTURE_S = 20.0, 1.0
+"""An encoder that takes longer hangs."""
+ATTEMPTS = 3
 NEVER = 9999
 """Pictures from one key frame to the next."""
 
@@ -145,8 +152,14 @@ class Libav:
         return " ".join([self.encoder, *(f"{name}={value}" for name, value in self.options), *rate])
 
     def encode(self, pictures: Sequence[Picture], fps: float) -> Coded:
-        """Codes pictures as 4:2:0, BT.709, limited range, with one key frame at the start."""
-        made = [packet for packets in self._fed(pictures, fps) for packet in packets]
+        """Codes pictures as 4:2:0, BT.709, limited range, with one key frame at the start. FacewireError if the encoder hangs."""
+        limit_s = PATIENCE_S + PATIENCE_PER_PICTURE_S * len(pictures)
+        for _ in range(ATTEMPTS):
+            made = within(limit_s, lambda: [packet for packets in self._fed(pictures, fps) for packet in packets])
+            if made is not None:
+                break
+        else:
+            raise FacewireError(f"{self.label}: the encoder hung {ATTEMPTS} times ({self.settings})")
         packets = [
             Packet(without_advertisement(bytes(packet)), _number(packet), first=place == 0)
             for place, packet in enumerate(made)
@@ -195,6 +208,26 @@ class Libav:
             context.bit_rate = self.bit_rate
         context.options = dict(self.options)
         return context
+
+
+def within(limit_s: float, work: Callable[[], T]) -> T | None:
+    """What `work` returns, or None if it takes too long: SVT-AV1 waits for itself for ever, once in some hundred starts."""
+    outcome: list[T | BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    if not outcome:
+        return None
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
 
 
 def _stay_ordinary() -> None:

@@ -30,7 +30,7 @@ from facewire.benchmark.bandwidth.config import OURS, REPEAT, Config
 from facewire.benchmark.bandwidth.neural import Repeat, stream_of
 from facewire.benchmark.bandwidth.referee import Referee, missing
 from facewire.benchmark.bandwidth.rivals import RIVALS
-from facewire.errors import InputError, reason
+from facewire.errors import FacewireError, InputError, reason
 from facewire.files import write_whole
 from facewire.models.bundle import load_bundle
 
@@ -239,7 +239,11 @@ def _bench_clip(
             found = next((p for p in known if (p.name, p.settings) == (name, codec.settings)), None)
             if found is None:
                 referee = referee or _referee(options, clip)
-                found = _measure_point(options, clip, referee, family, name, codec)
+                try:
+                    found = _measure_point(options, clip, referee, family, name, codec)
+                except FacewireError as error:
+                    clip.remarks.append(f"{path.name}, {name}: left out, {error}")
+                    continue
             measured.append(found)
         if measured != known:
             values = {"fingerprint": fingerprint, "points": [asdict(point) for point in measured]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
+import threading
 from pathlib import Path
 
 import av
@@ -14,7 +15,7 @@ import pytest
 from facewire.benchmark.bandwidth.clip import Clip, read_clip
 from facewire.benchmark.bandwidth.codec import RTP_OVERHEAD_BYTES, Packet, Reduced, rtp_wire
 from facewire.benchmark.bandwidth.neural import Facewire, Repeat, Shown, stream_of
-from facewire.benchmark.bandwidth.rivals import RIVALS, to_yuv, without_advertisement
+from facewire.benchmark.bandwidth.rivals import RIVALS, to_yuv, within, without_advertisement
 from facewire.benchmark.bandwidth.run import ivf
 from facewire.benchmark.quality import psnr
 from facewire.codec import read_stream, wire_bytes
@@ -64,6 +65,15 @@ def test_an_encoder_does_not_make_the_process_real_time(clip: Clip) -> None:
         pytest.skip(why)
     RIVALS["svt-av1"].at(quality=COARSE).encode(clip.pictures[:3], clip.fps)
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_an_encoder_that_hangs_is_given_up_and_errors_come_through() -> None:
+    forever = threading.Event()
+    assert within(0.05, lambda: forever.wait() or 1) is None
+    assert within(60, lambda: 3) == 3
+    with pytest.raises(ZeroDivisionError):
+        within(60, lambda: 1 // 0)
+    forever.set()
 
 
 def test_half_size_and_half_rate_show_every_picture_at_full_size(clip: Clip) -> None:
