@@ -471,6 +471,7 @@ async def test_a_process_that_dies_is_tried_for_ten_seconds_and_then_given_up(ca
     call_page.errors.clear()
 
 
+@pytest.mark.slow
 async def test_sizes_from_phone_to_wall_fit(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     for stage in ("lobby", "call"):
