@@ -144,7 +144,10 @@ def _cell(value: float | None) -> str:
 
 def table_of(result: Result, summary: Summary) -> Table:
     """What a rival takes at our quality, for the terminal."""
-    table = Table(title=f"rates at equal quality, {len(result.clips)} clips, {result.bundle}", title_justify="left")
+    table = Table(
+        title=f"rates at equal quality, {len(result.clips)} clip{'s' * (len(result.clips) != 1)}, {result.bundle}",
+        title_justify="left",
+    )
     table.add_column("rival", no_wrap=True)
     for figure in ("st_lpips", "akd", "psnr"):
         for rate in ("payload", "wire"):
