@@ -75,8 +75,9 @@ def report_page(
 
 def _head(result: Result, summary: Summary, players: Sequence[Player]) -> str:
     config = result.options.config
+    many = "s" * (len(result.clips) != 1)
     lead = (
-        f"{len(result.clips)} clip{'s' * (len(result.clips) != 1)}, the first {config.seconds:g} seconds of each, {config.size} x {config.size} pixels, "
+        f"{len(result.clips)} clip{many}, the first {config.seconds:g} seconds of each, {config.size} x {config.size} pixels, "
         f"against {len([f for f in summary.families if f in RIVALS])} classical codecs. "
         "Our source frame is one picture of the clip's start; after it only motion is sent."
     )
