@@ -64,7 +64,7 @@ FIGURES: dict[str, Any] = {
     "seconds": 31.5,
     "sent": {"payload_kbps": 5.1, "wire_kbps": 13.9, "bytes": 61200},
     "received": {"payload_kbps": 4.9, "wire_kbps": 13.2, "bytes": 58100},
-    "h264": {"payload_kbps": 151.0, "wire_kbps": 163.8, "psnr_db": 36.1, "age_s": 4.2, "crf": 32, "bytes": 645000},
+    "h264": {"payload_kbps": 151.0, "wire_kbps": 163.8, "psnr_db": 36.1, "age_s": 4.2, "crf": 34, "bytes": 645000},
     "fps": 24.8,
     "fps_sent": 25.0,
     "delay_ms": 295.0,
