@@ -64,6 +64,7 @@ async def test_lobby_says_when_no_face_is_found_and_waits_for_the_networks(call_
     await expect(call_page.at("#join")).to_be_enabled()
 
 
+@pytest.mark.slow
 async def test_waiting_shows_how_to_bring_somebody_and_a_call_shows_them(call_page: Opened) -> None:
     call_page.process.call("waiting")
     await expect(call_page.at("#veil-title")).to_be_visible()
@@ -177,6 +178,7 @@ async def test_sliders_turn_the_head_and_eye_contact_is_a_switch(call_page: Open
     await process.hears(View(0.0, 0.0, 0.0, True))
 
 
+@pytest.mark.slow
 async def test_recording_asks_first_and_both_see_a_mark(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     process.call()
@@ -237,6 +239,7 @@ async def test_a_portrait_is_handed_over_or_refused_in_words(call_page: Opened, 
     await expect(call_page.at("#self-portrait")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_savings_are_plotted_against_h264(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     process.call()
@@ -285,6 +288,7 @@ async def test_what_is_wrong_is_said_above_the_picture(call_page: Opened) -> Non
     await expect(call_page.at(".banner")).to_contain_text("meeting server is gone")
 
 
+@pytest.mark.slow
 async def test_an_end_says_why_and_what_can_be_done(call_page: Opened) -> None:
     process = call_page.process
     process.call()
@@ -362,6 +366,7 @@ async def test_safety_words_stand_beside_the_call(call_page: Opened) -> None:
     await expect(call_page.at("#words-big span")).to_have_text(WORDS)
 
 
+@pytest.mark.slow
 async def test_picture_in_picture_carries_the_mark_burnt_in(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     process.call()
@@ -387,6 +392,7 @@ async def test_a_second_tab_is_told_so_and_takes_over_when_the_first_is_closed(c
     await second.wait_for_selector("body[data-view=lobby]")
 
 
+@pytest.mark.slow
 async def test_a_reload_comes_back_to_the_same_call(call_page: Opened) -> None:
     call_page.process.source()
     call_page.process.call()

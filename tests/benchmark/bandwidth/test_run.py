@@ -73,6 +73,7 @@ def test_a_codec_equals_itself_at_its_own_rate(quick: Result) -> None:
         assert found.kbps <= point.payload_kbps * (1 + 1e-9)  # less only where another setting is better and cheaper
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_figures(quick: Result, tmp_path: Path) -> None:
     again = run_bench(replace(quick.options, out=tmp_path / "again", workers=2), told)  # in processes of their own
     assert [without_times(p) for p in again.clips[0].points] == [without_times(p) for p in quick.clips[0].points]
