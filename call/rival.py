@@ -19,14 +19,13 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from facewire.codec.wire import rtp_wire_bytes
+
 CRF = 34
 """x264's quality: at 34.1 x264 veryfast has our ST-LPIPS, at 35.7 our AKD, in the median of 32 clips (docs/bandwidth.md)."""
 BURST_S = 3.0
 EVERY_S = 15.0
 """From the beginning of one burst to that of the next: 75 pictures, about a fifth of a second's work."""
-RTP_PAYLOAD_BYTES = 1200
-RTP_OVERHEAD_BYTES = 64
-"""Around a packet: RTP with its extension, SRTP, UDP and IPv4, as measured with aiortc."""
 MIN_FRAMES = 10
 """A machine that takes fewer in a burst gets a longer one."""
 LOWEST_PRIORITY = 19
@@ -107,9 +106,8 @@ def encode_burst(pictures: Sequence[NDArray[np.uint8]], fps: float) -> H264Figur
         if decoded:
             errors.append(float(np.square(_luma(frame) - _luma(decoded[-1])).mean()))
     seconds = (len(pictures) - 1) / fps
-    packets_sent = sum(-(-size // RTP_PAYLOAD_BYTES) for size in sizes[1:])
     payload = 8 * sum(sizes[1:]) / 1000 / seconds
-    wire = payload + 8 * packets_sent * RTP_OVERHEAD_BYTES / 1000 / seconds
+    wire = 8 * sum(rtp_wire_bytes(size) for size in sizes[1:]) / 1000 / seconds
     psnr = 10 * np.log10(255**2 / max(float(np.mean(errors)), 1e-3)) if errors else 0.0
     return H264Figures(payload, wire, float(psnr), time.monotonic())
 

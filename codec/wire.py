@@ -19,6 +19,17 @@ ACKNOWLEDGEMENT_BYTES = 93
 """The SACK that comes back for every message (aiortc neither delays nor bundles them)."""
 
 
+RTP_PAYLOAD_BYTES = 1200
+"""Largest payload of an RTP packet, as browsers have it."""
+RTP_OVERHEAD_BYTES = 64
+"""Around it: RTP, SRTP, one header extension, UDP and IPv4."""
+
+
+def rtp_wire_bytes(payload_bytes: int) -> int:
+    """Bytes on the wire of one coded picture of `payload_bytes` as video over RTP, what fragments need besides left out."""
+    return payload_bytes + RTP_OVERHEAD_BYTES * -(-payload_bytes // RTP_PAYLOAD_BYTES)
+
+
 def wire_bytes(payload_bytes: int) -> tuple[int, int]:
     """Bytes on the wire, forward and back, of one data-channel message of `payload_bytes` (0 or more)."""
     if payload_bytes < 0:

@@ -9,12 +9,7 @@ clips. `training.evaluate_clip` scores each clip in a process of its own, `train
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import json
-import multiprocessing
-import signal
-from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,6 +37,7 @@ from facewire.training.scoreboard import (
     worst_first,
 )
 from facewire.training.scoreboard_page import WORST, page
+from facewire.workers import interrupts_for_this_process, worker_pool
 
 T = TypeVar("T")
 
@@ -87,36 +83,17 @@ def evaluate(options: EvaluateOptions, out: Path | None, console: Console) -> di
 def _measure(
     options: EvaluateOptions, rows: list[ClipRow], console: Console
 ) -> tuple[list[ClipScore], list[dict[str, RatePoint]]]:
-    context = multiprocessing.get_context("spawn")
     with (
         Progress(console=console, transient=True) as progress,
-        concurrent.futures.ProcessPoolExecutor(options.workers, context) as pool,
+        worker_pool(options.workers, "that scored a clip") as pool,
     ):
-        try:
-            with _interrupts_for_this_process():
-                jobs = [pool.submit(evaluate_clip, options, row, partner(rows, i)) for i, row in enumerate(rows)]
-            clips = _finished(jobs, progress, "evaluating clips")
-            if not options.curve:
-                return clips, []
-            rates = [pool.submit(rate_clip, options, row) for row in rows]
-            return clips, _finished(rates, progress, f"motion code at {len(SETTINGS)} settings")
-        except BrokenProcessPool:
-            raise InputError("a process that scored a clip died, perhaps for want of memory: fewer --workers") from None
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
-                child.terminate()
-            raise
-
-
-@contextlib.contextmanager
-def _interrupts_for_this_process() -> Iterator[None]:
-    """Processes started meanwhile leave Ctrl-C to this one, which ends them."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        with interrupts_for_this_process():
+            jobs = [pool.submit(evaluate_clip, options, row, partner(rows, i)) for i, row in enumerate(rows)]
+        clips = _finished(jobs, progress, "evaluating clips")
+        if not options.curve:
+            return clips, []
+        rates = [pool.submit(rate_clip, options, row) for row in rows]
+        return clips, _finished(rates, progress, f"motion code at {len(SETTINGS)} settings")
 
 
 def _finished(jobs: list[concurrent.futures.Future[T]], progress: Progress, what: str) -> list[T]:

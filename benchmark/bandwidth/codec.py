@@ -14,13 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facewire.codec.wire import rtp_wire_bytes
+
 Picture = NDArray[np.uint8]
 """RGB (H, W, 3)."""
-
-RTP_PAYLOAD_BYTES = 1200
-"""Largest payload of an RTP packet, as browsers have it."""
-RTP_OVERHEAD_BYTES = 64
-"""Around it: RTP, SRTP, one header extension, UDP and IPv4. What fragments of H.264, VP8 or AV1 need besides is left out."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +78,7 @@ class Codec(Protocol):
 
 def rtp_wire(packets: Sequence[Packet]) -> Wire:
     """What pictures cost as RTP over UDP and IPv4. No feedback is counted: ours pays for its own."""
-    later = [len(packet.data) for packet in packets if not packet.first]
-    return Wire(sum(size + RTP_OVERHEAD_BYTES * -(-size // RTP_PAYLOAD_BYTES) for size in later), 0)
+    return Wire(sum(rtp_wire_bytes(len(packet.data)) for packet in packets if not packet.first), 0)
 
 
 @dataclass(frozen=True)

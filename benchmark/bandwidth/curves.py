@@ -31,6 +31,11 @@ class EqualRate:
     kbps: float
     bound: Bound
 
+    @property
+    def text(self) -> str:
+        """For people, to a tenth."""
+        return f"{ {'=': '', '<=': '≤ ', '>': '> '}[self.bound] }{self.kbps:.1f}"
+
 
 def front(points: Sequence[RatePoint], better: int) -> list[RatePoint]:
     """The points that nothing cheaper equals, by growing rate, quality getting strictly better. better: 1 for more, −1 for less."""

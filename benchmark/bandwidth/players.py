@@ -64,7 +64,7 @@ def _player(options: BenchOptions, found: ClipResult, family: str) -> Player:
     ):
         columns.append((f"{label(family)}, {title}", _rates(point)))
         shown.append(shown_at(options, clip, point))
-    better = FIGURES["st_lpips"].better if "st_lpips" in ours.figures else FIGURES["psnr"].better
+    _, better = _compared_by(ours)
     worst = min(ours.moments, key=lambda moment: better * moment[1])[0]
     frames = [np.hstack(pictures) for pictures in zip(*shown, strict=True)]
     return Player(found.name, columns, mp4(frames, clip.fps), clip.fps, worst)
@@ -74,10 +74,15 @@ def _rates(point: Point) -> str:
     return f"{point.payload_kbps:.1f} kbps, {point.wire_kbps:.1f} on the wire"
 
 
+def _compared_by(ours: Point) -> tuple[str, int]:
+    """The figure that points are chosen by, and whether more of it is better: ST-LPIPS, or PSNR where that is not measured."""
+    figure = "st_lpips" if "st_lpips" in ours.figures else "psnr"
+    return figure, FIGURES[figure].better
+
+
 def at_quality(clip: ClipResult, family: str, ours: Point) -> Point:
     """A rival's cheapest point that is as good as ours by ST-LPIPS (PSNR where that is not measured), or its best."""
-    figure = "st_lpips" if "st_lpips" in ours.figures else "psnr"
-    better = FIGURES[figure].better
+    figure, better = _compared_by(ours)
     points = sorted(clip.of(family), key=lambda point: point.payload_kbps)
     good = [point for point in points if better * point.figures[figure] >= better * ours.figures[figure]]
     return good[0] if good else max(points, key=lambda point: better * point.figures[figure])
@@ -85,8 +90,7 @@ def at_quality(clip: ClipResult, family: str, ours: Point) -> Point:
 
 def at_wire(clip: ClipResult, family: str, ours: Point) -> Point:
     """A rival's best point by ST-LPIPS (or PSNR) that takes no more than ours on the wire, or its cheapest."""
-    figure = "st_lpips" if "st_lpips" in ours.figures else "psnr"
-    better = FIGURES[figure].better
+    figure, better = _compared_by(ours)
     cheap = [point for point in clip.of(family) if point.wire_kbps <= ours.wire_kbps]
     if not cheap:
         return min(clip.of(family), key=lambda point: point.wire_kbps)

@@ -18,7 +18,6 @@ from rich.table import Table
 
 from facewire.benchmark.bandwidth.config import OURS
 from facewire.benchmark.bandwidth.cost import Cost
-from facewire.benchmark.bandwidth.curves import EqualRate
 from facewire.benchmark.bandwidth.players import Player
 from facewire.benchmark.bandwidth.referee import FIGURES
 from facewire.benchmark.bandwidth.report_page import report_page
@@ -167,5 +166,4 @@ def table_of(result: Result, summary: Summary) -> Table:
 def _ratio(comparison: Comparison | None) -> str:
     if comparison is None:
         return "–"
-    rate: EqualRate = comparison.ratio
-    return f"{ {'=': '', '<=': '≤ ', '>': '> '}[rate.bound] }{rate.kbps:.1f} x"
+    return f"{comparison.ratio.text} x"

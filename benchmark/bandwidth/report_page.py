@@ -93,8 +93,8 @@ def _claim(summary: Summary) -> str:
     if best is None:
         return "Bandwidth at equal quality"
     wire = summary.comparison(best.family, best.figure, "wire")
-    on_wire = f", {_times(wire.ratio)} on the wire" if wire else ""
-    return f"The strongest rival takes {_times(best.ratio)} our payload{on_wire}, for the same ST-LPIPS"
+    on_wire = f", {wire.ratio.text} times on the wire" if wire else ""
+    return f"The strongest rival takes {best.ratio.text} times our payload{on_wire}, for the same ST-LPIPS"
 
 
 def strongest(summary: Summary) -> Comparison | None:
@@ -109,18 +109,6 @@ def strongest(summary: Summary) -> Comparison | None:
 
 def _compared(summary: Summary, figure: str) -> bool:
     return any(c.figure == figure for c in summary.comparisons)
-
-
-def _rate(rate: EqualRate) -> str:
-    return f"{_sign(rate)}{rate.kbps:.1f}"
-
-
-def _times(rate: EqualRate) -> str:
-    return f"{_sign(rate)}{rate.kbps:.1f} times"
-
-
-def _sign(rate: EqualRate) -> str:
-    return {"=": "", "<=": "≤ ", ">": "> "}[rate.bound]
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "clips") -> str:
@@ -141,13 +129,13 @@ def _equal_section(summary: Summary, figure: str) -> str:
         rows.append(
             [
                 html.escape(label(family)),
-                _rate(payload.theirs),
-                _rate(wire.theirs),
-                f"<b>{_rate(payload.ratio)}</b>",
+                payload.theirs.text,
+                wire.theirs.text,
+                f"<b>{payload.ratio.text}</b>",
                 f"{payload.worst.ratio:.1f} <small>{html.escape(payload.worst.clip)}</small>",
-                f"<b>{_rate(wire.ratio)}</b>",
+                f"<b>{wire.ratio.text}</b>",
                 f"{wire.worst.ratio:.1f}",
-                _rate(call.ratio),
+                call.ratio.text,
                 bounds,
             ]
         )
@@ -198,7 +186,7 @@ def _losses(summary: Summary) -> str:
 def _loss(comparison: Comparison | None) -> str:
     if comparison is None:
         return "–"
-    text = _rate(comparison.ratio)
+    text = comparison.ratio.text
     return f'<span class="bad">{text}</span>' if comparison.ratio.kbps < 1 and comparison.ratio.bound != ">" else text
 
 
@@ -265,7 +253,7 @@ def _fixed(summary: Summary) -> str:
     rows = []
     for family in [OURS, *_rivals(summary)]:
         own = {fixed.label: fixed for fixed in summary.fixed if fixed.family == family}
-        cells = [f"{_rate(own[name].payload)} / {_rate(own[name].wire)}" if name in own else "–" for name in labels]
+        cells = [f"{own[name].payload.text} / {own[name].wire.text}" if name in own else "–" for name in labels]
         rows.append([html.escape(label(family)), *cells])
     lead = (
         "The median rate at which each reaches a quality asked of all alike, payload / wire, kbit/s. “Held” is our source frame "
@@ -350,7 +338,7 @@ def _paper(result: Result, summary: Summary) -> str:
         "payload_bytes": f"{size:.1f}",
         "payload_30": f"{8 * 30 * size / 1000:.1f}",
         "bpp": f"{8 * size / result.options.config.size**2:.5f}",
-        "ratio": f"{_rate(x264.ratio)} by ST-LPIPS ({label(BD_ANCHOR)})" if x264 else "–",
+        "ratio": f"{x264.ratio.text} by ST-LPIPS ({label(BD_ANCHOR)})" if x264 else "–",
     }
     rows = [[html.escape(name), html.escape(theirs), values[key]] for name, theirs, key in PAPER]
     lead = (
@@ -370,7 +358,7 @@ def _clips(result: Result, summary: Summary) -> str:
             if figure not in ours.figures:
                 continue
             cells = [
-                next((_rate(EqualRate(e.ratio, e.bound)) for e in c.clips if e.clip == clip.name), "–") if c else "–"
+                next((EqualRate(e.ratio, e.bound).text for e in c.clips if e.clip == clip.name), "–") if c else "–"
                 for c in (summary.comparison(family, figure, "payload") for family in rivals)
             ]
             own = (

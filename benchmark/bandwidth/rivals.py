@@ -129,8 +129,8 @@ RIVALS: dict[str, Rival] = {
         "crf",
     ),
 }
-"""By the names that configurations use. Presets are the slowest of each encoder that code a 256-pixel picture in less than 11 ms
-on one core (docs/bandwidth.md), but for the four of x264 that show what its presets are worth.
+"""By the names that configurations use. Every preset codes a 256-pixel picture in less than 11 ms on one core (docs/bandwidth.md);
+of x264 there are four, to show what its presets are worth.
 """
 
 

@@ -7,15 +7,12 @@ A run that was interrupted goes on where it was; a file is used again only if no
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import hashlib
 import json
 import multiprocessing
-import signal
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from math import isfinite
@@ -33,6 +30,7 @@ from facewire.benchmark.bandwidth.rivals import RIVALS
 from facewire.errors import FacewireError, InputError, reason
 from facewire.files import write_whole
 from facewire.models.bundle import load_bundle
+from facewire.workers import interrupts_for_this_process, worker_pool
 
 VERSION = 1
 """Of the points' files; older ones are measured again."""
@@ -170,27 +168,18 @@ def _measure(
 def _measure_in_processes(
     options: BenchOptions, families: list[str], left_out: list[str], tell: Callable[[int], None]
 ) -> list[ClipResult | str]:
-    context = multiprocessing.get_context("spawn")
-    done = context.Value("i", 0)
-    with concurrent.futures.ProcessPoolExecutor(options.workers, context, _start, (done,)) as pool:
-        try:
-            with _interrupts_for_this_process():
-                jobs = [pool.submit(_bench_clip, options, path, families, left_out, _advance) for path in options.clips]
-            waiting: set[concurrent.futures.Future[ClipResult | str]] = set(jobs)
-            while waiting:
-                _, waiting = concurrent.futures.wait(waiting, POLL_S, concurrent.futures.FIRST_EXCEPTION)
-                for job in jobs:
-                    if job.done():
-                        job.result()
-                tell(done.value)
-            return [job.result() for job in jobs]
-        except BrokenProcessPool:
-            raise InputError("a process of the benchmark died, perhaps for want of memory: fewer --workers") from None
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
-                child.terminate()
-            raise
+    done = multiprocessing.get_context("spawn").Value("i", 0)
+    with worker_pool(options.workers, "of the benchmark", _start, (done,)) as pool:
+        with interrupts_for_this_process():
+            jobs = [pool.submit(_bench_clip, options, path, families, left_out, _advance) for path in options.clips]
+        waiting: set[concurrent.futures.Future[ClipResult | str]] = set(jobs)
+        while waiting:
+            _, waiting = concurrent.futures.wait(waiting, POLL_S, concurrent.futures.FIRST_EXCEPTION)
+            for job in jobs:
+                if job.done():
+                    job.result()
+            tell(done.value)
+        return [job.result() for job in jobs]
 
 
 _done: Synchronized[int] | None = None
@@ -206,16 +195,6 @@ def _advance(count: int) -> None:
     if _done is not None:
         with _done.get_lock():
             _done.value += count
-
-
-@contextlib.contextmanager
-def _interrupts_for_this_process() -> Iterator[None]:
-    """Processes started meanwhile leave Ctrl-C to this one, which ends them."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _bench_clip(

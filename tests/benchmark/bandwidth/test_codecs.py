@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from facewire.benchmark.bandwidth.clip import Clip, read_clip
-from facewire.benchmark.bandwidth.codec import RTP_OVERHEAD_BYTES, Packet, Reduced, rtp_wire
+from facewire.benchmark.bandwidth.codec import Packet, Reduced, rtp_wire
 from facewire.benchmark.bandwidth.neural import Facewire, Repeat, Shown, stream_of
 from facewire.benchmark.bandwidth.rivals import RIVALS, to_yuv, within, without_advertisement
 from facewire.benchmark.bandwidth.run import ivf
 from facewire.benchmark.quality import psnr
 from facewire.codec import read_stream, wire_bytes
+from facewire.codec.wire import RTP_OVERHEAD_BYTES
 from facewire.sender.media import open_video
 
 SECONDS = 0.7
