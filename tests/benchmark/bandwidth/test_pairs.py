@@ -47,9 +47,9 @@ def test_players_show_four_columns_in_step(quick: Result) -> None:
 
 
 def test_answers_of_several_people_add_up(tmp_path: Path) -> None:
-    rows = ["c,x265 medium,crf30,quality,facewire,rival,3.1"] * 6 + ["c,x265 medium,crf30,quality,same,rival,3.1"] * 2
+    rows = ["c,x265 slow,crf30,quality,facewire,rival,3.1"] * 6 + ["c,x265 slow,crf30,quality,same,rival,3.1"] * 2
     (tmp_path / "a.csv").write_text("\n".join([HEAD, *rows]) + "\n")
-    (tmp_path / "b.csv").write_text(f"{HEAD}\nc,x265 medium,crf30,quality,rival,facewire,2\n")
+    (tmp_path / "b.csv").write_text(f"{HEAD}\nc,x265 slow,crf30,quality,rival,facewire,2\n")
     (found,) = read_answers([tmp_path / "a.csv", tmp_path / "b.csv"])
     assert (found.ours, found.theirs, found.same) == (6, 1, 2)
     assert found.share == pytest.approx(7 / 9)
