@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,9 @@ from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import Framing, frame_video
 from facewire.sender.media import open_video
 from facewire.sender.sender import Sender, SenderOptions
+
+if TYPE_CHECKING:
+    from facewire.benchmark.batches import BatchReport
 
 SENDER = ("framing", "motion", "scene", "encode")
 RECEIVER = ("decode", "render")
@@ -112,6 +116,8 @@ class SpeedReport:
     """Processes that wanted a processor over the last minute, as it began; None where the system does not say."""
     weights: str
     backends: dict[str, BackendSpeed] = field(default_factory=dict)
+    batches: BatchReport | None = None
+    """Many pictures at once; of torch alone."""
 
     def ratio(self, name: str, stage: str) -> float | None:
         """Median of a stage over that of ONNX Runtime; None if that is not there."""
@@ -130,6 +136,9 @@ class SpeedReport:
         for name, backend in values["backends"].items():
             backend["ratio"] = {stage: self.ratio(name, stage) for stage in backend["stages"]}
             backend["share_of_processors"] = {str(fps): self.share(name, fps) for fps in CALL_FPS}
+        if self.batches is not None:
+            for batch in values["batches"]["batches"]:
+                batch["floor_ms"] = self.batches.floor.ms(batch["at_once"])
         return values
 
     def print(self, console: Console) -> None:
@@ -162,12 +171,39 @@ class SpeedReport:
         table.add_row("first picture after start, s", *(f"{backend.first_picture_s:.2f}" for backend in found))
         table.add_row("memory of that process, MB", *(f"{backend.memory_bytes / 1e6:.0f}" for backend in found))
         console.print(table)
+        if self.batches is not None:
+            console.print(_batch_table(self.batches))
         console.print(
             f"{self.frames} frames of {self.clip}, weights {self.weights}. Backends take turns frame by frame: on a busy machine "
             f"trust the ratios (x) only.",
             style="dim",
             markup=False,
         )
+
+
+def _batch_table(report: BatchReport) -> Table:
+    floor = report.floor
+    title = (
+        f"M and G in batches on {report.device}, {report.precision}; the floor is {floor.flop / 1e9:.2f} GFLOP and "
+        f"{floor.picture_bytes / 1e6:.1f} MB a picture, {floor.weight_bytes / 1e6:.1f} MB a run, at "
+        f"{floor.flop_per_s / 1e12:.2f} TFLOP/s and {floor.bytes_per_s / 1e9:.0f} GB/s"
+    )
+    if report.memory_bytes is not None:
+        title += f"; {report.memory_bytes / 1e6:.0f} MB of the GPU's memory at most"
+    table = Table(title=title, title_justify="left")
+    for heading in (
+        "at once",
+        "ms a run",
+        "floor, ms",
+        "pictures a second",
+        "as calls: ms a picture",
+        "pictures a second",
+    ):
+        table.add_column(heading, justify="right")
+    for batch in report.batches:
+        figures = (batch.ms, floor.ms(batch.at_once), batch.pictures_per_s, batch.call_ms, batch.call_pictures_per_s)
+        table.add_row(str(batch.at_once), *(f"{figure:.3g}" if figure < 100 else f"{figure:.0f}" for figure in figures))
+    return table
 
 
 def measure_speed(
@@ -178,7 +214,8 @@ def measure_speed(
     frames: int = 100,
     progress: Callable[[str, int], None] | None = None,
 ) -> SpeedReport:
-    """Time sender and receiver on a clip. backend: one of them alone, or for "auto" all that may be chosen unasked.
+    """Time sender and receiver on a clip. backend: one of them alone ("torch": also many pictures at once), or for "auto" all that
+    may be chosen unasked.
 
     Raises InputError for a clip or a backend that cannot be used.
     """
@@ -203,8 +240,21 @@ def measure_speed(
             run.frame(picture)
         tell("frames", number)
     looks = 1e3 * float(np.median([_seconds_of(detector.detect, picture) for picture in pictures[:20]]))
+    batches = None
+    if "torch" in names:
+        from facewire.benchmark.batches import measure_batches
+
+        batches = measure_batches(bundle, threads, tell)
     report = SpeedReport(
-        clip.name, len(pictures), fps, os.cpu_count() or 1, threads, looks, load, f"{bundle.name} {bundle.hash.hex()}"
+        clip=clip.name,
+        frames=len(pictures),
+        fps=fps,
+        processors=os.cpu_count() or 1,
+        threads=threads,
+        detector_ms=looks,
+        load=load,
+        weights=f"{bundle.name} {bundle.hash.hex()}",
+        batches=batches,
     )
     for name, run in runs.items():
         tell(f"start of {name}", 0)

@@ -1,6 +1,7 @@
 """What runs a bundle's graphs: ONNX Runtime or OpenVINO, behind one call.
 
-Comes in: a bundle folder and the name of a graph. Goes out: a function from named arrays to named arrays, for `models.runtime`.
+Comes in: a bundle folder and the name of a graph. Goes out: a function from inputs, any number of them at once, to outputs, all
+named arrays, for `models.runtime`.
 `backend` picks the best that is installed: ONNX Runtime where it has CUDA, else OpenVINO, else ONNX Runtime on the CPU;
 `models.torch_backend` on request.
 All give the same pictures to within a level of rounding (tests/models); `advice` says what would be faster. docs/speed.md has
@@ -12,7 +13,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 from facewire.errors import InputError, WeightsError
 
 Arrays = dict[str, NDArray[Any]]
-Run = Callable[[Arrays], Arrays]
+Run = Callable[[Sequence[Arrays]], list[Arrays]]
+"""A graph ready to run: a batch of inputs, each with a first dimension of 1, to as many outputs."""
 
 AUTOMATIC = ("openvino", "onnxruntime")
 BACKENDS = ("auto", *AUTOMATIC, "torch")
@@ -41,7 +43,7 @@ class Backend(Protocol):
     precision: str
     why: str
     batches: bool
-    """Graphs take several pictures at once."""
+    """Several pictures at once are drawn in one run."""
 
     def load(self, folder: Path, graph: str) -> Run:
         """The graph of that name (`bundle.GRAPHS`), ready to run from any thread; WeightsError if it cannot be loaded."""
@@ -95,6 +97,10 @@ def _providers() -> list[str]:
     return [provider for provider in ("CUDAExecutionProvider", "CPUExecutionProvider") if provider in available]
 
 
+# On a GPU convolutions would otherwise run in TF32, with 10 bits of mantissa: a coordinate is off by a pixel.
+_PROVIDER_OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}
+
+
 class OnnxRuntime:
     """ONNX Runtime on CUDA where it has it, else on the CPU."""
 
@@ -105,8 +111,8 @@ class OnnxRuntime:
     def __init__(self, threads: int | None = None) -> None:
         import onnxruntime
 
-        self._providers = _providers()
-        cuda = "CUDAExecutionProvider" in self._providers
+        self._providers = [(name, _PROVIDER_OPTIONS.get(name, {})) for name in _providers()]
+        cuda = "CUDAExecutionProvider" in _providers()
         self.device = "CUDA" if cuda else "CPU"
         self.why = "CUDA is here" if cuda else "neither CUDA nor OpenVINO is here"
         self._options = onnxruntime.SessionOptions()
@@ -126,7 +132,7 @@ class OnnxRuntime:
         except Exception as error:  # ONNX Runtime raises its own classes for missing, broken and foreign files
             raise unusable(path, error) from None
         names = [output.name for output in session.get_outputs()]
-        return lambda feeds: dict(zip(names, session.run(names, feeds), strict=True))
+        return lambda batch: [dict(zip(names, session.run(names, feeds), strict=True)) for feeds in batch]
 
 
 class OpenVino:
@@ -173,7 +179,7 @@ class OpenVino:
             results = own.request.infer(feeds)
             return {name: np.asarray(results[name]) for name in names}
 
-        return run
+        return lambda batch: [run(feeds) for feeds in batch]
 
 
 def _convolve_in_half(model: Any) -> None:

@@ -18,10 +18,11 @@ def _floats(picture: Tensor) -> Tensor:
 
 
 class TorchGraph(nn.Module):
-    """One graph. inputs, outputs: names of what `forward` takes and gives, in order."""
+    """One graph. inputs, outputs: names of what `forward` takes and gives, in order. kept: inputs that come again and again."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    kept: tuple[str, ...] = ()
 
 
 class SenderGraph(TorchGraph):
@@ -62,6 +63,7 @@ class RenderGraph(TorchGraph):
 
     inputs = (*AppearanceGraph.outputs, "shape", "source_motion", "driving_motion", "scene")
     outputs = ("frame",)
+    kept = AppearanceGraph.outputs
 
     def __init__(self, codec: FaceCodec) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ done, but take more of the processors in all."""
 
 @dataclass(frozen=True)
 class Appearance:
-    """What F made of a source frame, as the render graph takes it; opaque to everybody else."""
+    """What F made of a source frame, as the render graph takes it; opaque to everybody else, and never changed: a GPU keeps it."""
 
     arrays: dict[str, Array]
 
@@ -72,16 +72,16 @@ class Networks:
             if graph not in self._graphs:
                 self._graphs[graph] = self.backend.load(self.bundle.folder, graph)
 
-    def _run(self, graph: str, feeds: backends.Arrays) -> backends.Arrays:
+    def _run(self, graph: str, batch: Sequence[backends.Arrays]) -> list[backends.Arrays]:
         self.load(graph)
-        return self._graphs[graph](feeds)
+        return self._graphs[graph](batch)
 
     def read(self, picture: Picture) -> tuple[Motion, Array]:
         """Motion of the head in a framed picture, the scene at rest, and its canonical shape code (C,)."""
         size = self.bundle.picture_size
         if picture.shape != (size, size, 3) or picture.dtype != np.uint8:
             raise ValueError(f"picture is {picture.dtype} {picture.shape}; the networks take uint8 ({size}, {size}, 3)")
-        out = self._run("sender", {"picture": picture[None]})
+        (out,) = self._run("sender", [{"picture": picture[None]}])
         return Motion.from_head(np.asarray(out["motion"][0], np.float32)), np.asarray(out["shape"][0], np.float32)
 
     def motion(self, picture: Picture) -> Motion:
@@ -94,20 +94,17 @@ class Networks:
 
     def appearance(self, picture: Picture) -> Appearance:
         """F on a source frame; once per source."""
-        out = self._run("appearance", {"picture": np.ascontiguousarray(picture)[None]})
+        (out,) = self._run("appearance", [{"picture": np.ascontiguousarray(picture)[None]}])
         return Appearance({name: np.asarray(value, np.float32) for name, value in out.items()})
 
     def render(self, appearance: Appearance, canonical: Array, source: Motion, driving: Motion) -> Picture:
         """M and G on one `Drawing`, uint8 (S, S, 3)."""
-        feeds = Drawing(appearance, canonical, source, driving).feeds()
-        return np.asarray(self._run("render", feeds)["frame"][0], np.uint8)
+        return self.render_many([Drawing(appearance, canonical, source, driving)])[0]
 
     def render_many(self, drawings: Sequence[Drawing]) -> list[Picture]:
-        """Several at once, of one call or of many, for a host that serves them: in one run where the backend takes batches."""
-        feeds = [drawing.feeds() for drawing in drawings]
-        if self.backend.batches and feeds:
-            feeds = [{name: np.concatenate([one[name] for one in feeds]) for name in feeds[0]}]
-        return [np.asarray(frame, np.uint8) for one in feeds for frame in self._run("render", one)["frame"]]
+        """Several at once, of one call or of many: in one run where the backend takes batches."""
+        made = self._run("render", [drawing.feeds() for drawing in drawings])
+        return [np.asarray(one["frame"][0], np.uint8) for one in made]
 
 
 def networks_for_drawing(bundle: Bundle, threads: int | None, backend: str = "auto") -> Networks:

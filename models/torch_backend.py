@@ -1,19 +1,23 @@
 """The networks in torch as one more backend: on an NVIDIA GPU if there is one, and for several calls at once.
 
-Comes in: a bundle folder. Goes out: what `backends.Backend` promises, with any number of pictures in a batch. G runs in
-bfloat16 on a GPU, all that makes coordinates in float32. Needs torch; nothing chooses it unasked.
+Comes in: a bundle folder. Goes out: what `backends.Backend` promises, every batch drawn in one run. On a GPU G runs in bfloat16,
+all that makes coordinates in float32. Needs torch; nothing chooses it unasked. How a GPU is driven is in `models.cuda_graphs`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import safetensors.torch
 import torch
+from torch import nn
 
 from facewire.models import graphs
 from facewire.models.backends import Arrays, Run, unusable
 from facewire.models.bundle import WEIGHTS_FILE, load_bundle
+from facewire.models.cuda_graphs import CudaGraphs
 from facewire.models.face_codec import FaceCodec
 
 
@@ -27,26 +31,37 @@ class Torch:
     def __init__(self, threads: int | None = None, half: bool | None = None) -> None:
         self._place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.device = self._place.type.upper()
-        self._half = self._place.type == "cuda" if half is None else half
-        self.precision = "float32, G bfloat16" if self._half else "float32"
+        self.half = self._place.type == "cuda" if half is None else half
+        """G runs in bfloat16."""
+        self.precision = "float32, G bfloat16" if self.half else "float32"
         self._codecs: dict[Path, FaceCodec] = {}
         if threads is not None:
             torch.set_num_threads(threads)  # of the whole program: torch knows no other way
 
     def load(self, folder: Path, graph: str) -> Run:
         """See `Backend`."""
-        if folder not in self._codecs:
-            self._codecs[folder] = self._codec(folder)
-        module = graphs.GRAPHS[graph](self._codecs[folder]).eval()
+        module = self.module(folder, graph)
+        if self._place.type == "cuda":
+            return CudaGraphs(module, self._place)
 
-        def run(feeds: Arrays) -> Arrays:
+        def run(batch: Sequence[Arrays]) -> list[Arrays]:
+            if not batch:
+                return []
             with torch.inference_mode():
-                tensors = [torch.from_numpy(feeds[name]).to(self._place, non_blocking=True) for name in module.inputs]
-                results = module(*tensors)
+                results = module(
+                    *(torch.from_numpy(np.concatenate([one[name] for one in batch])) for name in module.inputs)
+                )
             results = results if isinstance(results, tuple) else (results,)
-            return {name: value.cpu().numpy() for name, value in zip(module.outputs, results, strict=True)}
+            named = {name: value.numpy() for name, value in zip(module.outputs, results, strict=True)}
+            return [{name: value[row : row + 1] for name, value in named.items()} for row in range(len(batch))]
 
         return run
+
+    def module(self, folder: Path, graph: str) -> graphs.TorchGraph:
+        """The graph of that name, on its device; WeightsError if it cannot be loaded."""
+        if folder not in self._codecs:
+            self._codecs[folder] = self._codec(folder)
+        return graphs.GRAPHS[graph](self._codecs[folder]).eval()
 
     def _codec(self, folder: Path) -> FaceCodec:
         codec = FaceCodec(load_bundle(folder).config)
@@ -58,8 +73,11 @@ class Torch:
         except (OSError, RuntimeError, safetensors.SafetensorError) as error:
             raise unusable(folder / WEIGHTS_FILE, error) from None
         codec = codec.to(self._place)
-        if self._half:
+        if self.half:
             generator = codec.receiver.generator
-            half = torch.autocast(self._place.type, torch.bfloat16)
+            for layer in generator.modules():
+                if isinstance(layer, nn.Conv2d) and layer is not generator.residual_flow:  # that one makes coordinates
+                    layer.to(torch.bfloat16)  # once, where autocast would do it in every picture
+            half = torch.autocast(self._place.type, torch.bfloat16, cache_enabled=False)
             generator.forward = half(generator.forward)  # type: ignore[method-assign]
         return codec

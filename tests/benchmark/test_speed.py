@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from facewire.benchmark import batches
 from facewire.benchmark.speed import RECEIVER, SENDER, measure_speed
 from facewire.cli import main
 from facewire.errors import InputError
@@ -31,6 +32,35 @@ def test_every_stage_is_timed(clip: Path) -> None:
     report.print(console)
     assert "first picture after start" in console.file.getvalue()  # type: ignore[attr-defined]
     assert json.loads(json.dumps(report.to_json()))["backends"]["onnxruntime"]["ratio"]["receiver"] == 1
+
+
+def test_torch_is_also_timed_with_many_pictures_at_once(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "SECONDS", 0.05)
+    monkeypatch.setattr(batches, "MATRIX", {"CPU": 128, "CUDA": 1024})
+    monkeypatch.setattr(batches, "AT_ONCE", {"CPU": (1, 3), "CUDA": (1, 3)})
+    report = measure_speed(clip, backend="torch", threads=1, frames=7)
+    assert report.batches is not None
+    assert [batch.at_once for batch in report.batches.batches] == [1, 3]
+    for batch in report.batches.batches:
+        assert batch.pictures_per_s == pytest.approx(1000 * batch.at_once / batch.ms, rel=0.9)
+        assert batch.call_ms > 0
+        assert batch.call_pictures_per_s > 0
+    floor = report.batches.floor
+    assert 1e9 < floor.flop < 1e10
+    assert floor.picture_bytes > 256 * 256 * 3
+    assert floor.ms(1) <= floor.ms(3) <= 3 * floor.ms(1)
+    values = json.loads(json.dumps(report.to_json()))
+    assert values["batches"]["batches"][1]["floor_ms"] == pytest.approx(floor.ms(3))
+    console = Console(file=io.StringIO(), width=200)
+    report.print(console)
+    assert "pictures a second" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_floor_is_the_longer_of_arithmetic_and_memory() -> None:
+    arithmetic = batches.Floor(flop=1e9, weight_bytes=1e3, picture_bytes=1e3, flop_per_s=1e12, bytes_per_s=1e12)
+    assert arithmetic.ms(4) == pytest.approx(4.0)
+    memory = batches.Floor(flop=1e3, weight_bytes=2e9, picture_bytes=1e9, flop_per_s=1e12, bytes_per_s=1e12)
+    assert memory.ms(4) == pytest.approx(6.0)
 
 
 def test_a_clip_too_short_to_time_is_refused(clip: Path) -> None:

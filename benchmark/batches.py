@@ -1,0 +1,172 @@
+"""What a host that serves many calls gets out of its device: pictures a second in batches and for calls, beside the floor.
+
+Comes in: weights; the networks run in torch, on an NVIDIA GPU where there is one. Goes out: for `benchmark.speed`, milliseconds and
+pictures a second at each number at once, memory, and the time that arithmetic and memory alone would take on this device.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from facewire.models.bundle import Bundle
+from facewire.models.graphs import RenderGraph
+from facewire.models.runtime import Drawing
+from facewire.models.shared import SharedNetworks
+from facewire.models.torch_backend import Torch
+
+AT_ONCE = {"CUDA": (1, 8, 32, 64), "CPU": (1, 4)}
+SECONDS, LEAST_RUNS = 1.0, 6
+"""Of every measurement: what takes longer."""
+MATRIX = {"CUDA": 8192, "CPU": 1536}
+"""Side of the matrices that the device's arithmetic is measured with."""
+COPY_BYTES = {"CUDA": 1 << 30, "CPU": 1 << 27}
+
+
+@dataclass(frozen=True)
+class BatchSpeed:
+    """So many pictures at once. ms: of a run with that many, median. pictures_per_s: in such runs, one after the other.
+    call_ms, call_pictures_per_s: with as many calls that each want a picture as soon as they have the last; median, all together.
+    """
+
+    at_once: int
+    ms: float
+    pictures_per_s: float
+    call_ms: float
+    call_pictures_per_s: float
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What M and G need of the device, and what it gives: no program can be faster, unless it computes less.
+
+    flop: of a picture, as torch counts (convolutions and products). weight_bytes: read once a run. picture_bytes: in and out, a
+    picture. flop_per_s: of a large product in G's precision, bytes_per_s: of a copy, reading and writing; both measured here.
+    """
+
+    flop: float
+    weight_bytes: float
+    picture_bytes: float
+    flop_per_s: float
+    bytes_per_s: float
+
+    def ms(self, at_once: int) -> float:
+        """Of a run with so many pictures."""
+        arithmetic = at_once * self.flop / self.flop_per_s
+        memory = (self.weight_bytes + at_once * self.picture_bytes) / self.bytes_per_s
+        return 1e3 * max(arithmetic, memory)
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """One device. memory_bytes: the most of the GPU's at once; None on a CPU."""
+
+    device: str
+    precision: str
+    batches: list[BatchSpeed]
+    floor: Floor
+    memory_bytes: int | None
+
+
+def measure_batches(bundle: Bundle, threads: int | None, tell: Callable[[str, int], None]) -> BatchReport:
+    """Measures M and G in torch. tell: what is measured now."""
+    networks = SharedNetworks(bundle, threads)
+    device = networks.backend.device
+    size = bundle.picture_size
+    picture = np.random.default_rng(0).integers(0, 255, (size, size, 3), np.uint8)
+    motion, shape = networks.read(picture)
+    # Every call has a source frame of its own.
+    drawings = [Drawing(networks.appearance(picture), shape, motion, motion) for _ in range(max(AT_ONCE[device]))]
+    batches = []
+    for count in AT_ONCE[device]:
+        tell(f"{count} pictures at once", 0)
+        batches.append(_batch(networks, drawings[:count]))
+    tell("floor", 0)
+    memory = torch.cuda.max_memory_allocated() if device == "CUDA" else None
+    name = torch.cuda.get_device_name() if device == "CUDA" else f"CPU, {torch.get_num_threads()} threads"
+    return BatchReport(name, networks.backend.precision, batches, _floor(bundle, networks, drawings[0]), memory)
+
+
+def _batch(networks: SharedNetworks, drawings: list[Drawing]) -> BatchSpeed:
+    networks.render_many(drawings)
+    seconds = repeated(lambda: networks.render_many(drawings))
+    waits = _calls(networks, drawings)
+    together = sum(len(of_call) for of_call in waits) / max(map(sum, waits))
+    of_all = [wait for of_call in waits for wait in of_call]
+    return BatchSpeed(
+        len(drawings),
+        1e3 * float(np.median(seconds)),
+        len(drawings) * len(seconds) / sum(seconds),
+        1e3 * float(np.median(of_all)),
+        together,
+    )
+
+
+def _calls(networks: SharedNetworks, drawings: list[Drawing]) -> list[list[float]]:
+    """Seconds that each picture of each call took, all calls at work at the same time."""
+    waits: list[list[float]] = [[] for _ in drawings]
+    start = threading.Barrier(len(drawings))
+
+    def call(number: int) -> None:
+        one = drawings[number]
+        start.wait()
+        waits[number] = repeated(lambda: networks.render(one.appearance, one.canonical, one.source, one.driving))
+
+    threads = [threading.Thread(target=call, args=(number,), daemon=True) for number in range(len(drawings))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return waits
+
+
+def repeated(work: Callable[[], object]) -> list[float]:
+    """Seconds of every run of work, for `SECONDS` and at least `LEAST_RUNS`."""
+    taken: list[float] = []
+    while sum(taken) < SECONDS or len(taken) < LEAST_RUNS:
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return taken
+
+
+def _floor(bundle: Bundle, networks: SharedNetworks, drawing: Drawing) -> Floor:
+    assert isinstance(networks.backend, Torch)
+    graph = networks.backend.module(bundle.folder, "render")
+    assert isinstance(graph, RenderGraph)
+    feeds = drawing.feeds()
+    place = next(graph.parameters()).device
+    given = [torch.from_numpy(feeds[name]).to(place) for name in graph.inputs]
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        (frame,) = graph(*given)
+    used = (graph.receiver.motion_field, graph.receiver.fine_flow, graph.receiver.generator)
+    weights = sum(value.nbytes for module in used for value in module.parameters())
+    kind, device = torch.bfloat16 if networks.backend.half else torch.float32, networks.backend.device
+    side = MATRIX[device]
+    a, b = (torch.ones(side, side, dtype=kind, device=place) for _ in range(2))
+    source = torch.ones(COPY_BYTES[device], dtype=torch.uint8, device=place)
+    goal = torch.empty_like(source)
+    return Floor(
+        flop=float(counter.get_total_flops()),
+        weight_bytes=float(weights),
+        picture_bytes=float(sum(value.nbytes for value in given) + frame.nbytes),
+        flop_per_s=2 * side**3 / _best(lambda: torch.mm(a, b), place),
+        bytes_per_s=2 * source.nbytes / _best(lambda: goal.copy_(source), place),
+    )
+
+
+def _best(work: Callable[[], object], place: torch.device) -> float:
+    """Seconds of the fastest run."""
+
+    def run() -> None:
+        work()
+        if place.type == "cuda":
+            torch.cuda.synchronize()
+
+    return min(repeated(run))
