@@ -90,6 +90,7 @@ class CallOptions:
     """And pictures come from its camera."""
     page_microphone: bool = False
     open_browser: bool = True
+    fps: float = 25.0
     recordings: Path = Path()
     """Folder for what the page records."""
 
@@ -154,6 +155,13 @@ def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
             metavar="PICTURE",
             help="move the face of this picture instead; use pictures of people who agreed to it",
         )
+    parser.add_argument(
+        "--fps",
+        type=float,
+        default=25.0,
+        metavar="N",
+        help="frames a second, 5 to 30 (default 25): the most that is sent, and what virtual cameras and raw pictures have",
+    )
     parser.add_argument("--seconds", type=float, metavar="N", help="end the call N seconds after it began")
     parser.add_argument("--wait", type=float, metavar="N", help="give up if nobody has come after N seconds")
     parser.add_argument("--relay-only", action="store_true", help="everything through the TURN server")
@@ -213,6 +221,7 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
         page=page,
         page_camera=page_camera,
         page_microphone=page_microphone,
+        fps=options.fps,
         open_browser=not getattr(options, "no_browser", False),
         recordings=(getattr(options, "recordings", None) or Path()).resolve(),
     )
@@ -300,7 +309,7 @@ def _check_before_page(options: CallOptions) -> None:
     from facewire.signaling import SignalingClient
 
     SignalingClient(options.server, options.room, options.token, options.name)
-    RateController(options.max_kbps)
+    RateController(options.max_kbps, options.fps)
     if options.video not in (None, "test") or options.portrait is not None:
         from facewire.sender.media import open_live_video, read_picture
 
@@ -325,7 +334,9 @@ async def _run(options: CallOptions, json_target: Callable[[dict[str, Any]], boo
     session = Session(
         client,
         bundle,
-        SessionOptions(options.name, options.max_kbps, options.relay_only, options.seconds, options.wait_s),
+        SessionOptions(
+            options.name, options.max_kbps, options.relay_only, options.seconds, options.wait_s, options.fps
+        ),
     )
     console = Console(stderr=True, highlight=False)
     session.notice = lambda text: console.print(f"facewire: {text}", markup=False, soft_wrap=True)
@@ -388,7 +399,9 @@ def _open_ends(session: Session, options: CallOptions) -> None:
     ends.sound = open_sound(options, ends.clock, session.sound_ready)
     if options.out is not None:
         portrait = None if options.portrait is None else open_portrait(options.portrait, size, options.out)
-        sink, sound_sink = open_sinks(options.out, options.speaker, size=size, portrait=portrait is not None)
+        sink, sound_sink = open_sinks(
+            options.out, options.speaker, options.fps, size=size, portrait=portrait is not None
+        )
         # Networks of its own: the receiver's thread and the sender's do not wait for each other.
         ends.playout = Playout(
             networks_for_drawing(session.bundle, options.threads, options.backend),

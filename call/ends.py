@@ -18,7 +18,7 @@ from facewire.models.runtime import Networks
 from facewire.sender.clock import CaptureClock
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import frame_picture
-from facewire.sender.live import LiveSender, LiveSenderOptions, SenderState, SourceMessage
+from facewire.sender.live import LiveSender, LiveSenderOptions, RateSettings, SenderState, SourceMessage
 from facewire.sender.media import VideoSource, read_picture
 from facewire.sender.sound import SoundOptions, SoundSender, SoundSource
 
@@ -45,7 +45,7 @@ def open_video(
         from facewire.benchmark.demo import bundled_portrait
 
         video = str(bundled_portrait())
-    settings = LiveSenderOptions(loop=options.loop)
+    settings = LiveSenderOptions(RateSettings(fps=options.fps), loop=options.loop)
     return LiveSender(networks, video, settings, on_source, on_motion, on_state, clock=clock, on_square=on_square)
 
 

@@ -216,7 +216,7 @@ class PageCall(PageHandler):
         session = Session(
             client,
             loaded.bundle,
-            SessionOptions(self._name, self._budget, options.relay_only, options.seconds, options.wait_s),
+            SessionOptions(self._name, self._budget, options.relay_only, options.seconds, options.wait_s, options.fps),
         )
         session.notice = self._notice
         async with client:

@@ -44,6 +44,7 @@ def hello(options: CallOptions, name: str) -> Values:
         "sends": {"camera": options.page_camera, "microphone": options.page_microphone},
         "view": {"yaw": MAX_YAW_DEGREES, "pitch": MAX_PITCH_DEGREES, "roll": MAX_ROLL_DEGREES},
         "budget": {"min_kbps": MIN_KBPS, "max_kbps": MAX_KBPS},
+        "fps": options.fps,
         "name_characters": MAX_NAME_CHARACTERS,
         "folder": str(options.recordings),
     }

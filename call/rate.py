@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from facewire.codec.wire import MESSAGE_OVERHEAD_BYTES
 from facewire.errors import InputError
 
+FULL_FPS = 25.0
+"""Frames a second of a call that was asked for no other number."""
+MIN_FPS, MAX_FPS = 5.0, 30.0
 QUEUE_LIMIT_MS = 150.0
 """More round trip than that above the shortest one: packets wait for each other somewhere."""
 LOSS_LIMIT = 0.08
@@ -97,14 +100,22 @@ LEVELS = (
     _Level(Rate("default", 2, 1, 25.0, 16_000), 17.0),
     _Level(Rate("high", 2, 1, 25.0, 20_000), 24.0),
 )
-"""What can be sent, cheapest first. Frames are repeated from the start on: in the seconds before loss is known to be there,
-three packets lost in a row would hold the picture for half a second.
+"""What can be sent at `FULL_FPS`, cheapest first. Frames are repeated from the start on: in the seconds before loss is known to be
+there, three packets lost in a row would hold the picture for half a second.
 """
 
 
-def estimate_kbps(level: int, *, video: bool, sound: bool) -> float:
+def levels(fps: float = FULL_FPS) -> tuple[_Level, ...]:
+    """`LEVELS` for a call of at most so many frames a second."""
+    if not MIN_FPS <= fps <= MAX_FPS:
+        raise InputError(f"--fps {fps:g}: from {MIN_FPS:g} to {MAX_FPS:g} frames a second")
+    return tuple(replace(level, rate=replace(level.rate, fps=level.rate.fps * fps / FULL_FPS)) for level in LEVELS)
+
+
+def estimate_kbps(level: int, fps: float = FULL_FPS, *, video: bool, sound: bool) -> float:
     """What a level costs on the wire, before anything is measured."""
-    return _kbps(LEVELS[level].rate, LEVELS[level].motion_bytes, video, sound)
+    of = levels(fps)[level]
+    return _kbps(of.rate, of.motion_bytes, video, sound)
 
 
 def _kbps(rate: Rate, motion_bytes: float, video: bool, sound: bool) -> float:
@@ -117,13 +128,17 @@ def _kbps(rate: Rate, motion_bytes: float, video: bool, sound: bool) -> float:
 class RateController:
     """One call's decisions.
 
-    max_kbps: budget on the wire of what this side sends, sound included; None for 32. video, sound: what this side sends.
+    max_kbps: budget on the wire of what this side sends, sound included; None for 32. fps: the most frames a second. video, sound:
+    what this side sends.
     """
 
-    def __init__(self, max_kbps: float | None = None, *, video: bool = True, sound: bool = True) -> None:
+    def __init__(
+        self, max_kbps: float | None = None, fps: float = FULL_FPS, *, video: bool = True, sound: bool = True
+    ) -> None:
         if max_kbps is not None and not MIN_KBPS <= max_kbps <= 100_000:
             raise InputError(f"--max-kbps {max_kbps:g}: from {MIN_KBPS:g} up, packet headers included")
         self.budget_kbps = DEFAULT_KBPS if max_kbps is None else max_kbps
+        self._levels = levels(fps)
         self._video, self._sound = video, sound
         self._queue_ms = 0.0
         """When last looked: one that shrinks needs no further step down."""
@@ -138,7 +153,7 @@ class RateController:
         """When a step down was made to see what becomes of the loss, and how high that was."""
         self._random_until = self._random_loss = 0.0
         """Until when, and at what share, loss is known not to be of our making."""
-        self._top = DEFAULT_LEVEL if max_kbps is None else len(LEVELS) - 1
+        self._top = DEFAULT_LEVEL if max_kbps is None else len(self._levels) - 1
         self._ceiling = self._top
         self._ceiling_until = 0.0
         self._waited = False
@@ -148,11 +163,11 @@ class RateController:
     @property
     def rate(self) -> Rate:
         """What to send now."""
-        rate = LEVELS[self.level].rate
+        rate = self._levels[self.level].rate
         if not self._robust:
             return rate
         # Repeat more, and in smaller parts: as much of it as the budget bears.
-        motion = LEVELS[self.level].motion_bytes
+        motion = self._levels[self.level].motion_bytes
         once = motion / (1 + rate.redundancy * 0.5)
         thrifty = min(rate.sound_bps, REPEATED_SOUND_BPS)
         wishes = (
@@ -172,7 +187,8 @@ class RateController:
         """What is left for the pieces of a source frame beside the media, never less than a quarter of the budget."""
         media = self._media_kbps
         if media is None:
-            media = estimate_kbps(self.level, video=False, sound=self._sound)
+            level = self._levels[self.level]
+            media = _kbps(level.rate, level.motion_bytes, False, self._sound)
         return max(self.budget_kbps / 4, BUDGET_SHARE * self.budget_kbps - media)
 
     def update(self, measured: Measured, elapsed_s: float) -> Rate:
@@ -181,7 +197,7 @@ class RateController:
         if measured.sent_kbps is not None and measured.sent_kbps > 0:
             rate = self.rate
             expected = _kbps(
-                rate, LEVELS[self.level].motion_bytes, self._video and not measured.source_waits, self._sound
+                rate, self._levels[self.level].motion_bytes, self._video and not measured.source_waits, self._sound
             )
             change = min(2.0, max(0.5, measured.sent_kbps / expected)) - self._scale
             self._scale += (COST_RISES if change > 0 else COST_FALLS) * change
@@ -258,4 +274,5 @@ class RateController:
         return level
 
     def _cost(self, level: int) -> float:
-        return self._scale * estimate_kbps(level, video=self._video, sound=self._sound)
+        of = self._levels[level]
+        return self._scale * _kbps(of.rate, of.motion_bytes, self._video, self._sound)

@@ -40,7 +40,7 @@ from facewire.call.messages import (
 from facewire.call.outgoing import Outgoing
 from facewire.call.peer import OPEN_TIMEOUT_S, Channel, Peer, PeerOptions
 from facewire.call.pieces import MAX_PIECES, Assembly
-from facewire.call.rate import Measured, Rate, RateController
+from facewire.call.rate import FULL_FPS, Measured, Rate, RateController
 from facewire.call.traffic import Traffic
 from facewire.codec.packets import PACKET_VERSION
 from facewire.errors import DecodeError, FacewireError, InputError, WeightsError
@@ -120,6 +120,8 @@ class SessionOptions:
     """The call ends so long after its first opening."""
     wait_s: float | None = None
     """It is given up if the other side has not come after so long."""
+    fps: float = FULL_FPS
+    """The most frames a second that are sent."""
 
 
 @dataclass
@@ -131,8 +133,6 @@ class Ends:
     playout: Playout | None = None
     clock: CaptureClock = field(default_factory=CaptureClock)
     """The one of `live` and `sound`."""
-    frame_rate: float = 25.0
-    """Nominal frames a second of `live`."""
 
 
 @dataclass
@@ -199,7 +199,8 @@ class Session:
         self._signalling = signalling
         self.bundle = bundle
         self._options = options or SessionOptions()
-        RateController(self._options.max_kbps)  # InputError for a budget that nothing fits in, before anybody is called
+        # InputError for a budget that nothing fits in, before anybody is called
+        RateController(self._options.max_kbps, self._options.fps)
         self.ends = Ends()
         self.stats = SessionStats()
         self.state: CallState = "waiting"
@@ -299,12 +300,16 @@ class Session:
 
     def set_budget(self, max_kbps: float | None) -> None:
         """Another budget on the wire; InputError for one that nothing fits in. The rate begins low again."""
-        rate = RateController(max_kbps, video=self.ends.live is not None, sound=self.ends.sound is not None)
+        rate = self._new_rate(max_kbps)
         self._options = replace(self._options, max_kbps=max_kbps)
         if self._rate is not None:
             self._rate = rate
             self._outgoing.piece_kbps = None if max_kbps is None else rate.source_kbps
             self._apply(rate.rate)
+
+    def _new_rate(self, max_kbps: float | None) -> RateController:
+        video, sound = self.ends.live is not None, self.ends.sound is not None
+        return RateController(max_kbps, self._options.fps, video=video, sound=sound)
 
     def tell_recording(self, step: str) -> None:
         """Says to the other side how it is with recordings: see `messages.Recording`."""
@@ -321,9 +326,7 @@ class Session:
         self._ending = self._loop.create_future()
         self._started_at = time.monotonic()
         self._camera = self.ends.live.state if self.ends.live is not None else "none"
-        self._rate = RateController(
-            self._options.max_kbps, video=self.ends.live is not None, sound=self.ends.sound is not None
-        )
+        self._rate = self._new_rate(self._options.max_kbps)
         if self._options.max_kbps is not None:
             self._outgoing.piece_kbps = self._rate.source_kbps
         self._apply(self._rate.rate)
@@ -509,7 +512,7 @@ class Session:
                 codec=PACKET_VERSION,
                 weights=self.bundle.hash,
                 side=self.bundle.picture_size,
-                frame_rate=float(self.ends.frame_rate) if self.ends.live is not None else 0.0,
+                frame_rate=self._options.fps if self.ends.live is not None else 0.0,
                 session=self._id,
                 source=(playout.source_hash or b"") if playout is not None else b"",
                 video=self.ends.live is not None,
@@ -715,8 +718,7 @@ class Session:
             return
         self._outgoing.rate = rate
         if self.ends.live is not None:
-            fps = min(rate.fps, self.ends.frame_rate)
-            self.ends.live.set_rate(RateSettings(rate.preset, rate.frames_per_packet, rate.redundancy, fps))
+            self.ends.live.set_rate(RateSettings(rate.preset, rate.frames_per_packet, rate.redundancy, rate.fps))
         if self.ends.sound is not None:
             self.ends.sound.set_bitrate(rate.sound_bps)
 

@@ -205,7 +205,7 @@ export class Media {
       video: camera && {
         width: { ideal: 640 },
         height: { ideal: 480 },
-        frameRate: { ideal: 25, max: 30 },
+        frameRate: { ideal: this.store.state.hello?.fps ?? 25, max: 30 },
         ...device("camera"),
       },
       audio: microphone && {

@@ -17,6 +17,7 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  * @property {{camera: boolean, microphone: boolean}} sends false: the process sends a file, the page opens nothing
  * @property {{yaw: number, pitch: number, roll: number}} view limits of the free view, degrees each way
  * @property {{min_kbps: number, max_kbps: number}} budget
+ * @property {number} fps
  * @property {number} name_characters
  * @property {string} folder where recordings go
  *

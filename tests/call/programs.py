@@ -1,4 +1,4 @@
-"""A call between two programs, measured from outside: `python -m tests.call.programs [--seconds N] [--one-way] [--no-sound]`.
+"""A call between two programs, measured from outside: `python -m tests.call.programs [--seconds N] [--one-way] [--no-sound] [--fps N]`.
 
 Two `facewire call`s, video and sound both ways (with --one-way: video one way), and between them a relay that counts
 the datagrams of each way. The pictures come out of the programs as raw frames and are counted here.
@@ -68,7 +68,9 @@ class _Program:
     reading: asyncio.Task[tuple[int, float]]
 
 
-async def measure(folder: Path, seconds: float, *, voice: Path | None, one_way: bool = False) -> dict[Way, Side]:
+async def measure(
+    folder: Path, seconds: float, *, voice: Path | None, one_way: bool = False, fps: float = 25.0
+) -> dict[Way, Side]:
     """Both sides of a call of so many seconds after settling. voice: None for no sound. one_way: only a sends video."""
     relay = Relay()
     server = SignalingServer(ServerOptions(port=0))
@@ -76,7 +78,7 @@ async def measure(folder: Path, seconds: float, *, voice: Path | None, one_way: 
     try:
         async with Doorway(server.url, relay) as doorway:
             programs = [
-                await _start(folder, name, doorway.url, seconds, voice, video=name == "a" or not one_way)
+                await _start(folder, name, doorway.url, seconds, voice, fps, video=name == "a" or not one_way)
                 for name in "ab"
             ]
             try:
@@ -118,7 +120,9 @@ async def measure(folder: Path, seconds: float, *, voice: Path | None, one_way: 
     return sides
 
 
-async def _start(folder: Path, name: str, url: str, seconds: float, voice: Path | None, *, video: bool) -> _Program:
+async def _start(
+    folder: Path, name: str, url: str, seconds: float, voice: Path | None, fps: float, *, video: bool
+) -> _Program:
     figures = folder / f"{name}.json"
     sends = [
         "--video",
@@ -127,7 +131,7 @@ async def _start(folder: Path, name: str, url: str, seconds: float, voice: Path 
         "none" if voice is None else str(voice),
         "--loop",
     ]
-    ends = ["--seconds", str(seconds + SETTLING_S + 2), "--wait", str(PATIENCE_S), "--threads", "1"]
+    ends = ["--seconds", str(seconds + SETTLING_S + 2), "--wait", str(PATIENCE_S), "--threads", "1", "--fps", str(fps)]
     command = ["-m", "facewire", "call", "room", "--server", url, "--name", name, *sends, *ends]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, "--out", "raw", "--json", str(figures), stdout=asyncio.subprocess.PIPE, env=os.environ
@@ -199,6 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measures a call between two programs.")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--one-way", action="store_true", help="video one way")
+    parser.add_argument("--fps", type=float, default=25.0, metavar="N")
     parser.add_argument("--no-sound", action="store_true", help="no sound either way")
     parser.add_argument("--voice", type=Path, metavar="FILE", help="sound to send in place of the synthetic voice")
     options = parser.parse_args()
@@ -206,7 +211,9 @@ def main() -> None:
         voice = None
         if not options.no_sound:
             voice = options.voice or write_voice(Path(folder) / "voice.wav")
-        sides = asyncio.run(measure(Path(folder), options.seconds, voice=voice, one_way=options.one_way))
+        sides = asyncio.run(
+            measure(Path(folder), options.seconds, voice=voice, one_way=options.one_way, fps=options.fps)
+        )
         for way, side in sides.items():
             print(way, json.dumps(asdict(side)), flush=True)
 

@@ -67,6 +67,7 @@ def test_the_browser_is_opened_with_the_address(tmp_path: Path) -> None:
         (["kitchen", "--no-browser", "--out", "none"], "--no-browser"),
         (["kitchen", "--recordings", "no/such/folder"], "no such folder"),
         (["kitchen", "--max-kbps", "1"], "max-kbps"),
+        (["kitchen", "--fps", "60"], "--fps"),
         (["kitchen", "--video", "no-such-file.mp4"], "no such file"),
         (["kitchen", "--portrait", "no-such-picture.png"], "no such file"),
         (["kit chen"], "room"),

@@ -18,6 +18,7 @@ from facewire.call.rate import (
     Rate,
     RateController,
     estimate_kbps,
+    levels,
 )
 from facewire.errors import InputError
 
@@ -179,3 +180,19 @@ def test_levels_cost_more_the_finer_they_are() -> None:
 def test_video_alone_and_the_whole_call_stay_below_their_targets_by_estimate() -> None:
     assert estimate_kbps(DEFAULT_LEVEL, video=True, sound=False) < 12
     assert estimate_kbps(DEFAULT_LEVEL, video=True, sound=True) < 24
+
+
+@pytest.mark.parametrize("fps", [5.0, 12.5, 30.0])
+def test_a_call_of_another_frame_rate_has_the_same_levels(fps: float) -> None:
+    controller = RateController(40, fps)
+    seen = {rate.fps for rate, _, _ in run(controller, Path(500), 100)}
+    assert seen == {fps}
+    assert {level.rate.fps for level in levels(fps)} == {level.rate.fps * fps / 25 for level in LEVELS}
+    costs = [estimate_kbps(DEFAULT_LEVEL, fps, video=True, sound=True) for fps in (5, 25, 30)]
+    assert costs == sorted(costs)
+
+
+@pytest.mark.parametrize("fps", [0, 4.9, 31, float("nan"), float("inf")])
+def test_a_frame_rate_that_no_call_has_is_refused(fps: float) -> None:
+    with pytest.raises(InputError, match="--fps"):
+        RateController(fps=fps)

@@ -37,6 +37,7 @@ HELLO: dict[str, Any] = {
     "sends": {"camera": True, "microphone": True},
     "view": {"yaw": 40, "pitch": 25, "roll": 30},
     "budget": {"min_kbps": 8, "max_kbps": 200},
+    "fps": 25.0,
     "name_characters": 64,
     "folder": "/home/ada",
 }
