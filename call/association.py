@@ -1,6 +1,6 @@
 """aiortc's SCTP association, made to cost less and to open on bad links.
 
-aiortc answers every message with a packet of its own (93 bytes), sends one chunk a packet, and repeats a lost INIT with a
+aiortc answers every message with a packet of its own (85 bytes and more), sends one chunk a packet, and repeats a lost INIT with a
 tag that the other side must refuse. `ThriftyAssociation` lets acknowledgements and FORWARD-TSN chunks ride in packets
 that carry data anyway, sends one by itself only when too much or too long has waited, and repeats INIT as the standard
 says. All of it is within RFC 9260, so the other side may be any WebRTC implementation. `peer` puts it in place of aiortc's.
@@ -25,7 +25,7 @@ from aiortc.rtcsctptransport import (
     serialize_packet,
 )
 
-from facewire.call.traffic import DTLS_BYTES, Traffic
+from facewire.call.traffic import CIPHERS, Traffic
 
 RIDE_AFTER_PACKETS = 3
 """Packets to be acknowledged before an acknowledgement takes a ride in an outgoing packet (20 bytes less each time)."""
@@ -200,4 +200,6 @@ class ThriftyAssociation(RTCSctpTransport):
                 kind = self._kind_of_stream.get(int.from_bytes(packet[position + 8 : position + 10], "big"), kind)
                 break
             position += max(4, (length + 3) // 4 * 4)
-        counter[kind] += len(packet) + DTLS_BYTES + self._header_bytes()
+        tls = self.transport._ssl
+        cipher = tls.get_cipher_name() if tls is not None else None
+        counter[kind] += len(packet) + CIPHERS.get(cipher or "", max(CIPHERS.values())) + self._header_bytes()

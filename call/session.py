@@ -19,8 +19,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from aiortc import RTCCertificate
-
 from facewire.call.link import LinkMonitor, LinkState
 from facewire.call.messages import (
     PROTOCOL_VERSION,
@@ -38,7 +36,7 @@ from facewire.call.messages import (
     encode_control,
 )
 from facewire.call.outgoing import Outgoing
-from facewire.call.peer import OPEN_TIMEOUT_S, Channel, Peer, PeerOptions
+from facewire.call.peer import OPEN_TIMEOUT_S, Certificate, Channel, Peer, PeerOptions
 from facewire.call.pieces import MAX_PIECES, Assembly
 from facewire.call.rate import FULL_FPS, Measured, Rate, RateController
 from facewire.call.traffic import Traffic
@@ -213,7 +211,7 @@ class Session:
         """Told what the other side says about recordings: see `messages.Recording`."""
         self.greeted: Callable[[bool], None] = lambda same: None
         """Told at every greeting on a new connection, before anything else of it, whether the other program is the same."""
-        self._certificate = RTCCertificate.generateCertificate()
+        self._certificate = Certificate.generateCertificate()
         self._id = secrets.token_bytes(SESSION_BYTES)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Future[Ending] | None = None

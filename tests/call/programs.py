@@ -1,4 +1,4 @@
-"""A call between two programs, measured from outside: `python -m tests.call.programs [--seconds N] [--one-way] [--no-sound] [--fps N]`.
+"""A call between two programs, measured from outside: `python -m tests.call.programs` (`--help`).
 
 Two `facewire call`s, video and sound both ways (with --one-way: video one way), and between them a relay that counts
 the datagrams of each way. The pictures come out of the programs as raw frames and are counted here.

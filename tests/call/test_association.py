@@ -6,6 +6,7 @@ import asyncio
 
 from facewire.call.association import ALONE_AFTER_S
 from facewire.call.peer import Channel, Peer, PeerOptions
+from facewire.call.traffic import CIPHERS
 
 from .relay import Impairment, Relay
 
@@ -106,6 +107,8 @@ async def test_own_count_agrees_with_the_relay() -> None:
     await pair.heard(0, 10)
     await pair.heard(1, 10)
     await asyncio.sleep(ALONE_AFTER_S + 0.1)
+    tls = pair.a._connection.sctp.transport._ssl  # type: ignore[union-attr]
+    assert tls.get_cipher_name() == min(CIPHERS, key=CIPHERS.__getitem__)  # type: ignore[union-attr]
     for peer, way in ((pair.a, "ab"), (pair.b, "ba")):
         assert peer.traffic.sent.datagrams == pair.relay.counts[way].datagrams  # type: ignore[index]
         assert peer.traffic.sent.wire_bytes == pair.relay.counts[way].wire_bytes  # type: ignore[index]

@@ -155,8 +155,9 @@ async def test_the_other_sides_goodbye_ends_the_call(call: Call, networks: Netwo
     assert len(encode_control(Bye(""))) < 5
 
 
-async def test_a_budget_may_come_and_go_during_a_call(call: Call, networks: Networks) -> None:
+async def test_a_budget_may_come_and_go_during_a_call(call: Call, networks: Networks, voice: Path) -> None:
     with_video(call.a, networks)
+    with_sound(call.a, voice)
     playout = with_playout(call.b, networks)
     call.start()
     await call.until(lambda: playout.stats().frames > 5)

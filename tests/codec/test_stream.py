@@ -148,9 +148,9 @@ def test_only_motion_packets_go_into_a_stream():
         write_stream(SOURCE, [b"hello"])
 
 
-@pytest.mark.parametrize(("payload", "forward"), [(0, 93), (1, 97), (12, 105), (13, 109)])
+@pytest.mark.parametrize(("payload", "forward"), [(0, 85), (1, 89), (12, 97), (13, 101)])
 def test_the_wire_costs_more_than_the_payload(payload, forward):
-    assert wire_bytes(payload) == (forward, 93)
+    assert wire_bytes(payload) == (forward, 85)
 
 
 def test_there_are_no_negative_payloads():
