@@ -14,7 +14,7 @@ from facewire.call.messages import MAX_MEDIA_BYTES, SEQUENCES, MediaMessage, Par
 from facewire.call.peer import Peer
 from facewire.call.pieces import PIECE_BYTES, cut
 from facewire.call.rate import ANSWER_EVERY_S, Rate
-from facewire.codec.wire import wire_bytes
+from facewire.codec.wire import rtp_wire_bytes, wire_bytes
 from facewire.sender.live import SourceMessage
 
 KEEP_ALIVE_S = 0.45
@@ -50,6 +50,8 @@ class OutgoingStats:
     motion_bytes: int = 0
     """Of motion packets."""
     sound_bytes: int = 0
+    sound_rtp_bytes: int = 0
+    """What the same sound would take on the wire over RTP, a packet each."""
     sources: int = 0
     """Source frames whose pieces were all sent."""
     held_back: int = 0
@@ -125,6 +127,7 @@ class Outgoing:
 
     def sound(self, packet: bytes, now: float) -> None:
         self.stats.sound_bytes += len(packet)
+        self.stats.sound_rtp_bytes += rtp_wire_bytes(len(packet))
         self._part("sound", packet, now)
 
     def answer(self, acknowledged: int | None) -> None:

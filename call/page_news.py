@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from facewire.call.recording import Recording
     from facewire.call.rival import H264Figures
     from facewire.call.session import Ends, Session
-    from facewire.call.stats import CallStats
+    from facewire.call.stats import CallStats, Recent
 
 MIN_KBPS, MAX_KBPS = 8.0, 200.0
 """Of the budget that the page may set."""
@@ -171,7 +171,7 @@ def figures(session: Session, stats: CallStats, h264: H264Figures | None) -> Val
             "wire_kbps": _round(recent.received_wire_kbps),
             "bytes": traffic.received.wire_bytes,
         },
-        "h264": _h264(h264, seconds) if h264 is not None else None,
+        "h264": _h264(h264, seconds, session, recent) if h264 is not None else None,
         "fps": _round(recent.fps_shown),
         "fps_sent": _round(recent.fps_sent),
         "delay_ms": _round(session.end_to_end_ms()),
@@ -184,16 +184,19 @@ def figures(session: Session, stats: CallStats, h264: H264Figures | None) -> Val
     }
 
 
-def _h264(measured: H264Figures, seconds: float | None) -> Values:
+def _h264(measured: H264Figures, seconds: float | None, session: Session, recent: Recent) -> Values:
+    """What the same call would take with H.264: its pictures, and over RTP the sound that this side sends."""
     from facewire.call.rival import CRF
 
+    sound_kbps = recent.sound_rtp_kbps or 0.0
     return {
         "payload_kbps": round(measured.payload_kbps, 1),
-        "wire_kbps": round(measured.wire_kbps, 1),
+        "sound_kbps": round(sound_kbps, 1),
+        "wire_kbps": round(measured.wire_kbps + sound_kbps, 1),
         "psnr_db": round(measured.psnr_db, 1),
         "age_s": round(time.monotonic() - measured.at_s, 1),
         "crf": CRF,
-        "bytes": round(measured.wire_kbps * 125 * (seconds or 0.0)),
+        "bytes": round(measured.wire_kbps * 125 * (seconds or 0.0)) + session.outgoing.stats.sound_rtp_bytes,
     }
 
 

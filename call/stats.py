@@ -39,6 +39,7 @@ class _Moment:
     """Pictures left out on either way since this machine was too slow."""
     captured: int
     sent: int
+    sound_rtp_bytes: int
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Recent:
     """Share of the pictures shown, 0 to 1."""
     slow: bool
     """More than one picture in ten was left out since this machine was too slow."""
+    sound_rtp_kbps: float | None
+    """What the sound sent would take on the wire over RTP."""
 
 
 class CallStats:
@@ -89,6 +92,7 @@ class CallStats:
             (shown.skipped if shown is not None else 0) + (taken.skipped if taken is not None else 0),
             taken.captured if taken is not None else 0,
             taken.sent if taken is not None else 0,
+            self._session.outgoing.stats.sound_rtp_bytes,
         )
         self._moments.append(moment)
         while self._moments[0].at_s < now - WINDOW_S and len(self._moments) > 2:
@@ -159,6 +163,7 @@ class CallStats:
             self._per_second("sent"),
             (last.concealed - first.concealed) / shown if shown else None,
             skipped > SLOW_SHARE * wanted,
+            self._rate("sound_rtp_bytes"),
         )
 
     def _frame_rates(self) -> dict[str, float | None]:

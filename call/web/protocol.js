@@ -71,7 +71,7 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  * @property {"off" | "asking" | "on"} there
  *
  * @typedef {{payload_kbps: number | null, wire_kbps: number | null, bytes: number | null}} Direction
- * @typedef {{payload_kbps: number, wire_kbps: number, psnr_db: number | null, age_s: number, crf: number, bytes: number}} H264
+ * @typedef {{payload_kbps: number, sound_kbps: number, wire_kbps: number, psnr_db: number | null, age_s: number, crf: number, bytes: number}} H264
  *
  * @typedef {object} Figures
  * @property {"figures"} type
