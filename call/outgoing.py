@@ -65,7 +65,7 @@ class Outgoing:
         self.stats = OutgoingStats()
         self.rate: Rate | None = None
         self.has_source = False
-        """The other side has a source frame of ours: before that, motion is of no use to it and is not sent."""
+        """The other side has a source frame of ours, be it a preview: before that, motion is of no use to it and is not sent."""
         self.piece_kbps: float | None = None
         """Source frames take at most so much of the wire; None for as fast as the path allows."""
         self._peer: Peer | None = None
@@ -79,6 +79,8 @@ class Outgoing:
         self._to_answer = False
         self._source: SourceMessage | None = None
         self._pieces: deque[bytes] = deque()
+        self._then: deque[bytes] = deque()
+        """What follows once the pieces are through: a preview goes first to whom has no picture."""
         self._next_piece_at = 0.0
         self._window = 1
         self._under_way: deque[float] = deque()
@@ -89,6 +91,7 @@ class Outgoing:
         """From now on everything goes over this connection."""
         self._peer, self._link = peer, link
         self._pieces.clear()
+        self._then.clear()
         self._under_way.clear()
         self._window = 1
         self._source = None
@@ -106,11 +109,13 @@ class Outgoing:
         if self._peer is None or (self._source is not None and self._source.hash == source.hash):
             return
         self._source = source
-        self._pieces = deque(cut(source.data))
+        self._pieces, self._then = deque(cut(source.data)), deque()
+        if source.preview and not self.has_source:
+            self._pieces, self._then = deque(cut(source.preview)), self._pieces
 
     def source_under_way(self, now: float) -> bool:
         """Pieces of a source frame are on their way or just were: a queue that they make is gone by itself."""
-        return bool(self._pieces) or now - self._last_piece_at < SOURCE_SETTLES_S
+        return bool(self._pieces or self._then) or now - self._last_piece_at < SOURCE_SETTLES_S
 
     @property
     def source_waits(self) -> bool:
@@ -181,13 +186,15 @@ class Outgoing:
             self._sequence = (self._sequence + 1) % SEQUENCES
 
     def _send_pieces(self, now: float) -> None:
-        if self._peer is None or self._link is None or not (self._pieces or self._under_way):
+        if self._peer is None or self._link is None or not (self._pieces or self._then or self._under_way):
             return
         self._see_pieces_arrive(self._peer.in_flight, self._link, now)
         if not self._pieces:
             # All acknowledged: motion may follow. The other side's own word for it may be lost and come a second later.
             self.has_source = self.has_source or not self._under_way
-            return
+            if self._under_way or not self._then:
+                return
+            self._pieces, self._then = self._then, deque()
         if now < self._next_piece_at or self._peer.queued or len(self._under_way) >= self._window:
             return
         piece = self._pieces.popleft()
@@ -197,7 +204,7 @@ class Outgoing:
         if self.piece_kbps is not None:
             gap_s = max(gap_s, 8 * sum(wire_bytes(len(piece))) / (1000 * self.piece_kbps))
         self._next_piece_at, self._last_piece_at = now + gap_s, now
-        if not self._pieces:
+        if not self._pieces and not self._then:
             self.stats.sources += 1
 
     def _see_pieces_arrive(self, in_flight: int, link: LinkMonitor, now: float) -> None:

@@ -29,6 +29,7 @@ from facewire.sender.media import Frame, VideoSource, open_live_video
 from facewire.sender.scene import PATIENCE_MS, FaceWatch, FrameGate, SceneWatch, SourceMoment, in_square
 from facewire.sender.scene_motion import SceneTracker
 from facewire.sender.sender import make_source, make_tracker
+from facewire.source_picture import PREVIEW_QUALITY
 
 REOPEN_CAMERA_S = 2.0
 """So often an unplugged camera is looked for."""
@@ -72,7 +73,8 @@ class LiveSenderOptions:
 @dataclass(frozen=True)
 class SourceMessage:
     """A source frame as it goes to the other side. data: of `codec.encode_source`. hash: its `codec.source_hash`.
-    number: counts this sender's source frames from 0. picture: where it is from. capture_ms: when it was made.
+    number: counts this sender's source frames from 0. picture: where it is from. capture_ms: when it was made. preview: the
+    same moment in a fifth of the bytes, a source message too, for whom has no picture yet.
     """
 
     data: bytes
@@ -80,6 +82,7 @@ class SourceMessage:
     number: int
     picture: PictureKind = "live"
     capture_ms: int = 0
+    preview: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -352,18 +355,28 @@ class LiveSender:
             wanted, self._portrait_wanted = self._portrait_wanted, None
         if wanted is None:
             return
-        frame, at = make_source(self._networks, self._coding, wanted, self._nominal_fps, capture_ms)
+        at = self._use_source(wanted, "portrait", capture_ms)[1]
         self._tracker = None
-        self._use_source(frame, "portrait")
         with self._lock:
             self._portrait, self._driver_start = at, motion
 
-    def _use_source(self, frame: SourceFrame, picture: PictureKind) -> None:
-        data = encode_source(frame)
+    def _use_source(
+        self,
+        square: NDArray[np.uint8],
+        picture: PictureKind,
+        capture_ms: int,
+        scene: NDArray[np.float32] | None = None,
+    ) -> tuple[SourceFrame, Motion]:
+        """Makes a square the source frame from now on; scene: see `make_source`."""
+        networks, coding, fps = self._networks, self._coding, self._nominal_fps
+        frame, motion = make_source(networks, coding, square, fps, capture_ms, scene)
+        coarse, _ = make_source(networks, coding, square, fps, capture_ms, scene, PREVIEW_QUALITY)
+        data, preview = encode_source(frame), encode_source(coarse)
         with self._lock:
             number = self._source.number + 1 if self._source is not None else 0
-            self._source = SourceMessage(data, source_hash(data), number, picture, frame.capture_time_ms)
+            self._source = SourceMessage(data, source_hash(data), number, picture, capture_ms, preview)
             self._source_wanted_ms, self._send_source_again = None, True
+        return frame, motion
 
     def _refresh_source(self, square: NDArray[np.uint8], motion: Motion, good: bool, capture_ms: int) -> None:
         """Makes a new source frame if one is wanted and the moment is good, or no better one came for a second."""
@@ -373,10 +386,9 @@ class LiveSender:
                 self._source_wanted_ms = capture_ms
         wanted = self._source_wanted_ms
         if wanted is not None and (good or capture_ms - wanted >= PATIENCE_MS):
-            frame, at = make_source(self._networks, self._coding, square, self._nominal_fps, capture_ms, motion.scene)
+            frame, at = self._use_source(square, "live" if self._live else "file", capture_ms, motion.scene)
             self._tracker = make_tracker(self._networks, frame, at)
             self._portrait = self._driver_start = None
-            self._use_source(frame, "live" if self._live else "file")
             self._scene.sourced(square, motion, capture_ms)
         with self._lock:
             again, self._send_source_again = self._send_source_again, False

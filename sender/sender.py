@@ -17,7 +17,7 @@ from facewire.coding import Coding
 from facewire.errors import InputError
 from facewire.models.runtime import Networks
 from facewire.sender.scene_motion import SceneSpace, SceneTracker
-from facewire.source_picture import compress, decompress
+from facewire.source_picture import WEBP_QUALITY, compress, decompress
 
 
 @dataclass(frozen=True)
@@ -112,14 +112,15 @@ def make_source(
     frame_rate: float,
     capture_time_ms: int = 0,
     scene: NDArray[np.float32] | None = None,
+    quality: int = WEBP_QUALITY,
 ) -> tuple[SourceFrame, Motion]:
     """The source frame of a square, uint8 RGB (S, S, 3), and its motion as the receiver will read it.
 
     Canonical code and motion are measured on the picture after compression: the one that the receiver has. scene: (8,) the
-    square's scene code against the source frame before; zero without one.
+    square's scene code against the source frame before; zero without one. quality: of the picture, 0 to 100.
     """
     bundle = networks.bundle
-    webp = compress(square)
+    webp = compress(square, quality)
     picture = decompress(webp, bundle.picture_size)
     motion, shape = networks.read(picture)
     if scene is not None:
