@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
@@ -220,6 +221,7 @@ def measure_speed(
     Raises InputError for a clip or a backend that cannot be used.
     """
     tell = progress or (lambda _what, _frames: None)
+    cv2.setNumThreads(-1 if threads is None else threads)  # optical flow
     names = [backend] if backend != "auto" else [n for n in AUTOMATIC if importlib.util.find_spec(n) is not None]
     bundle = load_bundle(weights)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None

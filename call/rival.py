@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from facewire.codec.wire import rtp_wire_bytes
 
 CRF = 34
-"""x264's quality: at 34.1 x264 veryfast has our ST-LPIPS, at 35.7 our AKD, in the median of 32 clips (docs/bandwidth.md)."""
+"""x264's quality: at 32.8 x264 veryfast has our ST-LPIPS, at 35.8 our AKD, in the median of 68 clips (docs/bandwidth.md)."""
 BURST_S = 3.0
 EVERY_S = 15.0
 """From the beginning of one burst to that of the next: 75 pictures, about a fifth of a second's work."""
