@@ -81,6 +81,8 @@ class Outgoing:
         self._pieces: deque[bytes] = deque()
         self._then: deque[bytes] = deque()
         """What follows once the pieces are through: a preview goes first to whom has no picture."""
+        self._previewed = False
+        """Of the source frame that is being sent, a preview went first."""
         self._next_piece_at = 0.0
         self._window = 1
         self._under_way: deque[float] = deque()
@@ -110,7 +112,8 @@ class Outgoing:
             return
         self._source = source
         self._pieces, self._then = deque(cut(source.data)), deque()
-        if source.preview and not self.has_source:
+        self._previewed = bool(source.preview) and not self.has_source
+        if self._previewed:
             self._pieces, self._then = deque(cut(source.preview)), self._pieces
 
     def source_under_way(self, now: float) -> bool:
@@ -121,6 +124,11 @@ class Outgoing:
     def source_waits(self) -> bool:
         """The other side has no picture of ours yet, and one is on its way."""
         return self._source is not None and not self.has_source
+
+    @property
+    def source_follows(self) -> bool:
+        """The other side has a preview of our first source frame, and the whole is on its way."""
+        return self._previewed and self.has_source and bool(self._pieces or self._then or self._under_way)
 
     def motion(self, packet: bytes, now: float) -> None:
         """A motion packet: it goes at once, with the sound that waited for it."""

@@ -36,7 +36,7 @@ DEFAULT_KBPS = 32.0
 """Budget of a call that was given none, for repetition against loss too."""
 START_LEVEL = 2
 WAITING_LEVEL = 1
-"""The finest while the other side waits for its first source frame: what sound takes, that has to wait for."""
+"""The finest while the other side waits for its first source frame, preview and whole: what media take, that has to wait for."""
 COST_RISES, COST_FALLS = 0.3, 0.03
 """Share by which what is measured changes what levels are taken to cost: a pause in speech says little of the speech after
 it.
@@ -81,6 +81,8 @@ class Measured:
     """On the wire, of media and what comes with it, without source frames; None while it is not known."""
     source_waits: bool = False
     """The other side has no picture yet, and pieces of one are on their way; motion is not sent before."""
+    source_follows: bool = False
+    """It has a preview, and the whole is on its way."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ class RateController:
             if loss < LOSS_LIMIT / 2 and self._now >= self._random_until:
                 self._robust = False
             self._rise()
-        self._wait_for_source(measured.source_waits)
+        self._wait_for_source(measured.source_waits or measured.source_follows)
         self.level = self._affordable(self.level)
         return self.rate
 

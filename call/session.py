@@ -703,7 +703,15 @@ class Session:
             link = self.link
             if self._current is not None and self.state == "connected":
                 news = stats.held_back - held_back
-                measured = Measured(link.loss, link.rtt_ms, link.queue_ms, news, kbps, self._outgoing.source_waits)
+                measured = Measured(
+                    link.loss,
+                    link.rtt_ms,
+                    link.queue_ms,
+                    news,
+                    kbps,
+                    self._outgoing.source_waits,
+                    self._outgoing.source_follows,
+                )
                 if self._outgoing.source_under_way(now):
                     measured = replace(measured, queue_ms=None, held_back=0)
                 self._apply(self._rate.update(measured, now - last))

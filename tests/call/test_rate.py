@@ -113,6 +113,9 @@ def test_the_first_source_frame_gets_what_sound_can_spare() -> None:
         controller.update(Measured(0.0, 60.0, 0.0, 0, None, source_waits=True), STEP_S)
     assert controller.level == WAITING_LEVEL
     assert controller.source_kbps > 6
+    for _ in range(10):
+        controller.update(Measured(0.0, 60.0, 0.0, 0, 9.0, source_follows=True), STEP_S)
+    assert controller.level == WAITING_LEVEL, "with a preview there, the whole still comes first"
     controller.update(Measured(0.0, 60.0, 0.0, 0, None), STEP_S)
     assert controller.level == START_LEVEL
 
