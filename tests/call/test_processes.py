@@ -177,6 +177,7 @@ def test_a_backend_that_is_not_installed_is_said_before_anybody_is_called(
     assert "pip install 'facewire[openvino]'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_portrait_and_a_free_view_take_the_place_of_what_comes(
     carphone: Path, portrait_file: Path, tmp_path: Path
 ) -> None:

@@ -311,7 +311,10 @@ def test_interrupt_is_quiet_and_leaves_no_half_file(
         stream = tmp_path_factory.mktemp("stream") / "a.fw"
         assert main(["encode", str(carphone), "-o", str(stream)]) == 0
         arguments = command("decode", stream, "-o", tmp_path / "a.mkv")
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    tells = os.environ | {
+        "PYTHONFAULTHANDLER": "1"
+    }  # once in some hundred runs a library's thread has crashed at the end
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=tells)
     deadline = time.monotonic() + 20
     while not list(tmp_path.glob(".a.part*")) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -12,7 +12,7 @@ from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Drawing, Networks, Picture
 from facewire.models.shared import SharedNetworks
 
-CALLS = 5
+CALLS = 4
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +55,13 @@ def draw_at_once(networks: SharedNetworks, drawings: list[Drawing], times: int) 
 def test_every_call_gets_its_own_pictures(most: int, drawings: list[Drawing], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared, "MOST", most)
     networks = SharedNetworks(load_bundle(), 1)
-    found = draw_at_once(networks, drawings, 3)
+    found = draw_at_once(networks, drawings, 2)
     for number, wanted in enumerate(Networks(load_bundle(), 1, "torch").render_many(drawings)):
-        assert len(found[number]) == 3
+        assert len(found[number]) == 2
         for picture in found[number]:
             assert isinstance(picture, np.ndarray)
             assert np.abs(picture.astype(int) - wanted).max() <= 1
-    assert 3 * CALLS / most <= networks.runs < 3 * CALLS
+    assert 2 * CALLS / most <= networks.runs < 2 * CALLS
 
 
 def test_what_goes_wrong_reaches_every_call(drawings: list[Drawing], monkeypatch: pytest.MonkeyPatch) -> None:

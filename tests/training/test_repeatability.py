@@ -47,6 +47,7 @@ def losses_of_run(kind: type[Stage], clips: Path, cache: Path, out: Path, steps:
     return seen
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_run(clips: Path, cache: Path, tmp_path: Path) -> None:
     first, second, other = (
         losses_of_run(ReceiverStage, clips, cache, tmp_path / name, 3, seed)
