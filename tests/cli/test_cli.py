@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -311,9 +312,7 @@ def test_interrupt_is_quiet_and_leaves_no_half_file(
         stream = tmp_path_factory.mktemp("stream") / "a.fw"
         assert main(["encode", str(carphone), "-o", str(stream)]) == 0
         arguments = command("decode", stream, "-o", tmp_path / "a.mkv")
-    tells = os.environ | {
-        "PYTHONFAULTHANDLER": "1"
-    }  # once in some hundred runs a library's thread has crashed at the end
+    tells = os.environ | {"PYTHONFAULTHANDLER": "1"}  # once in hundreds of runs a library crashed at the end
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=tells)
     deadline = time.monotonic() + 20
     while not list(tmp_path.glob(".a.part*")) and time.monotonic() < deadline:
