@@ -71,6 +71,7 @@ def read_page(text: str) -> Page:
     return parsed
 
 
+@pytest.mark.slow
 def test_scoreboard_of_drawn_heads_has_every_figure(clips: Path, tmp_path: Path) -> None:
     summary = evaluate(EvaluateOptions(clips, every=8, workers=1), tmp_path, Console(quiet=True))
     for name in ("psnr", "psnr_repeat", "psnr_gain", "ssim", "ms_ssim", "l1", "yaw_error", "payload_bytes"):

@@ -73,6 +73,7 @@ def test_a_run_of_steps_ends_after_them(clips: Path, cache: Path, tmp_path: Path
     assert torch.load(tmp_path / "state.pt", weights_only=False)["step"] == 3
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_never_finite_ends_the_run_and_leaves_good_weights(
     clips: Path, cache: Path, tmp_path: Path
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_loss_that_is_not_finite_leads_back_to_the_last_good_state(
     assert all(torch.isfinite(p).all() for p in stage.model.parameters())
 
 
+@pytest.mark.slow
 def test_sigterm_saves_a_state_to_resume_from(clips: Path, cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "facewire.cli", "train", "receiver", "--minutes", "30", "--batch", "1"]
