@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from facewire.models.bundle import Bundle
@@ -73,6 +74,39 @@ class BatchReport:
     floor: Floor
     memory_bytes: int | None
 
+    def table(self) -> Table:
+        """For the terminal."""
+        floor = self.floor
+        title = (
+            f"M and G in batches on {self.device}, {self.precision}; the floor is {floor.flop / 1e9:.2f} GFLOP and "
+            f"{floor.picture_bytes / 1e6:.1f} MB a picture, {floor.weight_bytes / 1e6:.1f} MB a run, at "
+            f"{floor.flop_per_s / 1e12:.2f} TFLOP/s and {floor.bytes_per_s / 1e9:.0f} GB/s"
+        )
+        if self.memory_bytes is not None:
+            title += f"; {self.memory_bytes / 1e6:.0f} MB of the GPU's memory at most"
+        table = Table(title=title, title_justify="left")
+        for heading in (
+            "at once",
+            "ms a run",
+            "floor, ms",
+            "pictures a second",
+            "as calls: ms a picture",
+            "pictures a second",
+        ):
+            table.add_column(heading, justify="right")
+        for batch in self.batches:
+            figures = (
+                batch.ms,
+                floor.ms(batch.at_once),
+                batch.pictures_per_s,
+                batch.call_ms,
+                batch.call_pictures_per_s,
+            )
+            table.add_row(
+                str(batch.at_once), *(f"{figure:.3g}" if figure < 100 else f"{figure:.0f}" for figure in figures)
+            )
+        return table
+
 
 def measure_batches(bundle: Bundle, threads: int | None, tell: Callable[[str, int], None]) -> BatchReport:
     """Measures M and G in torch. tell: what is measured now."""
@@ -95,7 +129,7 @@ def measure_batches(bundle: Bundle, threads: int | None, tell: Callable[[str, in
 
 def _batch(networks: SharedNetworks, drawings: list[Drawing]) -> BatchSpeed:
     networks.render_many(drawings)
-    seconds = repeated(lambda: networks.render_many(drawings))
+    seconds = _repeated(lambda: networks.render_many(drawings))
     waits = _calls(networks, drawings)
     together = sum(len(of_call) for of_call in waits) / max(map(sum, waits))
     of_all = [wait for of_call in waits for wait in of_call]
@@ -116,7 +150,7 @@ def _calls(networks: SharedNetworks, drawings: list[Drawing]) -> list[list[float
     def call(number: int) -> None:
         one = drawings[number]
         start.wait()
-        waits[number] = repeated(lambda: networks.render(one.appearance, one.canonical, one.source, one.driving))
+        waits[number] = _repeated(lambda: networks.render(one.appearance, one.canonical, one.source, one.driving))
 
     threads = [threading.Thread(target=call, args=(number,), daemon=True) for number in range(len(drawings))]
     for thread in threads:
@@ -126,7 +160,7 @@ def _calls(networks: SharedNetworks, drawings: list[Drawing]) -> list[list[float
     return waits
 
 
-def repeated(work: Callable[[], object]) -> list[float]:
+def _repeated(work: Callable[[], object]) -> list[float]:
     """Seconds of every run of work, for `SECONDS` and at least `LEAST_RUNS`."""
     taken: list[float] = []
     while sum(taken) < SECONDS or len(taken) < LEAST_RUNS:
@@ -169,4 +203,4 @@ def _best(work: Callable[[], object], place: torch.device) -> float:
         if place.type == "cuda":
             torch.cuda.synchronize()
 
-    return min(repeated(run))
+    return min(_repeated(run))

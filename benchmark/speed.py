@@ -173,38 +173,13 @@ class SpeedReport:
         table.add_row("memory of that process, MB", *(f"{backend.memory_bytes / 1e6:.0f}" for backend in found))
         console.print(table)
         if self.batches is not None:
-            console.print(_batch_table(self.batches))
+            console.print(self.batches.table())
         console.print(
             f"{self.frames} frames of {self.clip}, weights {self.weights}. Backends take turns frame by frame: on a busy machine "
             f"trust the ratios (x) only.",
             style="dim",
             markup=False,
         )
-
-
-def _batch_table(report: BatchReport) -> Table:
-    floor = report.floor
-    title = (
-        f"M and G in batches on {report.device}, {report.precision}; the floor is {floor.flop / 1e9:.2f} GFLOP and "
-        f"{floor.picture_bytes / 1e6:.1f} MB a picture, {floor.weight_bytes / 1e6:.1f} MB a run, at "
-        f"{floor.flop_per_s / 1e12:.2f} TFLOP/s and {floor.bytes_per_s / 1e9:.0f} GB/s"
-    )
-    if report.memory_bytes is not None:
-        title += f"; {report.memory_bytes / 1e6:.0f} MB of the GPU's memory at most"
-    table = Table(title=title, title_justify="left")
-    for heading in (
-        "at once",
-        "ms a run",
-        "floor, ms",
-        "pictures a second",
-        "as calls: ms a picture",
-        "pictures a second",
-    ):
-        table.add_column(heading, justify="right")
-    for batch in report.batches:
-        figures = (batch.ms, floor.ms(batch.at_once), batch.pictures_per_s, batch.call_ms, batch.call_pictures_per_s)
-        table.add_row(str(batch.at_once), *(f"{figure:.3g}" if figure < 100 else f"{figure:.0f}" for figure in figures))
-    return table
 
 
 def measure_speed(

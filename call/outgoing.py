@@ -128,7 +128,12 @@ class Outgoing:
     @property
     def source_follows(self) -> bool:
         """The other side has a preview of our first source frame, and the whole is on its way."""
-        return self._previewed and self.has_source and bool(self._pieces or self._then or self._under_way)
+        return self._previewed and self.has_source and self._unfinished
+
+    @property
+    def _unfinished(self) -> bool:
+        """Pieces of a source frame wait, or are not acknowledged."""
+        return bool(self._pieces or self._then or self._under_way)
 
     def motion(self, packet: bytes, now: float) -> None:
         """A motion packet: it goes at once, with the sound that waited for it."""
@@ -194,7 +199,7 @@ class Outgoing:
             self._sequence = (self._sequence + 1) % SEQUENCES
 
     def _send_pieces(self, now: float) -> None:
-        if self._peer is None or self._link is None or not (self._pieces or self._then or self._under_way):
+        if self._peer is None or self._link is None or not self._unfinished:
             return
         self._see_pieces_arrive(self._peer.in_flight, self._link, now)
         if not self._pieces:

@@ -114,10 +114,9 @@ def levels(fps: float = FULL_FPS) -> tuple[_Level, ...]:
     return tuple(replace(level, rate=replace(level.rate, fps=level.rate.fps * fps / FULL_FPS)) for level in LEVELS)
 
 
-def estimate_kbps(level: int, fps: float = FULL_FPS, *, video: bool, sound: bool) -> float:
+def estimate_kbps(level: _Level, *, video: bool, sound: bool) -> float:
     """What a level costs on the wire, before anything is measured."""
-    of = levels(fps)[level]
-    return _kbps(of.rate, of.motion_bytes, video, sound)
+    return _kbps(level.rate, level.motion_bytes, video, sound)
 
 
 def _kbps(rate: Rate, motion_bytes: float, video: bool, sound: bool) -> float:
@@ -189,8 +188,7 @@ class RateController:
         """What is left for the pieces of a source frame beside the media, never less than a quarter of the budget."""
         media = self._media_kbps
         if media is None:
-            level = self._levels[self.level]
-            media = _kbps(level.rate, level.motion_bytes, False, self._sound)
+            media = estimate_kbps(self._levels[self.level], video=False, sound=self._sound)
         return max(self.budget_kbps / 4, BUDGET_SHARE * self.budget_kbps - media)
 
     def update(self, measured: Measured, elapsed_s: float) -> Rate:
@@ -276,5 +274,4 @@ class RateController:
         return level
 
     def _cost(self, level: int) -> float:
-        of = self._levels[level]
-        return self._scale * _kbps(of.rate, of.motion_bytes, self._video, self._sound)
+        return self._scale * estimate_kbps(self._levels[level], video=self._video, sound=self._sound)

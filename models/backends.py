@@ -24,7 +24,9 @@ from facewire.errors import InputError, WeightsError
 
 Arrays = dict[str, NDArray[Any]]
 Run = Callable[[Sequence[Arrays]], list[Arrays]]
-"""A graph ready to run: a batch of inputs, each with a first dimension of 1, to as many outputs."""
+"""A graph ready to run: a batch of inputs, each with a first dimension of 1, to as many outputs; in one run only in torch."""
+MAX_BATCH = 64
+"""Pictures in one run."""
 
 AUTOMATIC = ("openvino", "onnxruntime")
 BACKENDS = ("auto", *AUTOMATIC, "torch")
@@ -42,8 +44,6 @@ class Backend(Protocol):
     device: str
     precision: str
     why: str
-    batches: bool
-    """Several pictures at once are drawn in one run."""
 
     def load(self, folder: Path, graph: str) -> Run:
         """The graph of that name (`bundle.GRAPHS`), ready to run from any thread; WeightsError if it cannot be loaded."""
@@ -105,7 +105,6 @@ class OnnxRuntime:
     """ONNX Runtime on CUDA where it has it, else on the CPU."""
 
     name = "onnxruntime"
-    batches = False
     precision = "float32"
 
     def __init__(self, threads: int | None = None) -> None:
@@ -141,7 +140,6 @@ class OpenVino:
     """
 
     name = "openvino"
-    batches = False
     device = "CPU"
     why = "the fastest on a CPU, and no CUDA is here"
 

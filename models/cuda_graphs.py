@@ -20,11 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facewire.errors import FacewireError
-from facewire.models.backends import Arrays
+from facewire.models.backends import MAX_BATCH, Arrays
 from facewire.models.graphs import TorchGraph
 
-MAX_BATCH = 64
-"""Larger batches are drawn in parts."""
 WARM_UP = 3
 """Runs before a capture: libraries choose their kernels and make their workspaces in them."""
 

@@ -10,21 +10,19 @@ import threading
 from dataclasses import dataclass
 
 from facewire.codec.motion import Motion
+from facewire.models.backends import MAX_BATCH
 from facewire.models.bundle import Bundle
 from facewire.models.runtime import Appearance, Array, Drawing, Networks, Picture
 
-MOST = 64
-"""Pictures in a run."""
 OVERLAP = 2
 """Runs at a time on a GPU: one's transfers go on while the other's kernels run."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job:
     drawing: Drawing
     picture: Picture | None = None
     error: BaseException | None = None
-    under_way: bool = False
 
     @property
     def done(self) -> bool:
@@ -50,14 +48,12 @@ class SharedNetworks(Networks):
             self._waiting.append(mine)
         while True:
             with self._turn:
-                self._turn.wait_for(lambda: mine.done or (self._free > 0 and not mine.under_way))
+                self._turn.wait_for(lambda: mine.done or (self._free > 0 and mine in self._waiting))
                 if mine.error is not None:
                     raise mine.error
                 if mine.picture is not None:
                     return mine.picture
-                jobs, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-                for job in jobs:
-                    job.under_way = True
+                jobs, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
                 self._free -= 1
             self._draw(jobs)
 

@@ -26,7 +26,6 @@ class Torch:
 
     name = "torch"
     why = "only ever chosen by --backend"
-    batches = True
 
     def __init__(self, threads: int | None = None, half: bool | None = None) -> None:
         self._place = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -176,13 +176,13 @@ def test_whatever_is_measured_the_rate_is_one_that_exists(
 
 def test_levels_cost_more_the_finer_they_are() -> None:
     for video, sound in ((True, True), (True, False)):
-        costs = [estimate_kbps(level, video=video, sound=sound) for level in range(len(LEVELS))]
+        costs = [estimate_kbps(level, video=video, sound=sound) for level in LEVELS]
         assert costs == sorted(costs)
 
 
 def test_video_alone_and_the_whole_call_stay_below_their_targets_by_estimate() -> None:
-    assert estimate_kbps(DEFAULT_LEVEL, video=True, sound=False) < 12
-    assert estimate_kbps(DEFAULT_LEVEL, video=True, sound=True) < 24
+    assert estimate_kbps(LEVELS[DEFAULT_LEVEL], video=True, sound=False) < 12
+    assert estimate_kbps(LEVELS[DEFAULT_LEVEL], video=True, sound=True) < 24
 
 
 @pytest.mark.parametrize("fps", [5.0, 12.5, 30.0])
@@ -191,7 +191,7 @@ def test_a_call_of_another_frame_rate_has_the_same_levels(fps: float) -> None:
     seen = {rate.fps for rate, _, _ in run(controller, Path(500), 100)}
     assert seen == {fps}
     assert {level.rate.fps for level in levels(fps)} == {level.rate.fps * fps / 25 for level in LEVELS}
-    costs = [estimate_kbps(DEFAULT_LEVEL, fps, video=True, sound=True) for fps in (5, 25, 30)]
+    costs = [estimate_kbps(levels(fps)[DEFAULT_LEVEL], video=True, sound=True) for fps in (5, 25, 30)]
     assert costs == sorted(costs)
 
 

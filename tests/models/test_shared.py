@@ -53,7 +53,7 @@ def draw_at_once(networks: SharedNetworks, drawings: list[Drawing], times: int) 
 
 @pytest.mark.parametrize("most", [2, 64])
 def test_every_call_gets_its_own_pictures(most: int, drawings: list[Drawing], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared, "MOST", most)
+    monkeypatch.setattr(shared, "MAX_BATCH", most)
     networks = SharedNetworks(load_bundle(), 1)
     found = draw_at_once(networks, drawings, 2)
     for number, wanted in enumerate(Networks(load_bundle(), 1, "torch").render_many(drawings)):
