@@ -13,7 +13,6 @@ from importlib.resources import files
 
 from facewire.benchmark.bandwidth.config import OURS, REPEAT
 from facewire.benchmark.bandwidth.cost import Cost
-from facewire.benchmark.bandwidth.curves import EqualRate
 from facewire.benchmark.bandwidth.players import Player
 from facewire.benchmark.bandwidth.referee import FIGURES
 from facewire.benchmark.bandwidth.rivals import RIVALS
@@ -132,9 +131,9 @@ def _equal_section(summary: Summary, figure: str) -> str:
                 payload.theirs.text,
                 wire.theirs.text,
                 f"<b>{payload.ratio.text}</b>",
-                f"{payload.worst.ratio:.1f} <small>{html.escape(payload.worst.clip)}</small>",
+                f"{payload.worst.times.text} <small>{html.escape(payload.worst.clip)}</small>",
                 f"<b>{wire.ratio.text}</b>",
-                f"{wire.worst.ratio:.1f}",
+                wire.worst.times.text,
                 call.ratio.text,
                 bounds,
             ]
@@ -197,7 +196,7 @@ def _curves(summary: Summary) -> str:
         parts.append(f'<div class="charts pairs">{charts}</div>')
     lead = (
         "Medians over the clips at each operating point; of every codec only the points that nothing cheaper of its own equals, "
-        "and none that is worse than the source frame held. Point at a dot for its setting."
+        "and none that is worse than the source frame held: a codec without any is missing. Point at a dot for its setting."
     )
     more = f"<details><summary>The same over the rate on the wire</summary>{parts[1]}</details>"
     return section("curves", "Rate and quality", lead, parts[0] + more)
@@ -358,7 +357,7 @@ def _clips(result: Result, summary: Summary) -> str:
             if figure not in ours.figures:
                 continue
             cells = [
-                next((EqualRate(e.ratio, e.bound).text for e in c.clips if e.clip == clip.name), "–") if c else "–"
+                next((e.times.text for e in c.clips if e.clip == clip.name), "–") if c else "–"
                 for c in (summary.comparison(family, figure, "payload") for family in rivals)
             ]
             own = (

@@ -42,6 +42,11 @@ class Equal:
     bound: Bound
     """Of theirs: "<=" where its cheapest is better than we are, ">" where its best is worse."""
 
+    @property
+    def times(self) -> EqualRate:
+        """How many times our rate, with its bound."""
+        return EqualRate(self.ratio, self.bound)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -56,7 +61,7 @@ class Comparison:
     @property
     def ratio(self) -> EqualRate:
         """Median over clips of how many times our rate it takes."""
-        return median_rate([EqualRate(clip.ratio, clip.bound) for clip in self.clips])
+        return median_rate([clip.times for clip in self.clips])
 
     @property
     def theirs(self) -> EqualRate:
