@@ -78,14 +78,16 @@ async def test_a_client_whose_server_was_killed_takes_its_seat_back_on_another(s
     port = free_port()
     process = serve_process("--open", "--port", port, "--redis", redis.url)
     other = await serve(redis_url=redis.url)
-    async with SignalingClient(process.url, "room") as anne, SignalingClient(other.url, "room") as bob:
-        peer_id = (await until(bob, Joined)).peer_id
-        process.kill()
-        await until(anne, ServerGone)
-        await serve(redis_url=redis.url, port=port)
-        await until(anne, ServerBack)
-        assert (await until(anne, Joined)).peer_present
-        assert await until(bob, PeerJoined) == PeerJoined(peer_id)
+    async with SignalingClient(process.url, "room") as anne:
+        await until(anne, Joined)  # else bob may be the first, and hears of anne later
+        async with SignalingClient(other.url, "room") as bob:
+            peer_id = (await until(bob, Joined)).peer_id
+            process.kill()
+            await until(anne, ServerGone)
+            await serve(redis_url=redis.url, port=port)
+            await until(anne, ServerBack)
+            assert (await until(anne, Joined)).peer_present
+            assert await until(bob, PeerJoined) == PeerJoined(peer_id)
         assert await anne.send({"x": 1})
         assert await until(bob, Signal) == Signal({"x": 1})
 
