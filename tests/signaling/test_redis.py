@@ -88,8 +88,8 @@ async def test_a_client_whose_server_was_killed_takes_its_seat_back_on_another(s
             await until(anne, ServerBack)
             assert (await until(anne, Joined)).peer_present
             assert await until(bob, PeerJoined) == PeerJoined(peer_id)
-        assert await anne.send({"x": 1})
-        assert await until(bob, Signal) == Signal({"x": 1})
+            assert await anne.send({"x": 1})
+            assert await until(bob, Signal) == Signal({"x": 1})
 
 
 @pytest.mark.slow
