@@ -17,7 +17,7 @@ test-all: $(VENV)/.test check
 check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	./.ci/types $(BIN)/mypy
+	$(BIN)/mypy facewire
 
 # Bytes against quality beside the common rivals, on the clip that packages ship; the report is bench_out/report.html.
 bench: $(VENV)/.bench

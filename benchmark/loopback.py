@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewire.benchmark.channel import Channel
-from facewire.benchmark.quality import Face, FaceMesh, Score, Scorer
 from facewire.benchmark.rivals import Rival, x264
 from facewire.codec import decode_source, encode_source, wire_bytes
 from facewire.coding import Coding
 from facewire.errors import InputError
+from facewire.metrics.quality import Face, FaceMesh, Score, Scorer
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 from facewire.receiver.receiver import Due, FreeView, Receiver

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from facewire.benchmark.loopback import LoopbackReport
-from facewire.benchmark.quality import Score
+from facewire.metrics.quality import Score
 
 ROWS = {
     "ours": "facewire",

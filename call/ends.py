@@ -42,9 +42,9 @@ def open_video(
     if video is None:
         return None
     if video == "test":
-        from facewire.benchmark.demo import bundled_portrait
+        from facewire.samples import sample_portrait
 
-        video = str(bundled_portrait())
+        video = str(sample_portrait())
     settings = LiveSenderOptions(RateSettings(fps=options.fps), loop=options.loop)
     return LiveSender(networks, video, settings, on_source, on_motion, on_state, clock=clock, on_square=on_square)
 

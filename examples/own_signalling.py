@@ -11,12 +11,12 @@ import json
 import sys
 from collections.abc import AsyncIterator
 
-from facewire.benchmark.demo import bundled_portrait
 from facewire.call.session import Session, SessionOptions
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 from facewire.receiver.playout import Playout
 from facewire.receiver.sinks import NoVideo
+from facewire.samples import sample_portrait
 from facewire.sender.live import LiveSender, LiveSenderOptions
 from facewire.signaling.events import Event, Joined, Signal
 
@@ -48,7 +48,7 @@ async def main() -> None:
     ada = Session(Line(there, back, polite=False), bundle, SessionOptions(name="Ada", seconds=SECONDS))
     ada.ends.live = LiveSender(
         networks,
-        str(bundled_portrait()),
+        str(sample_portrait()),
         LiveSenderOptions(),
         ada.source_ready,
         ada.motion_ready,

@@ -456,9 +456,9 @@ def _run_bandwidth(options: argparse.Namespace) -> None:
         raise InputError("--json goes with --speed; a run always writes report.json into its folder")
     from facewire.benchmark.bandwidth.command import Extras, bench
     from facewire.benchmark.bandwidth.run import BenchOptions, clip_files
-    from facewire.benchmark.demo import bundled_clip
+    from facewire.samples import sample_clip
 
-    clips = clip_files(options.clips or [bundled_clip()])
+    clips = clip_files(options.clips or [sample_clip()])
     workers = options.workers or min(8, os.cpu_count() or 1, len(clips))
     run = BenchOptions(clips, options.out, config, workers, options.weights, options.backend, options.keep_streams)
     extras = Extras(options.players, not options.no_costs, not options.no_sockets, options.pairs)
@@ -466,12 +466,12 @@ def _run_bandwidth(options: argparse.Namespace) -> None:
 
 
 def _run_speed(options: argparse.Namespace) -> None:
-    from facewire.benchmark.demo import bundled_clip
     from facewire.benchmark.speed import measure_speed
+    from facewire.samples import sample_clip
 
     if len(options.clips) > 1:
         raise InputError(f"--speed takes one clip, not {len(options.clips)}")
-    clip = options.clips[0] if options.clips else bundled_clip()
+    clip = options.clips[0] if options.clips else sample_clip()
     _check_json(options.json, clip)
     with _progress() as progress:
         report = measure_speed(clip, options.weights, options.backend, options.threads, options.frames, progress)

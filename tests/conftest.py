@@ -13,9 +13,9 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
-from facewire.benchmark.demo import bundled_clip, bundled_portrait
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
+from facewire.samples import sample_clip, sample_portrait
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.media import read_picture
 
@@ -46,12 +46,12 @@ def write_clip(
 
 @pytest.fixture(scope="session")
 def carphone() -> Path:
-    return bundled_clip()
+    return sample_clip()
 
 
 @pytest.fixture(scope="session")
 def portrait_file() -> Path:
-    return bundled_portrait()
+    return sample_portrait()
 
 
 @pytest.fixture(scope="session")

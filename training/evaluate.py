@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from facewire.benchmark import teacher_files
-from facewire.benchmark.quality import FaceMesh
 from facewire.errors import InputError, reason
 from facewire.files import write_whole
+from facewire.metrics import teacher_files
+from facewire.metrics.quality import FaceMesh
 from facewire.models.bundle import load_bundle
 from facewire.training.data import ClipRow, read_manifest
 from facewire.training.evaluate_clip import ClipScore, EvaluateOptions, evaluate_clip

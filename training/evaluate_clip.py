@@ -17,10 +17,10 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from facewire.benchmark.quality import EYES_MOVE, MOUTH_MOVES, agreement, jitter
 from facewire.codec import Motion, MotionDecoder, relative, rotation_matrix, turn
 from facewire.coding import Coding
 from facewire.errors import InputError
+from facewire.metrics.quality import EYES_MOVE, MOUTH_MOVES, agreement, jitter
 from facewire.models.bundle import WEIGHTS_FILE, load_bundle
 from facewire.models.runtime import Appearance, Networks
 from facewire.sender.scene_motion import SceneSpace, SceneTracker
@@ -349,7 +349,7 @@ def _free_views(judge: Judge, networks: Networks, stream: Stream, source: Look) 
 
 
 def _jitter(judge: Judge, networks: Networks, stream: Stream, frames: NDArray[np.uint8]) -> float | None:
-    """`benchmark.quality.jitter` over runs of consecutive frames spread over the clip."""
+    """`metrics.quality.jitter` over runs of consecutive frames spread over the clip."""
     length = min(RUN_FRAMES, len(frames) - 1)
     starts = np.unique(np.linspace(1, len(frames) - length, RUNS).astype(int))
     true: list[NDArray[np.float32]] = []

@@ -20,9 +20,9 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from facewire.benchmark.quality import EYES, FACE_ENDS, INNER_LIPS
 from facewire.errors import InputError, reason
 from facewire.files import write_whole
+from facewire.metrics.quality import EYES, FACE_ENDS, INNER_LIPS
 from facewire.models.bundle import DEFAULT_BUNDLE, WEIGHTS_FILE
 from facewire.training.motion_space import head_frame
 

@@ -16,8 +16,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from facewire.benchmark.teacher_files import identity_file
-from facewire.benchmark.teachers import Identity, align, five_points
 from facewire.codec.quantiser import (
     ANGLE_STEP_RAD,
     EXPRESSION_STEP,
@@ -26,6 +24,8 @@ from facewire.codec.quantiser import (
     TRANSLATION_STEP,
     UNITS_PER_STEP,
 )
+from facewire.metrics.teacher_files import identity_file
+from facewire.metrics.teachers import Identity, align, five_points
 from facewire.models import face_points as fp
 from facewire.models.face_codec import FaceCodec, motion_vector
 from facewire.models.sender_networks import Reading, SenderNetworks

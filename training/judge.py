@@ -1,4 +1,4 @@
-"""What the scoreboard sees in a picture, and how two pictures differ: the figures of `benchmark.quality` and the frozen teachers.
+"""What the scoreboard sees in a picture, and how two pictures differ: the figures of `metrics.quality` and the frozen teachers.
 
 Comes in: uint8 pictures. Goes out: `Look`, all that is seen in one picture, and from two of them figures by name, for
 `training.evaluate_clip`. A teacher whose file is not here is left out, and so are its figures.
@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facewire.benchmark import teacher_files
-from facewire.benchmark.quality import Face, FaceMesh, l1, ms_ssim, psnr, ssim
-from facewire.benchmark.teachers import FIVE, Identity, Lite0Features, StLpips, align
+from facewire.metrics import teacher_files
+from facewire.metrics.quality import Face, FaceMesh, l1, ms_ssim, psnr, ssim
+from facewire.metrics.teachers import FIVE, Identity, Lite0Features, StLpips, align
 from facewire.training.motion_space import angles, similarity
 
 Picture = NDArray[np.uint8]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facewire.benchmark.quality import agreement
 from facewire.coding import Coding
+from facewire.metrics.quality import agreement
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 from facewire.training.data import ClipRow, read_clip

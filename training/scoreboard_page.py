@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from facewire.benchmark.charts import Line, bar_chart, line_chart
-from facewire.benchmark.page import section, whole_page
+from facewire.metrics.charts import Line, bar_chart, line_chart
+from facewire.metrics.page import section, whole_page
 from facewire.training.evaluate_clip import VIEWS, ClipScore, View
 from facewire.training.rate_curve import RatePoint
 from facewire.training.scoreboard import ALL_FIGURES, FIGURES, Figure, Scoreboard, repeated

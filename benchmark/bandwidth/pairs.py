@@ -25,8 +25,8 @@ from facewire.benchmark.bandwidth.codec import Picture
 from facewire.benchmark.bandwidth.players import at_quality, at_wire, mp4, shown_at
 from facewire.benchmark.bandwidth.run import Point, Result
 from facewire.benchmark.bandwidth.summary import anchor_of, label
-from facewire.benchmark.page import whole_page
 from facewire.errors import InputError, reason
+from facewire.metrics.page import whole_page
 
 COLUMNS = ("clip", "rival", "point", "condition", "answer", "left", "seconds")
 """Of the CSV that the page saves. answer: facewire, rival or same. left: who was on the left."""

@@ -21,13 +21,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.benchmark import teacher_files
 from facewire.benchmark.bandwidth.clip import Clip
 from facewire.benchmark.bandwidth.codec import Picture
 from facewire.benchmark.bandwidth.config import Config
 from facewire.benchmark.bandwidth.rivals import to_yuv
-from facewire.benchmark.quality import EYES_MOVE, MOUTH_MOVES, Face, FaceMesh, agreement, jitter, ms_ssim, psnr, ssim
 from facewire.errors import FacewireError
+from facewire.metrics import teacher_files
+from facewire.metrics.quality import EYES_MOVE, MOUTH_MOVES, Face, FaceMesh, agreement, jitter, ms_ssim, psnr, ssim
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -113,7 +113,7 @@ class _Networks:
     def __init__(self) -> None:
         import torch
 
-        from facewire.benchmark.teachers import Identity, StLpips
+        from facewire.metrics.teachers import Identity, StLpips
 
         torch.set_num_threads(1)
         self._torch = torch
@@ -135,7 +135,7 @@ class _Networks:
 
     def who(self, picture: Picture, face: Face) -> Tensor | None:
         """Identity of a face, (256,) of unit length."""
-        from facewire.benchmark.teachers import FIVE, align
+        from facewire.metrics.teachers import FIVE, align
 
         if self._identity is None:
             return None

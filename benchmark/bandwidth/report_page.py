@@ -26,8 +26,8 @@ from facewire.benchmark.bandwidth.summary import (
     label,
 )
 from facewire.benchmark.bandwidth.wire import WireSample
-from facewire.benchmark.charts import Line, line_chart
-from facewire.benchmark.page import section, whole_page
+from facewire.metrics.charts import Line, line_chart
+from facewire.metrics.page import section, whole_page
 
 HEADLINE = ("st_lpips", "akd")
 LOSSES = ("psnr", "ssim", "ms_ssim", "vmaf", "identity")

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from facewire.benchmark import loopback
 from facewire.benchmark.loopback import Loopback, LoopbackOptions, LoopbackReport, run
-from facewire.benchmark.quality import FaceMesh, Score
 from facewire.benchmark.report import print_report, to_json
 from facewire.benchmark.rivals import Rival
 from facewire.errors import InputError
+from facewire.metrics.quality import FaceMesh, Score
 from facewire.models.runtime import Networks
 from facewire.receiver.play import play
 from facewire.sender.media import open_video

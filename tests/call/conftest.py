@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from facewire.benchmark.demo import bundled_clip
 from facewire.call.session import Ending, Session, SessionOptions
 from facewire.models.runtime import Networks
 from facewire.receiver.playout import Playout, PlayoutOptions
 from facewire.receiver.sinks import NoVideo, PacedSound
+from facewire.samples import sample_clip
 from facewire.sender.live import LiveSender, LiveSenderOptions
 from facewire.sender.sound import RATE_HZ, SoundOptions, SoundSender
 
@@ -78,7 +78,7 @@ def with_video(session: Session, networks: Networks, video: Path | None = None) 
     """Gives the session a clip to send, again and again."""
     session.ends.live = LiveSender(
         networks,
-        str(video or bundled_clip()),
+        str(video or sample_clip()),
         LiveSenderOptions(loop=True),
         session.source_ready,
         session.motion_ready,

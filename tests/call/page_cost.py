@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from facewire.benchmark.demo import bundled_clip
+from facewire.samples import sample_clip
 from facewire.signaling.server import ServerOptions, SignalingServer
 
 from .browsers import Browsers, Person, write_camera
@@ -72,8 +72,8 @@ async def measure(folder: Path, seconds: float, *, one_way: bool) -> dict[str, A
 
         person.page.on("websocket", lambda socket: socket.on("framereceived", heard))
 
-    async with Browsers(folder, bundled_clip(), server.url) as browsers:
-        write_camera(folder / "camera.y4m", bundled_clip(), CAMERA_FPS)
+    async with Browsers(folder, sample_clip(), server.url) as browsers:
+        write_camera(folder / "camera.y4m", sample_clip(), CAMERA_FPS)
         receives_only = ("--video", "none", "--sound", "none") if one_way else ()
         a, _ = await first_sight(browsers, "a", *receives_only)
         b, sight_s = await first_sight(browsers, "b")

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from facewire.benchmark.demo import bundled_clip
 from facewire.models.bundle import load_bundle
+from facewire.samples import sample_clip
 from facewire.signaling.server import ServerOptions, SignalingServer
 
 from .conftest import write_voice
@@ -126,7 +126,7 @@ async def _start(
     figures = folder / f"{name}.json"
     sends = [
         "--video",
-        str(bundled_clip()) if video else "none",
+        str(sample_clip()) if video else "none",
         "--sound",
         "none" if voice is None else str(voice),
         "--loop",

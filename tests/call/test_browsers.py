@@ -13,7 +13,7 @@ import pytest_asyncio
 from aiohttp import web
 from numpy.typing import NDArray
 
-from facewire.benchmark.quality import FaceMesh
+from facewire.metrics.quality import FaceMesh
 from facewire.models.runtime import Networks
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import choose_square

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright
 
-from facewire.benchmark.demo import bundled_portrait
+from facewire.samples import sample_portrait
 from facewire.sender.media import read_picture
 
 from .scripted import Picture, ScriptedProcess
@@ -38,14 +38,14 @@ PATIENCE_MS = 15_000
 @pytest.fixture(scope="module")
 def face() -> Picture:
     """The public-domain portrait, uint8 RGB (256, 256, 3)."""
-    portrait = read_picture(bundled_portrait())
+    portrait = read_picture(sample_portrait())
     return np.asarray(cv2.resize(portrait[:260, 90:350], (256, 256), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 @pytest.fixture(scope="module")
 def camera_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the browser takes for a camera: the portrait, swaying."""
-    portrait = cv2.cvtColor(cv2.resize(read_picture(bundled_portrait()), (640, 640))[:480], cv2.COLOR_RGB2BGR)
+    portrait = cv2.cvtColor(cv2.resize(read_picture(sample_portrait()), (640, 640))[:480], cv2.COLOR_RGB2BGR)
     file = tmp_path_factory.mktemp("camera") / "portrait.mjpeg"
     shifts = [round(4 * np.sin(2 * np.pi * step / 10)) for step in range(10)]
     file.write_bytes(b"".join(cv2.imencode(".jpg", np.roll(portrait, shift, 1))[1].tobytes() for shift in shifts))

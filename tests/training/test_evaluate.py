@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from skimage import data
 
-from facewire.benchmark import teacher_files
-from facewire.benchmark.charts import Line, bar_chart, line_chart
-from facewire.benchmark.quality import Face, FaceMesh
 from facewire.codec import rotation_matrix
 from facewire.errors import InputError
+from facewire.metrics import teacher_files
+from facewire.metrics.charts import Line, bar_chart, line_chart
+from facewire.metrics.quality import Face, FaceMesh
 from facewire.training.data import ClipRow, read_manifest
 from facewire.training.evaluate import evaluate, partner, tables
 from facewire.training.evaluate_clip import (

@@ -17,9 +17,9 @@ from facewire.benchmark.bandwidth.codec import Packet, Reduced, rtp_wire
 from facewire.benchmark.bandwidth.neural import Facewire, Repeat, Shown, stream_of
 from facewire.benchmark.bandwidth.rivals import RIVALS, to_yuv, within, without_advertisement
 from facewire.benchmark.bandwidth.run import ivf
-from facewire.benchmark.quality import psnr
 from facewire.codec import read_stream, wire_bytes
 from facewire.codec.wire import RTP_OVERHEAD_BYTES
+from facewire.metrics.quality import psnr
 from facewire.sender.media import open_video
 
 SECONDS = 0.7

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from facewire.benchmark.quality import MAX_PSNR_DB, Scorer, agreement, jitter, l1, ms_ssim, psnr, ssim
 from facewire.benchmark.rivals import x264
+from facewire.metrics.quality import MAX_PSNR_DB, Scorer, agreement, jitter, l1, ms_ssim, psnr, ssim
 
 
 def test_psnr_and_ssim_agree_with_scikit_image(nodding: list[np.ndarray]) -> None:

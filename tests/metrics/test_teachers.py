@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from skimage import data
 from torch import Tensor
 
-from facewire.benchmark import teacher_files
-from facewire.benchmark.teachers import ALIGNED_POINTS, FIVE, Identity, Lite0Features, StLpips, align, five_points
 from facewire.errors import InputError
+from facewire.metrics import teacher_files
+from facewire.metrics.teachers import ALIGNED_POINTS, FIVE, Identity, Lite0Features, StLpips, align, five_points
 from facewire.models import face_points as fp
 
 EYES_NOSE_MOUTH = ((-0.23, -0.57), (-0.065, -0.57), (-0.145, -0.46), (-0.215, -0.375), (-0.085, -0.375))
