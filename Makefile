@@ -31,8 +31,8 @@ $(VENV)/.demo: $(VENV)/.venv pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[cpu,demo]'
 	touch $@
 
-$(VENV)/.test: $(VENV)/.demo pyproject.toml call/web/package-lock.json
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[cpu,demo,train,call,server,test]'
+$(VENV)/.test: $(VENV)/.bench pyproject.toml call/web/package-lock.json
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
 	if command -v npm > /dev/null; then npm ci --silent --no-audit --no-fund --prefix call/web || echo "call/web is not type-checked"; fi
 	touch $@
 

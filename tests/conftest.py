@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,6 +26,29 @@ Picture = NDArray[np.uint8]
 settings.register_profile("no deadline", deadline=None)  # busy machines are slow, not wrong
 settings.load_profile("no deadline")
 
+KNOWN_SKIPS = Path(__file__).with_name("known_skips.txt")
+
+
+def _unknown_skips(config: pytest.Config) -> list[str]:
+    """With FACEWIRE_NO_SKIPS=1, as in CI: the tests skipped for a reason that is not in `known_skips.txt`, and the reason."""
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("FACEWIRE_NO_SKIPS") != "1" or terminal is None or hasattr(config, "workerinput"):
+        return []
+    lines = KNOWN_SKIPS.read_text(encoding="utf-8").splitlines()
+    known = [line for line in lines if line and not line.startswith("#")]
+    reasons = [(test.nodeid, test.longrepr[2].removeprefix("Skipped: ")) for test in terminal.stats.get("skipped", [])]
+    return [f"{test}: {why}" for test, why in reasons if not any(fnmatch(why, pattern) for pattern in known)]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.exitstatus == pytest.ExitCode.OK and _unknown_skips(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for skip in _unknown_skips(config):
+        terminalreporter.write_line(f"not in {KNOWN_SKIPS.name}: {skip}", red=True)
+
 
 def write_clip(
     path: Path, pictures: Sequence[Picture], fps: int = 25, codec: str = "libx264", **stream: object
@@ -31,6 +56,7 @@ def write_clip(
     """A video file by a plain encoder, none of ours."""
     with av.open(str(path), "w") as container:
         out = container.add_stream(codec, rate=fps)
+        assert isinstance(out, av.VideoStream)
         out.height, out.width = pictures[0].shape[:2]
         out.pix_fmt = "yuv420p"
         out.options = {"preset": "ultrafast"} if codec == "libx264" else {}

@@ -44,7 +44,7 @@ def hosts() -> Iterator[tuple[str, str, str]]:
                 made.append(name)
                 ip("-n", name, "link", "set", "lo", "up")
         except subprocess.CalledProcessError:
-            pytest.skip("no network namespaces here")
+            pytest.skip("needs network namespaces")
         left, middle, right = names
         ip("-n", middle, "addr", "add", f"{MIDDLE}/32", "dev", "lo")
         for number, outer in ((1, left), (2, right)):

@@ -10,7 +10,7 @@ from facewire.codec import Motion, MotionDecoder, MotionEncoder, Quantiser, Tabl
 from facewire.models.bundle import load_bundle
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the data set is not here")
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
 LATE_FRAMES = 3
 SLOW = pytest.mark.slow
 

@@ -136,7 +136,7 @@ def test_following_keeps_to_its_face_when_a_larger_one_comes() -> None:
     assert following.update([bystander, mine]) == first
 
 
-@pytest.mark.skipif(not (DATA / "clips256" / "val").is_dir(), reason="the data set is not here")
+@pytest.mark.skipif(not (DATA / "clips256" / "val").is_dir(), reason="needs ../shared/data")
 @pytest.mark.slow
 def test_training_clips_are_framed_already(detector: FaceDetector) -> None:
     sys.path.insert(0, str(DATA))

@@ -158,7 +158,7 @@ def house(tmp_path, compose):
     place = House(tmp_path)
     if not place.usable:
         place.stop()
-        pytest.skip("needs the right to make a network namespace")
+        pytest.skip("needs network namespaces")
     yield place
     place.stop()
 
