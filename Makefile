@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all check bench clean
+.PHONY: demo test test-all check graph bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/facewire demo --out demo_out
@@ -18,6 +18,10 @@ check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy facewire
+
+# The graph of imports as a picture, and the longest modules and classes: build/graph/.
+graph: $(VENV)/.test
+	$(BIN)/python -m tests.architecture.picture build/graph
 
 # Bytes against quality beside the common rivals, on the clip that packages ship; the report is bench_out/report.html.
 bench: $(VENV)/.bench

@@ -1,0 +1,93 @@
+"""Which folder may import which: the layers of docs/structure.md as a table, and the imports that break them.
+
+The graph is read from the source by grimp; imports inside functions and under `TYPE_CHECKING` count like any other.
+"""
+
+from __future__ import annotations
+
+from graphlib import CycleError, TopologicalSorter
+
+import grimp
+
+PACKAGE = "facewire"
+ANYTHING = "*"
+MAY_IMPORT = {
+    # lowest first
+    "errors": "",
+    "workers": "errors",
+    "files": "errors",
+    "samples": "errors",
+    "source_picture": "errors",
+    "video": "errors files",
+    "signaling": "errors",
+    "codec": "errors",
+    "models": "errors codec.motion",
+    "coding": "errors codec models.bundle",
+    "sender": "errors files video source_picture coding codec models.bundle models.runtime models.face_points",
+    "receiver": "errors files video source_picture coding codec models.bundle models.runtime",
+    "call": "errors samples source_picture facewire sender receiver signaling codec models.bundle models.runtime",
+    "metrics": "errors files models",
+    "benchmark": "errors files workers samples video coding codec models sender receiver metrics",
+    "training": "errors files workers source_picture coding codec models sender metrics",
+    # highest
+    "cli": ANYTHING,
+    "__main__": "cli",
+    "facewire": "errors",
+}
+"""A folder or module of `facewire/`, and what of `facewire` its modules may import besides their own neighbours: folders, or
+single modules of a folder. `facewire` is `facewire/__init__.py`. What nothing names here (benchmark, training, cli) is
+imported by the command line alone."""
+
+EXCUSED: dict[tuple[str, str], str] = {}
+"""Imports that still break a rule, and when and why that is going to end. Importer and imported, without `facewire.`."""
+
+CYCLES_EXCUSED: dict[tuple[str, str], str] = {
+    ("models.torch_backend", "models.backends"): "2026-11-28: what both share moves to a module below them",
+    ("models.cuda_graphs", "models.backends"): "2026-11-28: the same",
+    ("call.ends", "call.command"): "2026-11-28: the options of a call move out of `command`",
+    ("call.page_news", "call.command"): "2026-11-28: the same",
+    ("call.page_call", "call.command"): "2026-11-28: the same",
+}
+"""Imports that still close a cycle, as in EXCUSED."""
+
+Graph = dict[str, set[str]]
+"""Every module of the package and the modules of the package that it imports, all without the leading `facewire.`."""
+
+
+def _short(module: str) -> str:
+    return module.removeprefix(f"{PACKAGE}.")
+
+
+def import_graph() -> Graph:
+    graph = grimp.build_graph(PACKAGE, cache_dir=None)
+    return {
+        _short(module): {_short(found) for found in graph.find_modules_directly_imported_by(module)}
+        for module in sorted(graph.modules)
+    }
+
+
+def folder(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def may_import(importer: str, imported: str) -> bool:
+    """Whether the table allows it. Only the command line may import a folder's `command` module."""
+    if folder(importer) == folder(imported):
+        return True
+    allowed = MAY_IMPORT.get(folder(importer), "").split()
+    return ANYTHING in allowed or any(imported == name or imported.startswith(f"{name}.") for name in allowed)
+
+
+def broken(graph: Graph) -> set[tuple[str, str]]:
+    """The imports that the table does not allow."""
+    return {(a, b) for a, imported in graph.items() for b in imported if not may_import(a, b)}
+
+
+def cycle(graph: Graph) -> list[str]:
+    """Modules that import each other in a circle, first and last the same; empty if there are none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1]
+        return found[::-1]
+    return []
