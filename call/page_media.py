@@ -25,13 +25,12 @@ import numpy as np
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
-    RTCPeerConnection,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
-from facewire.call import addresses
+from facewire.call.webrtc import LoopbackConnection
 from facewire.errors import DecodeError, reason
 from facewire.receiver.sinks import VideoSink
 from facewire.receiver.sound import RATE_HZ, Samples
@@ -50,7 +49,6 @@ QUEUED_SOUND = 50
 VIDEO_CLOCK = Fraction(1, 90_000)
 
 _log = logging.getLogger(__name__)
-addresses.install()
 
 
 class PageCamera(VideoSource):
@@ -156,7 +154,7 @@ class LocalLeg:
         self, on_camera: Callable[[av.VideoFrame], None], on_microphone: Callable[[av.AudioFrame], None]
     ) -> None:
         self._takers: dict[str, Callable[[Any], None]] = {"video": on_camera, "audio": on_microphone}
-        self._connection: RTCPeerConnection | None = None
+        self._connection: LoopbackConnection | None = None
         self._picture: _Outlet | None = None
         self._sound: _Outlet | None = None
         self._started_s = time.monotonic()
@@ -166,8 +164,7 @@ class LocalLeg:
     async def answer(self, offer: str) -> str:
         """The answer to the page's offer, in place of any connection before; DecodeError if that is no offer of media."""
         await self.close()
-        addresses.loopback_only.set(True)  # in this task and in those that aiortc begins from it
-        connection = RTCPeerConnection(RTCConfiguration([]))
+        connection = LoopbackConnection(RTCConfiguration([]))
         self._connection = connection
         connection.on("track", self._consume)
         try:

@@ -8,26 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from aiortc import (
-    RTCCertificate,
-    RTCConfiguration,
-    RTCDataChannel,
-    RTCIceServer,
-    RTCPeerConnection,
-    RTCSessionDescription,
-)
+from aiortc import RTCConfiguration, RTCDataChannel, RTCIceServer, RTCSessionDescription
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from facewire.call import addresses
-from facewire.call.association import ThriftyAssociation
-from facewire.call.traffic import CIPHERS, IPV4_UDP_BYTES, IPV6_UDP_BYTES, TURN_CHANNEL_BYTES, Traffic
+from facewire.call.traffic import Traffic
+from facewire.call.webrtc import Certificate as Certificate
+from facewire.call.webrtc import DataConnection
 from facewire.errors import DecodeError, InputError, reason
 from facewire.signaling import IceServer
 
@@ -36,21 +27,11 @@ OPEN_TIMEOUT_S = 10.0
 MAX_DESCRIPTION_CHARACTERS = 32_768
 
 
-class Certificate(RTCCertificate):
-    """aiortc's, with the cipher that adds least to a packet first. Made by `generateCertificate`."""
-
-    def _create_ssl_context(self, srtp_profiles: Any) -> Any:
-        context = super()._create_ssl_context(srtp_profiles)
-        context.set_cipher_list(":".join(CIPHERS).encode())
-        return context
-
-
 Channel = Literal["media", "source", "control"]
 CHANNELS: tuple[Channel, ...] = ("media", "source", "control")
 """Their stream numbers on the wire are their places here: both sides know them, nothing is negotiated."""
 
 _log = logging.getLogger(__name__)
-addresses.install()
 
 
 @dataclass(frozen=True)
@@ -97,24 +78,17 @@ class Peer:
         """Messages of a kind that no side of ours sends: text."""
         servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in options.ice_servers]
         policy = RTCIceTransportPolicy.RELAY if options.relay_only else RTCIceTransportPolicy.ALL
-        try:
-            self._connection = RTCPeerConnection(RTCConfiguration(servers, policy))
-        except ValueError as error:
-            raise InputError(f"the server names a STUN or TURN address that cannot be used ({error})") from error
-        self._certificate = options.certificate or Certificate.generateCertificate()
-        # aiortc makes one for each connection and has no option for it; it is taken when the first channel is made.
-        self._connection._RTCPeerConnection__certificates = [self._certificate]  # type: ignore[attr-defined]
-        self._channels: dict[Channel, RTCDataChannel] = {
-            "media": self._channel("media", ordered=False, maxRetransmits=0),
-            "source": self._channel("source", ordered=False),
-            "control": self._channel("control", ordered=True),
-        }
-        assert self._connection.sctp is not None
+        certificate = options.certificate or Certificate.generateCertificate()
         streams: dict[int, str] = {number: name for number, name in enumerate(CHANNELS)}
-        self._association = ThriftyAssociation.adopt(
-            self._connection.sctp, self.traffic, streams, lambda: self._header_bytes
-        )
-        self._header_bytes = IPV4_UDP_BYTES
+        self._connection = DataConnection(RTCConfiguration(servers, policy), certificate, self.traffic, streams)
+        try:
+            self._channels: dict[Channel, RTCDataChannel] = {
+                "media": self._channel("media", ordered=False, maxRetransmits=0),
+                "source": self._channel("source", ordered=False),
+                "control": self._channel("control", ordered=True),
+            }
+        except ValueError as error:  # aiortc reads the servers' addresses when the first channel is made
+            raise InputError(f"the server names a STUN or TURN address that cannot be used ({error})") from error
         self._announced = self._closing = False
         self._connection.on("connectionstatechange", self._state_changed)
 
@@ -145,7 +119,6 @@ class Peer:
             raise DecodeError(f"the other side's {kind} cannot be used ({reason(error)})") from error
 
     def _description(self) -> dict[str, str]:
-        self._count_datagrams()
         description = self._connection.localDescription
         return {"type": description.type, "sdp": description.sdp}
 
@@ -155,14 +128,7 @@ class Peer:
 
         Of the certificates that the connection was really made with, not of what the descriptions say.
         """
-        assert self._connection.sctp is not None
-        tls = self._connection.sctp.transport._ssl
-        theirs = tls.get_peer_certificate(as_cryptography=True) if tls is not None else None
-        if theirs is None:
-            return None
-        ours = self._certificate._cert
-        one, other = (hashlib.sha256(made.public_bytes(Encoding.DER)).digest() for made in (ours, theirs))
-        return one, other
+        return self._connection.fingerprints
 
     # --- messages
 
@@ -173,12 +139,12 @@ class Peer:
     @property
     def queued(self) -> int:
         """Messages and pieces that the association holds back: the path does not take what is sent."""
-        return self._association.queued
+        return self._connection.association.queued
 
     @property
     def in_flight(self) -> int:
         """Bytes that were sent and are neither acknowledged nor given up."""
-        return self._association.in_flight
+        return self._connection.association.in_flight
 
     @property
     def closed(self) -> bool:
@@ -224,34 +190,3 @@ class Peer:
     def _state_changed(self) -> None:
         if self._connection.connectionState in ("closed", "failed") and not self._closing:
             self._on_closed()
-
-    # --- counting
-
-    def _count_datagrams(self) -> None:
-        """Counts at the sockets, STUN included. Done when they exist and nothing has passed but what gathering needed."""
-        assert self._connection.sctp is not None
-        ice = self._connection.sctp.transport.transport._connection
-        for protocol in ice._protocols:
-            self._count_at(protocol)
-
-    def _count_at(self, protocol: Any) -> None:
-        candidate = protocol.local_candidate
-        header_bytes = IPV6_UDP_BYTES if ":" in candidate.host else IPV4_UDP_BYTES
-        header_bytes += TURN_CHANNEL_BYTES if candidate.type == "relay" else 0
-        receive, send_data, send_stun = protocol.datagram_received, protocol.send_data, protocol.send_stun
-
-        def datagram_received(data: bytes, address: Any) -> None:
-            self.traffic.received.datagram(len(data), header_bytes)
-            receive(data, address)
-
-        async def counted_data(data: bytes, address: Any) -> None:
-            self._header_bytes = header_bytes
-            self.traffic.sent.datagram(len(data), header_bytes)
-            await send_data(data, address)
-
-        def counted_stun(message: Any, address: Any) -> None:
-            self.traffic.sent.datagram(len(bytes(message)), header_bytes)
-            send_stun(message, address)
-
-        protocol.datagram_received = datagram_received
-        protocol.send_data, protocol.send_stun = counted_data, counted_stun

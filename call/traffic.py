@@ -1,6 +1,6 @@
 """What goes over the wire, counted by direction and kind.
 
-`peer` counts datagrams where they enter and leave the sockets; `association` says of each what it carried. `stats` shows
+`peer` counts datagrams where they enter and leave the sockets; `webrtc.association` says of each what it carried. `stats` shows
 the sums.
 """
 

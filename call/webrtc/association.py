@@ -13,6 +13,7 @@ import contextlib
 from collections.abc import Callable
 from typing import cast
 
+from aiortc import RTCDtlsTransport
 from aiortc.rtcsctptransport import (
     SCTP_MAX_PACKET_LENGTH,
     USERDATA_MAX_LENGTH,
@@ -57,39 +58,36 @@ class _Chunks(Chunk):
 
 
 class ThriftyAssociation(RTCSctpTransport):
-    """An association that bundles. Made from aiortc's by `adopt` before it starts."""
+    """An association that bundles.
 
-    _traffic: Traffic
-    _kind_of_stream: dict[int, str]
-    _header_bytes: Callable[[], int]
-    _waiting_packets: int
-    _waiting_bytes: int
-    _forward: ForwardTsnChunk | None
-    _rider_handle: asyncio.TimerHandle | None
+    dtls: what carries its packets. traffic: where packets are counted. kind_of_stream: what each stream of data is for.
+    header_bytes: UDP and IP headers around each datagram of the path in use.
+    """
 
-    @classmethod
-    def adopt(
-        cls, sctp: RTCSctpTransport, traffic: Traffic, kind_of_stream: dict[int, str], header_bytes: Callable[[], int]
-    ) -> ThriftyAssociation:
-        """Turns aiortc's association into one of these.
-
-        traffic: where packets are counted. kind_of_stream: what each stream of data is for. header_bytes: UDP and IP
-        headers around each datagram of the path in use.
-        """
-        sctp.__class__ = cls
-        association = cast(ThriftyAssociation, sctp)
-        association._traffic, association._kind_of_stream = traffic, kind_of_stream
-        association._header_bytes = header_bytes
-        association._waiting_packets = association._waiting_bytes = 0
-        association._forward = None
-        association._rider_handle = None
-        association._rto = INITIAL_RTO_S
-        return association
+    def __init__(
+        self,
+        dtls: RTCDtlsTransport,
+        traffic: Traffic,
+        kind_of_stream: dict[int, str],
+        header_bytes: Callable[[], int],
+    ) -> None:
+        super().__init__(dtls)
+        self._rto = INITIAL_RTO_S
+        self._traffic, self._kind_of_stream, self._header_bytes = traffic, kind_of_stream, header_bytes
+        self._waiting_packets = self._waiting_bytes = 0
+        self._forward: ForwardTsnChunk | None = None
+        self._rider_handle: asyncio.TimerHandle | None = None
 
     @property
     def queued(self) -> int:
         """Messages and parts of them that wait to be sent for the first time."""
         return len(self._outbound_queue) + len(self._data_channel_queue)
+
+    @property
+    def cipher(self) -> str | None:
+        """What encrypts the packets, of `traffic.CIPHERS`; None before DTLS' handshake."""
+        tls = self.transport._ssl
+        return tls.get_cipher_name() if tls is not None else None
 
     @property
     def in_flight(self) -> int:
@@ -200,6 +198,4 @@ class ThriftyAssociation(RTCSctpTransport):
                 kind = self._kind_of_stream.get(int.from_bytes(packet[position + 8 : position + 10], "big"), kind)
                 break
             position += max(4, (length + 3) // 4 * 4)
-        tls = self.transport._ssl
-        cipher = tls.get_cipher_name() if tls is not None else None
-        counter[kind] += len(packet) + CIPHERS.get(cipher or "", max(CIPHERS.values())) + self._header_bytes()
+        counter[kind] += len(packet) + CIPHERS.get(self.cipher or "", max(CIPHERS.values())) + self._header_bytes()

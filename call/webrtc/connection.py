@@ -1,0 +1,148 @@
+"""Peer connections with a choice of addresses, certificate and association that aiortc has no options for.
+
+aiortc builds the layers of a connection (ICE, DTLS, SCTP) in private methods of `RTCPeerConnection`, which are overridden here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from aiortc import RTCCertificate, RTCConfiguration, RTCDtlsTransport, RTCPeerConnection, RTCSessionDescription
+from aiortc.rtcconfiguration import RTCIceTransportPolicy
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from facewire.call.traffic import CIPHERS, IPV4_UDP_BYTES, IPV6_UDP_BYTES, TURN_CHANNEL_BYTES, Traffic
+from facewire.call.webrtc.association import ThriftyAssociation
+
+LOOPBACK = "127.0.0.1"
+
+
+class Certificate(RTCCertificate):
+    """aiortc's certificate, preferring the cipher that adds least to a packet. Made by `generateCertificate`."""
+
+    def _create_ssl_context(self, srtp_profiles: Any) -> Any:
+        context = super()._create_ssl_context(srtp_profiles)
+        context.set_cipher_list(":".join(CIPHERS).encode())
+        return context
+
+    @property
+    def sha256(self) -> bytes:
+        """The fingerprint that the other side sees."""
+        (value,) = (one.value for one in self.getFingerprints() if one.algorithm == "sha-256")
+        return bytes.fromhex(value.replace(":", ""))
+
+
+class _ChosenAddresses(RTCPeerConnection):
+    """A connection that uses the addresses of this machine that `_choose` picks."""
+
+    def _choose(self, addresses: list[str]) -> list[str]:
+        """addresses: those aioice found, never the loopback one."""
+        raise NotImplementedError
+
+    def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:
+        dtls: RTCDtlsTransport = super()._RTCPeerConnection__createDtlsTransport()  # type: ignore[misc]
+        ice = dtls.transport.iceGatherer._connection
+        gather = ice.get_component_candidates
+
+        async def gather_from_chosen(component: int, addresses: list[str], timeout: int = 5) -> Any:
+            return await gather(component, self._choose(addresses), timeout)
+
+        ice.get_component_candidates = gather_from_chosen  # type: ignore[method-assign]
+        return dtls
+
+
+class LoopbackConnection(_ChosenAddresses):
+    """A connection that stays on this machine: nothing outside can reach it."""
+
+    def _choose(self, addresses: list[str]) -> list[str]:
+        return [LOOPBACK]
+
+
+class DataConnection(_ChosenAddresses):
+    """A connection for data channels alone, with a `ThriftyAssociation`, that counts every datagram.
+
+    configuration: its ICE servers and policy. certificate: this side's identity. traffic: where datagrams and packets are
+    counted. kind_of_stream: what each stream number of data is for, one of `traffic.KINDS`.
+    """
+
+    def __init__(
+        self,
+        configuration: RTCConfiguration,
+        certificate: Certificate,
+        traffic: Traffic,
+        kind_of_stream: dict[int, str],
+    ) -> None:
+        super().__init__(configuration)
+        self._relay_only = configuration.iceTransportPolicy is RTCIceTransportPolicy.RELAY
+        self._RTCPeerConnection__certificates = [
+            certificate
+        ]  # in place of the one that aiortc makes for each connection
+        self._certificate, self._traffic, self._kind_of_stream = certificate, traffic, kind_of_stream
+        self._header_bytes = IPV4_UDP_BYTES
+        """UDP and IP headers around each datagram of the path in use."""
+        self._counting = False
+        self.association: ThriftyAssociation
+        """Made with the first data channel."""
+
+    async def setLocalDescription(self, sessionDescription: RTCSessionDescription | None = None) -> None:
+        await super().setLocalDescription(sessionDescription)
+        self._count_datagrams()
+
+    @property
+    def fingerprints(self) -> tuple[bytes, bytes] | None:
+        """SHA-256 of both sides' certificates, this side's first; None before the other side's is known.
+
+        They are of the certificates that secure the connection, whatever the descriptions say.
+        """
+        tls = self.association.transport._ssl
+        theirs = tls.get_peer_certificate(as_cryptography=True) if tls is not None else None
+        if theirs is None:
+            return None
+        return self._certificate.sha256, hashlib.sha256(theirs.public_bytes(Encoding.DER)).digest()
+
+    @property
+    def cipher(self) -> str | None:
+        """What encrypts the connection, of `CIPHERS`; None before the handshake."""
+        return self.association.cipher
+
+    def _choose(self, addresses: list[str]) -> list[str]:
+        """All; on a machine that has no other the loopback one, which aioice leaves out."""
+        return addresses if addresses or self._relay_only else [LOOPBACK]
+
+    def _RTCPeerConnection__createSctpTransport(self) -> None:
+        self.association = self._RTCPeerConnection__sctp = ThriftyAssociation(
+            self._RTCPeerConnection__createDtlsTransport(),
+            self._traffic,
+            self._kind_of_stream,
+            lambda: self._header_bytes,
+        )
+
+    def _count_datagrams(self) -> None:
+        """Counts at the sockets, STUN included, from when they exist and only gathering has used them."""
+        if not self._counting:
+            self._counting = True
+            for protocol in self.association.transport.transport.iceGatherer._connection._protocols:
+                self._count_at(protocol)
+
+    def _count_at(self, protocol: Any) -> None:
+        candidate = protocol.local_candidate
+        header_bytes = IPV6_UDP_BYTES if ":" in candidate.host else IPV4_UDP_BYTES
+        header_bytes += TURN_CHANNEL_BYTES if candidate.type == "relay" else 0
+        receive, send_data, send_stun = protocol.datagram_received, protocol.send_data, protocol.send_stun
+
+        def counted_receive(data: bytes, address: Any) -> None:
+            self._traffic.received.datagram(len(data), header_bytes)
+            receive(data, address)
+
+        async def counted_data(data: bytes, address: Any) -> None:
+            self._header_bytes = header_bytes
+            self._traffic.sent.datagram(len(data), header_bytes)
+            await send_data(data, address)
+
+        def counted_stun(message: Any, address: Any) -> None:
+            self._traffic.sent.datagram(len(bytes(message)), header_bytes)
+            send_stun(message, address)
+
+        protocol.datagram_received = counted_receive
+        protocol.send_data, protocol.send_stun = counted_data, counted_stun
