@@ -35,6 +35,12 @@ HALF_PRECISION = "receiver.generator."
 bfloat16 a coordinate is off by a pixel."""
 
 
+NOTHING_INSTALLED = (
+    "nothing is installed that runs the networks: pip install 'facewire[openvino]' or 'facewire[cpu]'; on a machine with CUDA "
+    "'facewire[gpu]', never together with 'facewire[cpu]'"
+)
+
+
 class Backend(Protocol):
     """One way to run graphs. name: as on the command line. device: what it computes on. precision: of its numbers. why: it is taken
     where nobody asked for another.
@@ -71,10 +77,20 @@ def backend(name: str = "auto", threads: int | None = None) -> Backend:
     if name == "openvino":
         return OpenVino(threads)
     if "onnxruntime" not in have:
-        raise WeightsError(
-            "no ONNX Runtime here: pip install 'facewire[cpu]', or 'facewire[gpu]' for CUDA (one of them, never both)"
-        )
+        raise WeightsError(NOTHING_INSTALLED)
     return OnnxRuntime(threads)
+
+
+def cpu_backend(threads: int | None = None) -> Backend:
+    """A backend for graphs too small to pay for a GPU: ONNX Runtime on the CPU or, where that is not installed, OpenVINO.
+
+    ONNX Runtime comes first because it loads small graphs faster. WeightsError where neither is installed.
+    """
+    if importlib.util.find_spec("onnxruntime") is not None:
+        return OnnxRuntime(threads, on_cpu=True)
+    if importlib.util.find_spec("openvino") is not None:
+        return OpenVino(threads)
+    raise WeightsError(NOTHING_INSTALLED)
 
 
 def advice(chosen: Backend) -> str:
@@ -107,11 +123,13 @@ class OnnxRuntime:
     name = "onnxruntime"
     precision = "float32"
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, on_cpu: bool = False) -> None:
+        """threads: see `backend`. on_cpu: not on CUDA, even where it is."""
         import onnxruntime
 
-        self._providers = [(name, _PROVIDER_OPTIONS.get(name, {})) for name in _providers()]
-        cuda = "CUDAExecutionProvider" in _providers()
+        providers = ["CPUExecutionProvider"] if on_cpu else _providers()
+        self._providers = [(name, _PROVIDER_OPTIONS.get(name, {})) for name in providers]
+        cuda = "CUDAExecutionProvider" in providers
         self.device = "CUDA" if cuda else "CPU"
         self.why = "CUDA is here" if cuda else "neither CUDA nor OpenVINO is here"
         self._options = onnxruntime.SessionOptions()

@@ -8,15 +8,15 @@ full range one finds faces from a twelfth of the picture up, the short range one
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib.resources import files
-from typing import Any
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.errors import FacewireError
+from facewire.models.backends import Backend, Run, cpu_backend
 
+FOLDER = Path(__file__).parent / "blazeface"
 MIN_OVERLAP = 0.3
 """Boxes whose intersection over union exceeds this are the same face."""
 SUSPECT_SCORE, FACE_SCORE = 0.5, 0.7
@@ -46,11 +46,9 @@ class Face:
 
 @dataclass(frozen=True)
 class _Range:
-    """One BlazeFace network: its file, its square input in pixels, the strides of its anchors, and when it is
-    believed.
-    """
+    """One BlazeFace network: its graph, its square input in pixels, and strides and repeats of its anchors."""
 
-    file: str
+    graph: str
     size: int
     anchors: tuple[tuple[int, int], ...]
 
@@ -64,32 +62,19 @@ class _Range:
         return np.concatenate(parts).astype(np.float32)
 
 
-_FULL = _Range("blazeface_full_range.onnx", 192, ((4, 1),))
-_SHORT = _Range("blazeface_short_range.onnx", 128, ((8, 2), (16, 6)))
+_FULL = _Range("blazeface_full_range", 192, ((4, 1),))
+_SHORT = _Range("blazeface_short_range", 128, ((8, 2), (16, 6)))
 
 
 class FaceDetector:
     """Finds faces in RGB pictures on the CPU; about 6 ms a picture with one face."""
 
-    def __init__(self, threads: int = 1) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise FacewireError("ONNX Runtime is missing: install facewire[cpu] or facewire[gpu]") from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        folder = files("facewire.sender") / "blazeface"
-        self._networks: list[tuple[_Range, Any, NDArray[np.float32]]] = [
-            (
-                kind,
-                onnxruntime.InferenceSession(
-                    (folder / kind.file).read_bytes(), options, providers=["CPUExecutionProvider"]
-                ),
-                kind.anchor_centres(),
-            )
-            for kind in (_FULL, _SHORT)
-        ]
+    def __init__(self, threads: int = 1, backend: Backend | None = None) -> None:
+        """backend: what runs the networks; `models.backends.cpu_backend` with that many threads when None, which raises WeightsError
+        where nothing is installed.
+        """
+        runner = backend if backend is not None else cpu_backend(threads)
+        self._networks = [(kind, runner.load(FOLDER, kind.graph), kind.anchor_centres()) for kind in (_FULL, _SHORT)]
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
         """Faces of a picture, uint8 RGB (H, W, 3), largest first.
@@ -116,25 +101,25 @@ class FaceDetector:
     def _first_look(self, picture: NDArray[np.uint8]) -> list[Face]:
         """Faces seen in the whole picture or, when there are none and it is oblong, in squares cut from it."""
         height, width = picture.shape[:2]
-        for kind, session, anchors in self._networks:
-            if faces := self._look(picture, SUSPECT_SCORE, kind, session, anchors):
+        for kind, run, anchors in self._networks:
+            if faces := self._look(picture, SUSPECT_SCORE, kind, run, anchors):
                 return faces
         side = min(height, width)
         if max(height, width) < 1.2 * side:
             return []
-        kind, session, anchors = self._networks[0]
+        kind, run, anchors = self._networks[0]
         found: list[Face] = []
         for x, y in {(0, 0), ((width - side) // 2, (height - side) // 2), (width - side, height - side)}:
             tile = np.ascontiguousarray(picture[y : y + side, x : x + side])
             found += [
                 Face(f.x + x, f.y + y, f.width, f.height, f.score)
-                for f in self._look(tile, SUSPECT_SCORE, kind, session, anchors)
+                for f in self._look(tile, SUSPECT_SCORE, kind, run, anchors)
             ]
         return _merge(found)
 
     @staticmethod
     def _look(
-        picture: NDArray[np.uint8], min_score: float, kind: _Range, session: Any, anchors: NDArray[np.float32]
+        picture: NDArray[np.uint8], min_score: float, kind: _Range, run: Run, anchors: NDArray[np.float32]
     ) -> list[Face]:
         height, width = picture.shape[:2]
         scale = kind.size / max(height, width)
@@ -143,7 +128,8 @@ class FaceDetector:
         left, top = (kind.size - w) // 2, (kind.size - h) // 2
         canvas = np.zeros((1, kind.size, kind.size, 3), np.float32)
         canvas[0, top : top + h, left : left + w] = cv2.resize(picture, (w, h), interpolation=how) / 127.5 - 1.0
-        boxes, scores = session.run(["boxes", "scores"], {"image": canvas})
+        (out,) = run([{"image": canvas}])
+        boxes, scores = out["boxes"], out["scores"]
         score = 1.0 / (1.0 + np.exp(-np.clip(scores[0, :, 0], -80, 80)))
         faces = []
         for i in np.flatnonzero(score > min_score):
