@@ -70,8 +70,8 @@ class FaceDetector:
     """Finds faces in RGB pictures on the CPU; about 6 ms a picture with one face."""
 
     def __init__(self, threads: int = 1, backend: Backend | None = None) -> None:
-        """backend: what runs the networks; `models.backends.cpu_backend` with that many threads when None, which raises WeightsError
-        where nothing is installed.
+        """backend: what runs the networks, by default `models.backends.cpu_backend` with that many threads; WeightsError where
+        none is installed.
         """
         runner = backend if backend is not None else cpu_backend(threads)
         self._networks = [(kind, runner.load(FOLDER, kind.graph), kind.anchor_centres()) for kind in (_FULL, _SHORT)]
