@@ -13,21 +13,16 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import isfinite, radians
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from facewire.call.options import CallOptions, MediaOptions, PageOptions, SessionOptions
 from facewire.errors import InputError
-
-if TYPE_CHECKING:
-    from facewire.call.session import Session
-    from facewire.receiver.receiver import FreeView
 
 DEFAULT_SERVER = "ws://127.0.0.1:8787"
 SERVER_VARIABLE, TOKEN_VARIABLE = "FACEWIRE_SERVER", "FACEWIRE_TOKEN"
 AXES = ("yaw", "pitch", "roll")
-REFRESH_S = 0.5
 NOTHING = "none"
 
 EXAMPLES = {
@@ -59,40 +54,6 @@ examples:
   facewire receive kitchen --out talk.mkv --seconds 30    into a file
 """,
 }
-
-
-@dataclass(frozen=True)
-class CallOptions:
-    """What a person asked for. video, sound, out, speaker: None for nothing."""
-
-    server: str
-    room: str
-    token: str | None
-    name: str
-    video: str | None
-    sound: str | None
-    out: str | None
-    speaker: str | None
-    loop: bool
-    max_kbps: float | None
-    seconds: float | None
-    wait_s: float | None
-    relay_only: bool
-    degrees: tuple[float, float, float]
-    """Free view: yaw, pitch, roll."""
-    portrait: Path | None
-    weights: Path | None
-    backend: str
-    threads: int | None
-    page: bool = False
-    """The call is held in a page of the browser."""
-    page_camera: bool = False
-    """And pictures come from its camera."""
-    page_microphone: bool = False
-    open_browser: bool = True
-    fps: float = 25.0
-    recordings: Path = Path()
-    """Folder for what the page records."""
 
 
 def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
@@ -203,27 +164,34 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
         server=server,
         room=room,
         token=_token(options),
-        name=options.name,
-        video=None if page_camera or video == NOTHING else video,
-        sound=None if page_microphone or sound == NOTHING else sound,
-        out=None if command == "send" else out,
-        speaker=getattr(options, "speaker", None),
-        loop=getattr(options, "loop", False),
-        max_kbps=getattr(options, "max_kbps", None),
-        seconds=options.seconds,
-        wait_s=options.wait,
-        relay_only=options.relay_only,
-        degrees=(degrees[0], degrees[1], degrees[2]),
-        portrait=getattr(options, "portrait", None),
+        session=SessionOptions(
+            name=options.name,
+            max_kbps=getattr(options, "max_kbps", None),
+            relay_only=options.relay_only,
+            seconds=options.seconds,
+            wait_s=options.wait,
+            fps=options.fps,
+        ),
+        media=MediaOptions(
+            video=None if page_camera or video == NOTHING else video,
+            sound=None if page_microphone or sound == NOTHING else sound,
+            out=None if page or command == "send" else out,
+            speaker=getattr(options, "speaker", None),
+            loop=getattr(options, "loop", False),
+            degrees=(degrees[0], degrees[1], degrees[2]),
+            portrait=getattr(options, "portrait", None),
+        ),
+        page=PageOptions(
+            camera=page_camera,
+            microphone=page_microphone,
+            open_browser=not options.no_browser,
+            recordings=(options.recordings or Path()).resolve(),
+        )
+        if page
+        else None,
         weights=options.weights,
         backend=options.backend,
         threads=options.threads,
-        page=page,
-        page_camera=page_camera,
-        page_microphone=page_microphone,
-        fps=options.fps,
-        open_browser=not getattr(options, "no_browser", False),
-        recordings=(getattr(options, "recordings", None) or Path()).resolve(),
     )
 
 
@@ -270,23 +238,29 @@ def run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], *, 
     import uvloop
 
     cv2.setNumThreads(1)  # a second one hastens optical flow by a third and takes a fifth more of the processors
-    uvloop.run(_run_page(options, json_target) if options.page else _run(options, json_target, quiet))
+    _check(options)
+    if options.page is not None:
+        uvloop.run(_run_page(options, options.page, json_target))
+    else:
+        from facewire.call.headless import hold_call
+
+        uvloop.run(hold_call(options, json_target, quiet=quiet))
 
 
-async def _run_page(options: CallOptions, json_target: Callable[[dict[str, Any]], bool]) -> None:
-    """The call in the browser. Nothing of the call is imported before the page is served: the person sees it at once."""
+async def _run_page(options: CallOptions, page: PageOptions, json_target: Callable[[dict[str, Any]], bool]) -> None:
+    """The call in the browser. The page is served before the heavy parts of a call are imported: it is there at once."""
     import webbrowser
 
     from facewire.call.page_call import PageCall, hold
     from facewire.call.page_server import PageServer
 
-    _check_before_page(options)
+    _check_media(options.media)
 
     def say(text: str) -> None:
-        with contextlib.suppress(OSError):  # whoever read this is gone; what is said goes to the page too
+        with contextlib.suppress(OSError):  # nobody reads this any more; what is said goes to the page too
             print(f"facewire: {text}", file=sys.stderr, flush=True)
 
-    call = PageCall(options, say)
+    call = PageCall(options, page, say)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(name, call.quit)
@@ -294,7 +268,7 @@ async def _run_page(options: CallOptions, json_target: Callable[[dict[str, Any]]
     def opened(server: PageServer) -> None:
         say(f"the call is at {server.url}")
         say("that address opens once; Ctrl-C ends the call")
-        if options.open_browser:
+        if page.open_browser:
             loop.run_in_executor(None, webbrowser.open, server.url)
 
     await hold(call, opened)
@@ -303,117 +277,21 @@ async def _run_page(options: CallOptions, json_target: Callable[[dict[str, Any]]
         raise InputError(call.failed)
 
 
-def _check_before_page(options: CallOptions) -> None:
-    """What cannot be is said in the terminal at once, not when the person has come to the page."""
+def _check(options: CallOptions) -> None:
+    """InputError for what cannot work, before anything is opened."""
     from facewire.call.rate import RateController
     from facewire.signaling import SignalingClient
 
-    SignalingClient(options.server, options.room, options.token, options.name)
-    RateController(options.max_kbps, options.fps)
-    if options.video not in (None, "test") or options.portrait is not None:
-        from facewire.sender.media import open_live_video, read_picture
-
-        if options.portrait is not None:
-            read_picture(options.portrait)
-        if options.video is not None and not options.video.isdecimal() and options.video != "test":
-            with open_live_video(options.video):
-                pass
+    SignalingClient(options.server, options.room, options.token, options.session.name)
+    RateController(options.session.max_kbps, options.session.fps)
 
 
-async def _run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], quiet: bool) -> None:
-    from rich.console import Console
+def _check_media(options: MediaOptions) -> None:
+    """The same for files that are opened only later, when the page is there."""
+    from facewire.sender.media import open_live_video, read_picture
 
-    from facewire.call.keys import Keys
-    from facewire.call.session import Session, SessionOptions
-    from facewire.call.stats import CallStats
-    from facewire.models.bundle import load_bundle
-    from facewire.signaling import SignalingClient
-
-    bundle = await asyncio.to_thread(load_bundle, options.weights)
-    client = SignalingClient(options.server, options.room, options.token, options.name)
-    session = Session(
-        client,
-        bundle,
-        SessionOptions(
-            options.name, options.max_kbps, options.relay_only, options.seconds, options.wait_s, options.fps
-        ),
-    )
-    console = Console(stderr=True, highlight=False)
-    session.notice = lambda text: console.print(f"facewire: {text}", markup=False, soft_wrap=True)
-    await asyncio.to_thread(_open_ends, session, options)
-    async with client:
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(name, session.end)
-        stats = CallStats(session)
-        with Keys(session, _view(options)).read() as keys:
-            following = asyncio.create_task(_follow(stats, console, quiet or not console.is_terminal, keys))
-            try:
-                ending = await session.run()
-            finally:
-                following.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await following
-    stats.look()
-    printed = json_target(stats.values() | {"ending": ending.reason, "failed": ending.failed})
-    if ending.failed:
-        raise InputError(ending.reason)
-    if not printed:
-        if ending.reason:
-            session.notice(ending.reason)
-        (console if options.out == "raw" else Console(highlight=False)).print(stats.table())  # no text among pictures
-
-
-async def _follow(stats: Any, console: Any, quiet: bool, keys: bool) -> None:
-    from rich.live import Live
-
-    from facewire.call.keys import HELP
-
-    def table() -> Any:
-        made = stats.table()
-        made.caption, made.caption_justify = HELP if keys else None, "left"
-        return made
-
-    with contextlib.ExitStack() as stack:
-        live = None if quiet else stack.enter_context(Live(table(), console=console, transient=True))
-        while True:
-            await asyncio.sleep(REFRESH_S)
-            stats.look()
-            if live is not None:
-                live.update(table())
-
-
-def _open_ends(session: Session, options: CallOptions) -> None:
-    """Cameras, files, windows: whatever cannot be used is an InputError before anybody is called."""
-    from facewire.call.ends import open_portrait, open_sound, open_video
-    from facewire.models.runtime import Networks, networks_for_drawing
-    from facewire.receiver.playout import Playout, PlayoutOptions
-    from facewire.receiver.sinks import open_sinks
-
-    # One thread for the sender's networks: they are small, and a second one mostly waits.
-    networks = Networks(session.bundle, options.threads or 1, options.backend)
-    ends, size = session.ends, session.bundle.picture_size
-    ends.live = open_video(
-        options, networks, ends.clock, session.source_ready, session.motion_ready, session.camera_state
-    )
-    ends.sound = open_sound(options, ends.clock, session.sound_ready)
-    if options.out is not None:
-        portrait = None if options.portrait is None else open_portrait(options.portrait, size, options.out)
-        sink, sound_sink = open_sinks(
-            options.out, options.speaker, options.fps, size=size, portrait=portrait is not None
-        )
-        # Networks of its own: the receiver's thread and the sender's do not wait for each other.
-        ends.playout = Playout(
-            networks_for_drawing(session.bundle, options.threads, options.backend),
-            sink,
-            sound_sink,
-            PlayoutOptions(view=_view(options), portrait=portrait),
-            on_end=session.ended_by_sink,
-        )
-
-
-def _view(options: CallOptions) -> FreeView:
-    from facewire.receiver.receiver import FreeView
-
-    yaw, pitch, roll = (radians(angle) for angle in options.degrees)
-    return FreeView(yaw, pitch, roll)
+    if options.portrait is not None:
+        read_picture(options.portrait)
+    if options.video is not None and not options.video.isdecimal() and options.video != "test":
+        with open_live_video(options.video):
+            pass

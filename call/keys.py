@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from math import degrees, radians
 
+from facewire.call.listener import Listener
 from facewire.call.session import Session
 from facewire.receiver.receiver import FreeView
 
@@ -24,10 +25,11 @@ ARROWS = {"\x1b[A": (0, 1), "\x1b[B": (0, -1), "\x1b[C": (1, 0), "\x1b[D": (-1, 
 
 
 class Keys:
-    """Carries out keys. view: from where the face is seen at first."""
+    """Carries out keys. listener: told what changed, in words. view: the angle from which the face is seen at first."""
 
-    def __init__(self, session: Session, view: FreeView | None = None) -> None:
+    def __init__(self, session: Session, listener: Listener | None = None, view: FreeView | None = None) -> None:
         self._session = session
+        self._listener = listener or Listener()
         self._view = view or FreeView()
 
     def press(self, text: str) -> None:
@@ -46,10 +48,10 @@ class Keys:
             self._look()
         elif key == "m" and session.ends.sound is not None:
             session.mute(not session.muted)
-            session.notice("microphone off" if session.muted else "microphone on")
+            self._listener.notice("microphone off" if session.muted else "microphone on")
         elif key == "c" and session.ends.live is not None:
             session.camera(not session.camera_on)
-            session.notice("camera on" if session.camera_on else "camera off")
+            self._listener.notice("camera on" if session.camera_on else "camera off")
         elif key == "q":
             session.end()
 

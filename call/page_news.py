@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from facewire import __version__
 from facewire.call.messages import MAX_NAME_CHARACTERS
+from facewire.call.options import CallOptions, PageOptions
 from facewire.call.page_messages import MAX_PITCH_DEGREES, MAX_ROLL_DEGREES, MAX_YAW_DEGREES, PAGE_VERSION
 
 if TYPE_CHECKING:
-    from facewire.call.command import CallOptions
+    from facewire.call.ends import Ends
     from facewire.call.recording import Recording
     from facewire.call.rival import H264Figures
-    from facewire.call.session import Ends, Session
+    from facewire.call.session import Session
     from facewire.call.stats import CallStats, Recent
 
 MIN_KBPS, MAX_KBPS = 8.0, 200.0
@@ -29,7 +30,7 @@ MAX_DETAIL_CHARACTERS = 300
 Values = dict[str, Any]
 
 
-def hello(options: CallOptions, name: str) -> Values:
+def hello(options: CallOptions, page: PageOptions, name: str) -> Values:
     """The answer to the page's greeting. name: what this side calls itself now."""
     command = f"facewire call {shlex.quote(options.room)} --server {shlex.quote(options.server)}"
     link = f"{options.server}#{options.room}"
@@ -41,12 +42,12 @@ def hello(options: CallOptions, name: str) -> Values:
         "server": options.server,
         "name": name,
         "invite": {"command": command, "link": link, "token": options.token is not None},
-        "sends": {"camera": options.page_camera, "microphone": options.page_microphone},
+        "sends": {"camera": page.camera, "microphone": page.microphone},
         "view": {"yaw": MAX_YAW_DEGREES, "pitch": MAX_PITCH_DEGREES, "roll": MAX_ROLL_DEGREES},
         "budget": {"min_kbps": MIN_KBPS, "max_kbps": MAX_KBPS},
-        "fps": options.fps,
+        "fps": options.session.fps,
         "name_characters": MAX_NAME_CHARACTERS,
-        "folder": str(options.recordings),
+        "folder": str(page.recordings),
     }
 
 
@@ -75,12 +76,12 @@ def own(ends: Ends | None, *, camera_on: bool, microphone_on: bool) -> Values:
 
 def call(session: Session) -> Values:
     """How the call stands, and what the other side says of itself."""
-    remote, state, seconds = session.remote, session.peer_state, session.open_s
+    remote, state, seconds = session.other.hello, session.other.state, session.open_s
     playout = session.ends.playout
     other = None
     if remote is not None:
         other = {
-            "name": session.peer_name,
+            "name": session.other.name,
             "camera": state.camera if state is not None else "starting",
             "muted": state.muted if state is not None else False,
             "picture": state.picture if state is not None else "live",
@@ -120,13 +121,13 @@ class Sources:
             source = ends.live.source if ends.live is not None else None
             if source is None:
                 return None
-            age_s = (ends.clock.now_ms() - source.capture_ms) / 1000
+            age_s = (ends.uplink.clock.now_ms() - source.capture_ms) / 1000
             return self._news(whose, source.hash, source.picture, time.time() - age_s)
         playout = ends.playout
         if session is None or playout is None or playout.real_picture is None or playout.source_hash is None:
             return None
-        picture = session.peer_state.picture if session.peer_state is not None else "live"
-        return self._news(whose, playout.source_hash, picture, session.taken_at_s(playout.real_picture[1]))
+        picture = session.other.state.picture if session.other.state is not None else "live"
+        return self._news(whose, playout.source_hash, picture, session.other.captured_at(playout.real_picture[1]))
 
     def _news(self, whose: str, name: bytes, picture: str, taken_s: float | None) -> Values:
         taken_ms = self._taken_ms.setdefault(name, round(1000 * taken_s) if taken_s is not None else None)
@@ -179,7 +180,7 @@ def figures(session: Session, stats: CallStats, h264: H264Figures | None) -> Val
         "loss": _round(session.link.loss, 4),
         "concealed": _round(recent.concealed, 4),
         "frozen_s": round(playout.frozen_ms / 1000, 1) if playout is not None else 0.0,
-        "preset": rate.preset if rate is not None else None,
+        "preset": rate.preset,
         "slow": recent.slow,
     }
 

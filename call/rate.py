@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from facewire.call.options import FULL_FPS
 from facewire.codec.wire import MESSAGE_OVERHEAD_BYTES
 from facewire.errors import InputError
 
-FULL_FPS = 25.0
-"""Frames a second of a call that was asked for no other number."""
 MIN_FPS, MAX_FPS = 5.0, 30.0
 QUEUE_LIMIT_MS = 150.0
 """More round trip than that above the shortest one: packets wait for each other somewhere."""

@@ -126,11 +126,11 @@ class CallStats:
         ends, outgoing = session.ends, session.outgoing.stats
         values: dict[str, Any] = {
             "seconds": round(seconds, 2),
-            "peer": session.peer_name,
+            "peer": session.other.name,
             "sent": _direction(traffic.sent, seconds),
             "received": _direction(traffic.received, seconds),
             "link": {name: _round(value, 3) for name, value in asdict(link).items()},
-            "rate": asdict(rate) if rate is not None else None,
+            "rate": asdict(rate),
             "session": {
                 name: dict(value) if name == "refused" else _round(value, 3)
                 for name, value in asdict(session.stats).items()
@@ -209,15 +209,15 @@ class CallStats:
         if session.muted or not session.camera_on:
             off = [name for name, on in (("microphone", not session.muted), ("camera", session.camera_on)) if not on]
             table.add_row("off", ", ".join(off), "")
-        if (rate := session.rate) is not None:
-            table.add_row(
-                "sending", f"{rate.preset}, {rate.fps:g} fps, {rate.frames_per_packet} a packet, +{rate.redundancy}", ""
-            )
+        rate = session.rate
+        table.add_row(
+            "sending", f"{rate.preset}, {rate.fps:g} fps, {rate.frames_per_packet} a packet, +{rate.redundancy}", ""
+        )
         return table
 
     def _title(self) -> str:
         session = self._session
-        who = session.peer_name or "the other side"
+        who = session.other.name or "the other side"
         texts = {
             "waiting": "waiting for the other side",
             "connecting": "connecting",
@@ -225,14 +225,14 @@ class CallStats:
             "stalled": f"{who} is not heard; waiting for the network",
             "ended": "ended",
         }
-        camera = session.peer_state.camera if session.peer_state is not None else "sending"
+        camera = session.other.state.camera if session.other.state is not None else "sending"
         notes = {
             "no-face": "their face is not seen",
             "paused": "their camera is off",
             "camera-lost": "their camera is gone",
         }
         note = notes.get(camera, "")
-        if session.peer_state is not None and session.peer_state.muted:
+        if session.other.state is not None and session.other.state.muted:
             note = f"{note}, muted" if note else "they are muted"
         return texts[session.state] + (f" ({note})" if note else "")
 

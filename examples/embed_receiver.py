@@ -1,7 +1,7 @@
-"""The receiver in a program of one's own: python examples/embed_receiver.py [SECONDS]
+"""The receiver inside your own program: python examples/embed_receiver.py [SECONDS]
 
-`Pictures` gets every picture as an array and does with it what it likes; here it prints how bright they are. The sending side is a
-`facewire send` in another process; a server is started for both.
+`Pictures` gets every picture as an array and may do anything with it; here it prints how bright they are. The sending side is
+a `facewire send` in another process, and a server is started for both.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.call.session import Session, SessionOptions
+from facewire.call.ends import Ends
+from facewire.call.options import SessionOptions
+from facewire.call.session import Session
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 from facewire.receiver.playout import Playout
@@ -25,7 +27,7 @@ SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 6.0
 
 
 class Pictures(VideoSink):
-    """Whatever has these two methods can be a sink. They are called from the playout's thread."""
+    """Anything with these two methods is a sink. They are called from the playout's thread."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -47,8 +49,8 @@ async def main() -> None:
     sender = subprocess.Popen([*send, "--video", "test", "--sound", "silence", "--threads", "1", "--json", "/dev/null"])
     bundle = load_bundle()
     client = SignalingClient(server.url, "kitchen", name="looker-on")
-    session = Session(client, bundle, SessionOptions(seconds=SECONDS, wait_s=30))
-    session.ends.playout = Playout(Networks(bundle, threads=1), Pictures(), None)
+    ends = Ends(playout=Playout(Networks(bundle, threads=1), Pictures(), sound=None))
+    session = Session(client, bundle, ends, SessionOptions(seconds=SECONDS, wait_s=30))
     try:
         async with client:
             ending = await session.run()

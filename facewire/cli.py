@@ -545,7 +545,7 @@ def _run_call(options: argparse.Namespace) -> None:
     from facewire.call.command import read_options, run
 
     wanted = read_options(options, options.command)
-    _check_json(options.json, *(Path(path) for path in (wanted.video, wanted.out) if path is not None))
+    _check_json(options.json, *(Path(path) for path in (wanted.media.video, wanted.media.out) if path is not None))
     run(wanted, lambda values: _write_json(options.json, values))
 
 

@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from facewire.call.session import Ending, Session, SessionOptions
+from facewire.call.ends import Ends, Uplink
+from facewire.call.listener import Listener
+from facewire.call.options import SessionOptions
+from facewire.call.session import Session
+from facewire.call.states import Ending
+from facewire.models.bundle import Bundle
 from facewire.models.runtime import Networks
 from facewire.receiver.playout import Playout, PlayoutOptions
 from facewire.receiver.sinks import NoVideo, PacedSound
@@ -20,10 +25,20 @@ from facewire.samples import sample_clip
 from facewire.sender.live import LiveSender, LiveSenderOptions
 from facewire.sender.sound import RATE_HZ, SoundOptions, SoundSender
 
-from .relay import MeetingPoint, Relay
+from .relay import Line, MeetingPoint, Relay
 
 SHOWN_FPS = 8.0
-"""Pictures drawn a second in tests: enough to see what is concealed, and little work for busy machines."""
+"""Pictures drawn per second in tests: enough to see what is concealed, and little work for busy machines."""
+
+
+class Notices(Listener):
+    """Keeps what sessions say."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def notice(self, text: str) -> None:
+        self.texts.append(text)
 
 
 class Call:
@@ -33,25 +48,31 @@ class Call:
         self.networks = networks
         self.relay = Relay()
         self.point = MeetingPoint(self.relay)
-        self.options = SessionOptions()
-        self.a = Session(self.point.a, networks.bundle, self.options)
-        self.b = Session(self.point.b, networks.bundle, self.options)
-        self.notices: list[str] = []
-        for session in (self.a, self.b):
-            session.notice = self.notices.append
+        self.listener = Notices()
         self.tasks: list[asyncio.Task[Ending]] = []
+        self.a: Session
+        self.b: Session
 
-    def again(self, session: Session, line: object, options: SessionOptions) -> Session:
-        """A session in the place of another, as after a new start of its program."""
-        fresh = Session(line, session.bundle, options)  # type: ignore[arg-type]
-        fresh.notice = self.notices.append
-        return fresh
+    def session(
+        self, line: Line, ends: Ends | None, options: SessionOptions | None = None, bundle: Bundle | None = None
+    ) -> Session:
+        return Session(line, bundle or self.networks.bundle, ends or Ends(), options, self.listener)
 
-    def start(self) -> None:
+    def start(
+        self,
+        a: Ends | None = None,
+        b: Ends | None = None,
+        *,
+        a_options: SessionOptions | None = None,
+        b_bundle: Bundle | None = None,
+    ) -> None:
+        """Both sides meet. a, b: what each of them sends and plays; a side without ends only talks."""
+        self.a = self.session(self.point.a, a, a_options)
+        self.b = self.session(self.point.b, b, bundle=b_bundle)
         self.tasks = [asyncio.create_task(session.run()) for session in (self.a, self.b)]
 
     async def until(self, condition: Callable[[], object], seconds: float = 20.0) -> None:
-        """Waits for something to become true; fails if it does not, or if a session ends by an error meanwhile."""
+        """Waits until something is true; fails if that takes too long, or if a session fails meanwhile."""
         async with asyncio.timeout(seconds):
             while not condition():
                 for task in self.tasks:
@@ -60,8 +81,9 @@ class Call:
                 await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
-        for session in (self.a, self.b):
-            session.end()
+        if self.tasks:
+            self.a.end()
+            self.b.end()
         await asyncio.gather(*self.tasks)
         self.relay.close()
 
@@ -74,26 +96,40 @@ async def call(networks: Networks) -> AsyncIterator[Call]:
         await made.stop()
 
 
-def with_video(session: Session, networks: Networks, video: Path | None = None) -> None:
-    """Gives the session a clip to send, again and again."""
-    session.ends.live = LiveSender(
-        networks,
-        str(video or sample_clip()),
-        LiveSenderOptions(loop=True),
-        session.source_ready,
-        session.motion_ready,
-        session.camera_state,
-        clock=session.ends.clock,
-    )
+def make_ends(
+    networks: Networks,
+    *,
+    video: bool | Path = False,
+    sound: Path | None = None,
+    shows: bool = False,
+    shown_fps: float | None = SHOWN_FPS,
+) -> Ends:
+    """What one side does. video: sends a clip, again and again; True for the bundled one. sound: sends that file, again and
+    again. shows: decodes and draws what it gets, shown to nobody.
+    """
+    uplink = Uplink()
+    live = voice = playout = None
+    if video:
+        path = sample_clip() if video is True else video
+        live = LiveSender(
+            networks,
+            str(path),
+            LiveSenderOptions(loop=True),
+            uplink.source,
+            uplink.motion,
+            uplink.camera_state,
+            clock=uplink.clock,
+        )
+    if sound is not None:
+        voice = SoundSender(str(sound), SoundOptions(loop=True), uplink.sound, clock=uplink.clock)
+    if shows:
+        playout = Playout(networks, NoVideo(), PacedSound(), PlayoutOptions(fps=shown_fps))
+    return Ends(live, voice, playout, uplink)
 
 
-def with_sound(session: Session, sound: Path) -> None:
-    session.ends.sound = SoundSender(str(sound), SoundOptions(loop=True), session.sound_ready, clock=session.ends.clock)
-
-
-def with_playout(session: Session, networks: Networks, fps: float | None = SHOWN_FPS) -> Playout:
-    """Lets the session show and play what it gets, to nobody."""
-    playout = session.ends.playout = Playout(networks, NoVideo(), PacedSound(), PlayoutOptions(fps=fps))
+def playout_of(session: Session) -> Playout:
+    playout = session.ends.playout
+    assert playout is not None
     return playout
 
 

@@ -20,7 +20,7 @@ import uvloop
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 
-from .conftest import Call, with_playout, with_sound, with_video, write_voice
+from .conftest import Call, make_ends, playout_of, write_voice
 from .relay import Impairment
 
 SETTLING_S = 30.0
@@ -57,10 +57,7 @@ async def soak(networks: Networks, voice: Path, seconds: float, every_s: float) 
     tasks_before = len(asyncio.all_tasks())
     call = Call(networks)
     call.relay.impairment = Impairment(loss=0.01, delay_ms=40, jitter_ms=10)
-    with_video(call.a, networks)
-    with_sound(call.a, voice)
-    with_playout(call.b, networks, SHOWN_FPS)
-    call.start()
+    call.start(a=make_ends(networks, video=True, sound=voice), b=make_ends(networks, shows=True, shown_fps=SHOWN_FPS))
     began = time.monotonic()
     looks: list[Look] = []
     lip_sync_ms: list[float] = []
@@ -69,15 +66,13 @@ async def soak(networks: Networks, voice: Path, seconds: float, every_s: float) 
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             await asyncio.sleep(min(1.0, seconds))
-            if call.b.ends.playout is not None and (offset := call.b.ends.playout.stats().lip_sync_ms) is not None:
+            if (offset := playout_of(call.b).stats().lip_sync_ms) is not None:
                 lip_sync_ms.append(offset)
 
     def look() -> None:
         gc.collect()
-        playout, live, rate, link = call.b.ends.playout, call.a.ends.live, call.a.rate, call.a.link
-        assert playout is not None
+        playout, live, rate, link = playout_of(call.b), call.a.ends.live, call.a.rate, call.a.link
         assert live is not None
-        assert rate is not None
         stats = playout.stats()
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         looks.append(

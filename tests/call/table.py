@@ -17,11 +17,11 @@ from pathlib import Path
 
 import uvloop
 
-from facewire.call.session import SessionOptions
+from facewire.call.options import SessionOptions
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 
-from .conftest import Call, with_playout, with_sound, with_video, write_voice
+from .conftest import Call, make_ends, playout_of, write_voice
 from .relay import Impairment
 
 SHOWN_FPS = 12.5
@@ -87,20 +87,14 @@ async def measure(
     """A call over one path: some seconds of settling, then so many measured. both: video both ways."""
     impairment, dark_s, budget = CONDITIONS[name]
     call = Call(networks)
-    call.a = call.again(call.a, call.point.a, SessionOptions(max_kbps=budget))
     call.relay.impairment = impairment
-    with_video(call.a, networks)
-    if sound:
-        with_sound(call.a, voice)
-        with_sound(call.b, voice)
-    with_playout(call.b, networks, SHOWN_FPS / 4 if both else SHOWN_FPS)
-    if both:
-        with_video(call.b, networks)
-        with_playout(call.a, networks, SHOWN_FPS / 4)
-    playout = call.b.ends.playout
-    assert playout is not None
+    drawn_fps = SHOWN_FPS / 4 if both else SHOWN_FPS
+    voices = voice if sound else None
+    a = make_ends(networks, video=True, sound=voices, shows=both, shown_fps=drawn_fps)
+    b = make_ends(networks, video=both, sound=voices, shows=True, shown_fps=drawn_fps)
     began = time.monotonic()
-    call.start()
+    call.start(a, b, a_options=SessionOptions(max_kbps=budget))
+    playout = playout_of(call.b)
     await call.until(lambda: playout.stats().sources and playout.stats().frames, 90)
     first_s = time.monotonic() - began
     whole = asyncio.create_task(call.until(lambda: playout.stats().sources > 1, SETTLING_S + seconds))

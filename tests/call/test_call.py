@@ -10,30 +10,29 @@ from pathlib import Path
 import pytest
 
 from facewire.call.messages import Bye, encode_control
-from facewire.call.session import SessionOptions
+from facewire.call.options import SessionOptions
+from facewire.call.session import Session
 from facewire.errors import InputError
 from facewire.models.runtime import Networks
 
-from .conftest import Call, with_playout, with_sound, with_video
-from .relay import Impairment
+from .conftest import Call, make_ends, playout_of
+from .relay import Impairment, Way
 
 
 async def test_both_are_seen_and_heard_and_every_datagram_is_counted(
     call: Call, networks: Networks, voice: Path
 ) -> None:
-    for session in (call.a, call.b):
-        with_video(session, networks)
-        with_sound(session, voice)
-        with_playout(session, networks)
-    call.start()
+    both = (make_ends(networks, video=True, sound=voice, shows=True) for _ in range(2))
+    call.start(*both)
     began = time.monotonic()
-    playouts = [session.ends.playout for session in (call.a, call.b)]
-    await call.until(lambda: all(p is not None and p.stats().frames > 20 for p in playouts))
-    await call.until(lambda: all(p is not None and p.stats().sound_played_ms > 1000 for p in playouts))
-    await call.until(lambda: all(p is not None and p.stats().sources and p.stats().shown for p in playouts))
+    playouts = [playout_of(session) for session in (call.a, call.b)]
+    await call.until(lambda: all(playout.stats().frames > 20 for playout in playouts))
+    await call.until(lambda: all(playout.stats().sound_played_ms > 1000 for playout in playouts))
+    await call.until(lambda: all(playout.stats().sources and playout.stats().shown for playout in playouts))
     assert time.monotonic() - began < 20
-    for session, way, other in ((call.a, "ab", call.b), (call.b, "ba", call.a)):
-        sent, counted = session.traffic().sent, call.relay.counts[way]  # type: ignore[index]
+    directions: list[tuple[Session, Way, Session]] = [(call.a, "ab", call.b), (call.b, "ba", call.a)]
+    for session, way, other in directions:
+        sent, counted = session.traffic().sent, call.relay.counts[way]
         assert sent.datagrams == pytest.approx(counted.datagrams, abs=3)
         assert sent.wire_bytes == pytest.approx(counted.wire_bytes, abs=3 * 400)
         assert sum(sent.kinds().values()) == sent.wire_bytes
@@ -41,19 +40,19 @@ async def test_both_are_seen_and_heard_and_every_datagram_is_counted(
         assert session.stats.connections == 1
     await call.stop()
     assert call.a.state == call.b.state == "ended"
-    for session, way in ((call.a, "ab"), (call.b, "ba")):
-        assert session.traffic().sent.datagrams == pytest.approx(call.relay.counts[way].datagrams, abs=6)  # type: ignore[index]
+    for session, way, _ in directions:
+        assert session.traffic().sent.datagrams == pytest.approx(call.relay.counts[way].datagrams, abs=6)
 
 
 async def test_a_connection_that_both_sides_end_at_once_is_counted_once(call: Call, networks: Networks) -> None:
-    with_video(call.a, networks)
-    playout = with_playout(call.b, networks)
-    call.start()
+    call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
+    playout = playout_of(call.b)
     await call.until(lambda: playout.stats().sources > 0)  # 8 kB: what still comes is little beside it
-    attempt = call.a._current
-    assert attempt is not None
+    connections = call.a._connections
+    current = connections.current
+    assert current is not None
     before = call.a.traffic().sent.wire_bytes
-    await asyncio.gather(call.a._drop(attempt), call.a._drop(attempt), call.a._give_up(attempt))
+    await asyncio.gather(connections._drop(current), connections._drop(current), connections._give_up(current))
     assert before <= call.a.traffic().sent.wire_bytes < 1.5 * before
 
 
@@ -61,11 +60,8 @@ async def test_a_connection_that_both_sides_end_at_once_is_counted_once(call: Ca
 async def test_a_lossy_path_is_bridged(call: Call, networks: Networks, voice: Path, seed: int) -> None:
     call.relay.chance.seed(seed)
     call.relay.impairment = Impairment(loss=0.1, delay_ms=40, jitter_ms=20, reordered=0.05, repeated=0.05)
-    with_video(call.a, networks)
-    with_sound(call.b, voice)
-    with_playout(call.a, networks)
-    playout = with_playout(call.b, networks)
-    call.start()
+    call.start(a=make_ends(networks, video=True, shows=True), b=make_ends(networks, sound=voice, shows=True))
+    playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 40, 30)
     assert call.a.link.loss is not None
     assert call.b.stats.connections == 1
@@ -73,9 +69,8 @@ async def test_a_lossy_path_is_bridged(call: Call, networks: Networks, voice: Pa
 
 
 async def test_after_a_short_blackout_the_connection_goes_on(call: Call, networks: Networks) -> None:
-    with_video(call.a, networks)
-    playout = with_playout(call.b, networks)
-    call.start()
+    call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
+    playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 10)
     call.relay.impairment.blackout = True
     await call.until(lambda: call.b.state == "stalled" and call.a.state == "stalled", 5)
@@ -86,9 +81,8 @@ async def test_after_a_short_blackout_the_connection_goes_on(call: Call, network
 
 
 async def test_after_a_long_blackout_the_call_goes_on_without_a_new_source(call: Call, networks: Networks) -> None:
-    with_video(call.a, networks)
-    playout = with_playout(call.b, networks)
-    call.start()
+    call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
+    playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 10)
     call.relay.impairment.blackout = True
     await call.until(lambda: call.a.stats.attempts > 1, 8)
@@ -104,16 +98,16 @@ async def test_after_a_long_blackout_the_call_goes_on_without_a_new_source(call:
 
 
 async def test_a_side_whose_program_died_can_come_back(call: Call, networks: Networks) -> None:
-    with_video(call.a, networks)
-    playout = with_playout(call.b, networks)
-    call.start()
+    call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
+    playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 10)
-    dead, call.a = call.a, call.again(call.a, call.point.a, SessionOptions())
-    await dead._current.peer.close()  # type: ignore[union-attr]
+    current = call.a._connections.current
+    assert current is not None
+    await current.peer.close()
     call.tasks[0].cancel()
     await asyncio.wait([call.tasks[0]])
     call.point.a.leave()
-    with_video(call.a, networks)
+    call.a = call.session(call.point.a, make_ends(networks, video=True))
     call.point.a.come()
     call.tasks[0] = asyncio.create_task(call.a.run())
     before = playout.stats().frames
@@ -121,9 +115,8 @@ async def test_a_side_whose_program_died_can_come_back(call: Call, networks: Net
 
 
 async def test_without_its_server_a_call_goes_on(call: Call, networks: Networks) -> None:
-    with_video(call.a, networks)
-    playout = with_playout(call.b, networks)
-    call.start()
+    call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
+    playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 10)
     call.point.there = False
     before = playout.stats().frames
@@ -132,20 +125,15 @@ async def test_without_its_server_a_call_goes_on(call: Call, networks: Networks)
 
 
 async def test_other_weights_are_told_to_both_and_show_nothing(call: Call, networks: Networks) -> None:
-    call.b.bundle = dataclasses.replace(networks.bundle, hash=b"\x01" * 8)
-    with_video(call.a, networks)
-    with_playout(call.b, networks)
-    call.start()
+    other_weights = dataclasses.replace(networks.bundle, hash=b"\x01" * 8)
+    call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True), b_bundle=other_weights)
     endings = await asyncio.gather(*call.tasks)
     assert all(ending.failed and "weights" in ending.reason and ending.code == "versions" for ending in endings)
-    assert call.b.ends.playout is not None
-    assert call.b.ends.playout.stats().frames == 0
+    assert playout_of(call.b).stats().frames == 0
 
 
 async def test_the_other_sides_goodbye_ends_the_call(call: Call, networks: Networks) -> None:
-    with_playout(call.b, networks)
-    with_video(call.a, networks)
-    call.start()
+    call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
     await call.until(lambda: call.a.state == call.b.state == "connected")
     call.a.end()
     endings = await asyncio.gather(*call.tasks)
@@ -156,30 +144,25 @@ async def test_the_other_sides_goodbye_ends_the_call(call: Call, networks: Netwo
 
 
 async def test_a_budget_may_come_and_go_during_a_call(call: Call, networks: Networks, voice: Path) -> None:
-    with_video(call.a, networks)
-    with_sound(call.a, voice)
-    playout = with_playout(call.b, networks)
-    call.start()
+    call.start(a=make_ends(networks, video=True, sound=voice), b=make_ends(networks, shows=True))
+    playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 5)
     call.a.set_budget(8)
-    assert call.a.rate is not None
     assert call.a.rate.preset == "lowest"
     assert call.a.rate.fps < 25
     with pytest.raises(InputError):
         call.a.set_budget(1)
     call.a.set_budget(None)
+    assert call.a.rate.fps == 25
     frames = playout.stats().frames
     await call.until(lambda: playout.stats().frames > frames + 5)
-    assert call.a.rate.fps == 25
 
 
 @pytest.mark.slow
 async def test_a_budget_is_kept_on_the_wire(call: Call, networks: Networks, voice: Path) -> None:
-    call.a = call.again(call.a, call.point.a, SessionOptions(max_kbps=16))
-    with_video(call.a, networks)
-    with_sound(call.a, voice)
-    playout = with_playout(call.b, networks)
-    call.start()
+    sends, limit = make_ends(networks, video=True, sound=voice), SessionOptions(max_kbps=16)
+    call.start(a=sends, b=make_ends(networks, shows=True), a_options=limit)
+    playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 5)
     start, began = call.relay.counts["ab"].wire_bytes, time.monotonic()
     await asyncio.sleep(5)  # the time over which the rate is measured
@@ -190,11 +173,10 @@ async def test_a_budget_is_kept_on_the_wire(call: Call, networks: Networks, voic
 @pytest.mark.slow
 async def test_over_a_narrow_path_the_source_frame_goes_out_once(call: Call, networks: Networks, voice: Path) -> None:
     call.relay.impairment = Impairment(delay_ms=40, kbps=20, queue_ms=1000)
-    with_video(call.a, networks)
-    with_sound(call.a, voice)
-    playout = with_playout(call.b, networks)
-    call.start()
+    call.start(a=make_ends(networks, video=True, sound=voice), b=make_ends(networks, shows=True))
+    playout = playout_of(call.b)
     await call.until(lambda: playout.stats().sources and playout.stats().frames, 30)
-    assert call.a._source is not None
-    assert call.a.traffic().sent.kinds()["source"] < 1.4 * len(call.a._source.data)  # headers included
+    assert call.a.ends.live is not None
+    assert call.a.ends.live.source is not None
+    assert call.a.traffic().sent.kinds()["source"] < 1.4 * len(call.a.ends.live.source.data)  # headers included
     assert call.relay.counts["ab"].lost <= 2

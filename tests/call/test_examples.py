@@ -17,7 +17,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
     [
         ("headless_call.py", "bob saw ada"),
         ("embed_receiver.py", "pictures in all"),
-        ("own_signalling.py", "Bob saw Ada"),
+        ("own_signaling.py", "Bob saw Ada"),
     ],
 )
 def test_an_example_runs_as_it_stands(name: str, words: str) -> None:
@@ -33,5 +33,5 @@ def test_every_example_is_tested() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
         "headless_call.py",
         "embed_receiver.py",
-        "own_signalling.py",
+        "own_signaling.py",
     }

@@ -21,23 +21,21 @@ from facewire.call.peer import CHANNELS, Channel, Peer, PeerOptions
 from facewire.errors import DecodeError
 from facewire.models.runtime import Networks
 
-from .conftest import Call, with_playout, with_video
+from .conftest import Call, make_ends, playout_of
 
 
 async def running(call: Call, networks: Networks) -> Peer:
     """A call from a to b; returns a's connection, to do harm with."""
-    with_video(call.a, networks)
-    playout = with_playout(call.b, networks)
-    call.start()
+    call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
+    playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 5)
-    current = call.a._current
+    current = call.a._connections.current
     assert current is not None
     return current.peer
 
 
 async def goes_on(call: Call) -> None:
-    playout = call.b.ends.playout
-    assert playout is not None
+    playout = playout_of(call.b)
     before = playout.stats().frames
     await call.until(lambda: playout.stats().frames > before + 10, 15)
     assert call.b.stats.connections == 1
@@ -61,8 +59,8 @@ async def test_text_and_more_channels(call: Call, networks: Networks) -> None:
         more = peer._connection.createDataChannel(f"more {number}")
         more.on("open", lambda more=more: more.send(b"x" * 100))
     await goes_on(call)
-    assert call.b._current is not None
-    assert call.b._current.peer.strange == 1
+    assert call.b._connections.current is not None
+    assert call.b._connections.current.peer.strange == 1
 
 
 async def test_messages_that_are_well_formed_and_make_no_sense(call: Call, networks: Networks) -> None:
@@ -125,7 +123,7 @@ async def test_a_second_greeting_changes_nothing(call: Call, networks: Networks)
     )
     peer.send("control", encode_control(hello))
     await goes_on(call)
-    assert call.b.peer_name != "Mallory"
+    assert call.b.other.name != "Mallory"
 
 
 async def test_nonsense_from_the_signalling(call: Call, networks: Networks) -> None:

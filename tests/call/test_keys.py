@@ -18,26 +18,26 @@ from facewire.call.keys import MAX_DEGREES, Keys
 from facewire.models.runtime import Networks
 from facewire.receiver.receiver import FreeView
 
-from .conftest import Call, with_playout, with_sound, with_video
+from .conftest import Call, make_ends, playout_of
 from .test_processes import server
 
 
 def test_microphone_and_camera_go_off_and_on(call: Call, networks: Networks, voice: Path) -> None:
-    with_video(call.a, networks)
-    with_sound(call.a, voice)
-    keys = Keys(call.a)
+    session = call.session(call.point.a, make_ends(networks, video=True, sound=voice))
+    keys = Keys(session, call.listener)
     keys.press("mc")
-    assert call.a.muted
-    assert not call.a.camera_on
+    assert session.muted
+    assert not session.camera_on
     keys.press("c?\x1b")
-    assert call.a.camera_on
-    assert call.a.muted
-    assert call.notices == ["microphone off", "camera off", "camera on"]
+    assert session.camera_on
+    assert session.muted
+    assert call.listener.texts == ["microphone off", "camera off", "camera on"]
 
 
 def test_arrows_look_around_within_bounds(call: Call, networks: Networks) -> None:
-    playout = with_playout(call.b, networks)
-    keys = Keys(call.b, FreeView(roll=0.1))
+    session = call.session(call.point.b, make_ends(networks, shows=True))
+    playout = playout_of(session)
+    keys = Keys(session, view=FreeView(roll=0.1))
     keys.press("\x1b[C\x1b[C\x1b[A")
     assert playout._view == FreeView(pytest.approx(radians(10)), pytest.approx(radians(5)), 0.1)
     keys.press("\x1b[D" * 50)
@@ -47,9 +47,10 @@ def test_arrows_look_around_within_bounds(call: Call, networks: Networks) -> Non
 
 
 def test_keys_of_what_is_not_there_do_nothing(call: Call) -> None:
-    Keys(call.a).press("mc0\x1b[A")
-    assert call.notices == []
-    assert not call.a.muted
+    session = call.session(call.point.a, None)
+    Keys(session, call.listener).press("mc0\x1b[A")
+    assert call.listener.texts == []
+    assert not session.muted
 
 
 def test_q_ends_a_call_and_leaves_the_terminal_as_it_was() -> None:

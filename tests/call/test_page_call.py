@@ -13,7 +13,7 @@ import pytest_asyncio
 from PIL import Image
 
 from facewire.call import page_call
-from facewire.call.command import CallOptions
+from facewire.call.options import CallOptions, PageOptions, SessionOptions
 from facewire.call.page_call import PageCall
 from facewire.call.page_server import PageServer
 from facewire.signaling.server import ServerOptions, SignalingServer
@@ -21,40 +21,15 @@ from facewire.signaling.server import ServerOptions, SignalingServer
 from .page_client import PageClient
 
 
-def options(folder: Path, server: str = "ws://127.0.0.1:9", **changes: object) -> CallOptions:
-    return CallOptions(
-        server=server,
-        room="kitchen",
-        token=None,
-        name="Ada",
-        video=None,
-        sound=None,
-        out="page",
-        speaker=None,
-        loop=False,
-        max_kbps=None,
-        seconds=None,
-        wait_s=None,
-        relay_only=False,
-        degrees=(0.0, 0.0, 0.0),
-        portrait=None,
-        weights=None,
-        backend="auto",
-        threads=1,
-        page=True,
-        page_camera=True,
-        page_microphone=True,
-        open_browser=False,
-        recordings=folder,
-        **changes,  # type: ignore[arg-type]
-    )
+def options(server: str = "ws://127.0.0.1:9") -> CallOptions:
+    return CallOptions(server, "kitchen", session=SessionOptions(name="Ada"), threads=1)
 
 
 class Program:
     """A `facewire call` with a page in this process."""
 
-    def __init__(self, wanted: CallOptions) -> None:
-        self.call = PageCall(wanted)
+    def __init__(self, folder: Path, wanted: CallOptions) -> None:
+        self.call = PageCall(wanted, PageOptions(open_browser=False, recordings=folder))
         self.server = PageServer(self.call)
 
     async def __aenter__(self) -> PageServer:
@@ -79,7 +54,7 @@ async def meeting() -> AsyncIterator[str]:
 
 
 async def test_the_lobby_shows_what_will_be_sent(tmp_path: Path, carphone: Path, portrait_file: Path) -> None:
-    async with Program(options(tmp_path)) as server, PageClient(server, carphone) as page:
+    async with Program(tmp_path, options()) as server, PageClient(server, carphone) as page:
         hello = await page.until("hello", bool)
         assert (hello["room"], hello["name"], hello["sends"]) == (
             "kitchen",
@@ -123,7 +98,7 @@ async def test_the_lobby_shows_what_will_be_sent(tmp_path: Path, carphone: Path,
 async def test_a_server_that_is_not_there_is_said_and_the_room_can_be_tried_again_until_the_page_quits(
     tmp_path: Path, carphone: Path
 ) -> None:
-    program = Program(options(tmp_path))
+    program = Program(tmp_path, options())
     async with program as server, PageClient(server, carphone) as page:
         await page.until("phase", lambda message: message["phase"] == "lobby")
         for _ in range(2):
@@ -140,7 +115,7 @@ async def test_a_tab_that_is_closed_ends_the_process_after_a_while(
     tmp_path: Path, carphone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_call, "PAGE_AWAY_S", 0.5)
-    program = Program(options(tmp_path))
+    program = Program(tmp_path, options())
     async with program as server:
         async with PageClient(server, carphone) as page:
             await page.until("own", lambda message: message["camera"] == "sending")
@@ -148,7 +123,7 @@ async def test_a_tab_that_is_closed_ends_the_process_after_a_while(
 
 
 async def test_a_process_that_is_cancelled_in_a_call_ends(tmp_path: Path, carphone: Path, meeting: str) -> None:
-    program = Program(options(tmp_path, meeting))
+    program = Program(tmp_path, options(meeting))
     async with program as server, PageClient(server, carphone) as page:
         await page.until("phase", lambda message: message["phase"] == "lobby")
         await page.say(type="join", name="Ada")
@@ -161,8 +136,8 @@ async def test_a_process_that_is_cancelled_in_a_call_ends(tmp_path: Path, carpho
 @pytest.mark.slow
 async def test_two_pages_in_a_call(tmp_path: Path, carphone: Path, portrait_file: Path, meeting: str) -> None:
     async with (
-        Program(options(tmp_path, meeting)) as ada_server,
-        Program(options(tmp_path, meeting)) as grace_server,
+        Program(tmp_path, options(meeting)) as ada_server,
+        Program(tmp_path, options(meeting)) as grace_server,
         PageClient(ada_server, carphone) as ada,
         PageClient(grace_server, carphone) as grace,
     ):

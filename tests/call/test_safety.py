@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from facewire.call.safety import WORD_COUNT, WORDS, safety_words
 from facewire.models.runtime import Networks
 
-from .conftest import Call, with_playout, with_video
+from .conftest import Call, make_ends
 
 
 def test_the_list_has_a_word_for_each_byte() -> None:
@@ -29,9 +29,7 @@ def test_both_sides_get_the_same_words_and_any_other_certificate_gives_others(a:
 async def test_two_programs_see_the_same_fingerprints_and_keep_theirs_over_connections(
     call: Call, networks: Networks
 ) -> None:
-    with_video(call.a, networks)
-    with_playout(call.b, networks)
-    call.start()
+    call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
     await call.until(lambda: call.b.state == call.a.state == "connected")
     assert call.a.fingerprints is not None
     assert call.b.fingerprints is not None

@@ -1,0 +1,84 @@
+"""A call without a page: media of this machine, keys and a live table in the terminal, figures at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from facewire.call.ends import EndNetworks, free_view, open_ends
+from facewire.call.keys import HELP, Keys
+from facewire.call.listener import Listener
+from facewire.call.options import CallOptions
+from facewire.call.room import open_room
+from facewire.call.stats import CallStats
+from facewire.errors import InputError
+from facewire.models.bundle import load_bundle
+
+REFRESH_S = 0.5
+
+
+class _Terminal(Listener):
+    """Prints what a session has to say."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def notice(self, text: str) -> None:
+        self._console.print(f"facewire: {text}", markup=False, soft_wrap=True)
+
+
+async def hold_call(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], *, quiet: bool) -> None:
+    """Holds a call until it ends; InputError if it failed. json_target, quiet: as in `command.run`."""
+    console = Console(stderr=True, highlight=False)
+    terminal = _Terminal(console)
+    bundle = await asyncio.to_thread(load_bundle, options.weights)
+    networks = EndNetworks(bundle, options.threads, options.backend)
+    ends = await asyncio.to_thread(open_ends, options.media, networks, options.session.fps)
+    view = free_view(options.media)
+    client, session = open_room(options, bundle, ends, terminal)
+    async with client:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, session.end)
+        stats = CallStats(session)
+        with Keys(session, terminal, view).read() as keys:
+            live = not quiet and console.is_terminal
+            following = asyncio.create_task(_follow(stats, console, live=live, keys=keys))
+            try:
+                ending = await session.run()
+            finally:
+                following.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await following
+    stats.look()
+    printed = json_target(stats.values() | {"ending": ending.reason, "failed": ending.failed})
+    if ending.failed:
+        raise InputError(ending.reason)
+    if not printed:
+        if ending.reason:
+            terminal.notice(ending.reason)
+        # Standard output may carry raw pictures.
+        (console if options.media.out == "raw" else Console(highlight=False)).print(stats.table())
+
+
+async def _follow(stats: CallStats, console: Console, *, live: bool, keys: bool) -> None:
+    """Looks at the call again and again, and shows the table where it is wanted."""
+
+    def table() -> Table:
+        made = stats.table()
+        made.caption, made.caption_justify = HELP if keys else None, "left"
+        return made
+
+    with contextlib.ExitStack() as stack:
+        shown = stack.enter_context(Live(table(), console=console, transient=True)) if live else None
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            stats.look()
+            if shown is not None:
+                shown.update(table())

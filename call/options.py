@@ -1,0 +1,81 @@
+"""Options of a call: what to send and show, how to hold the session, and where the page comes in.
+
+`command` reads them from the command line; everything else takes them as they are. Importing this module is cheap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FULL_FPS = 25.0
+"""Frames per second of a call that was asked for no other number."""
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How a session is held."""
+
+    name: str = ""
+    """The name shown to the other side."""
+    max_kbps: float | None = None
+    """Bandwidth limit of what this side sends, in kbit/s on the wire, sound included."""
+    relay_only: bool = False
+    """Send everything through the TURN server."""
+    seconds: float | None = None
+    """End the call this long after it first opened."""
+    wait_s: float | None = None
+    """Give up if the other side has not come after this long."""
+    fps: float = FULL_FPS
+    """The most frames sent per second."""
+
+
+@dataclass(frozen=True)
+class MediaOptions:
+    """What to send and where to show what comes in. None leaves that part out."""
+
+    video: str | None = None
+    """A camera's number, a video file, or "test" for a bundled picture that moves."""
+    sound: str | None = None
+    """"mic", the name of a microphone, a file with sound, or "silence"."""
+    out: str | None = None
+    """"window", "virtual", "raw", "none" (decoded and drawn, but shown nowhere), or a video file."""
+    speaker: str | None = None
+    """A loudspeaker, a .wav file or "none"; None for the default one, or for the sound track of `out`."""
+    loop: bool = False
+    """Files start again when they end."""
+    degrees: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Free view: yaw, pitch and roll added to the other side's head."""
+    portrait: Path | None = None
+    """A picture whose face is moved in place of the other side's."""
+
+
+@dataclass(frozen=True)
+class PageOptions:
+    """A call held in a page of the browser."""
+
+    camera: bool = True
+    """Pictures come from the browser's camera; otherwise from `MediaOptions.video`."""
+    microphone: bool = True
+    """Sound comes from the browser's microphone; otherwise from `MediaOptions.sound`."""
+    open_browser: bool = True
+    recordings: Path = Path()
+    """Folder for recordings made in the page."""
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """Everything that `facewire call`, `send` or `receive` was asked for."""
+
+    server: str
+    room: str
+    token: str | None = None
+    session: SessionOptions = field(default_factory=SessionOptions)
+    media: MediaOptions = field(default_factory=MediaOptions)
+    page: PageOptions | None = None
+    """None for a call without a page."""
+    weights: Path | None = None
+    """Folder of the weight bundle; None for the bundled one."""
+    backend: str = "auto"
+    threads: int | None = None
+    """CPU threads of each end's networks; None for one, or as many as it takes."""

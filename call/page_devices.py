@@ -1,0 +1,108 @@
+"""The browser as camera, microphone, screen and loudspeaker of this process, from call to call.
+
+The page's media come through a `LocalLeg`; `open_ends` makes each call's ends from them. What is shown and played goes to the
+page and to the recording, if there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from facewire.call.options import CallOptions, PageOptions
+
+if TYPE_CHECKING:  # the page is there before these are imported
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from facewire.call.ends import EndNetworks, Ends
+    from facewire.call.page_media import LocalLeg, PageCamera, PageMicrophone
+    from facewire.call.recording import Recording
+    from facewire.call.rival import H264Figures, H264Watch
+
+
+class PageDevices:
+    """One page's devices."""
+
+    def __init__(self) -> None:
+        self.burnt = False
+        """The badge is drawn into the pictures that the page shows."""
+        self.microphone_on = True
+        self.recording: Recording | None = None
+        """Gets what is shown and heard; taken away by the event loop at any time."""
+        self._leg: LocalLeg | None = None
+        self._camera: PageCamera | None = None
+        self._microphone: PageMicrophone | None = None
+        self._watch: H264Watch | None = None
+
+    @property
+    def h264(self) -> H264Figures | None:
+        """What H.264 would take for the pictures that are sent; None while not measured."""
+        return self._watch.figures if self._watch is not None else None
+
+    def open_ends(self, options: CallOptions, page: PageOptions, networks: EndNetworks) -> Ends:
+        """Camera, microphone and playout of one call; takes a second, so call it in a thread. Errors as in `ends.open_ends`."""
+        from facewire.call.ends import PageMedia, Uplink, open_ends
+        from facewire.call.page_media import PageCamera, PageMicrophone, PagePicture
+        from facewire.call.rival import H264Watch
+        from facewire.receiver.sinks import PacedSound
+
+        uplink = Uplink()
+        self._watch, self._camera, self._microphone = H264Watch(), PageCamera(), PageMicrophone(uplink.clock)
+        media = PageMedia(
+            picture=PagePicture(self._show),
+            sound=PacedSound(self._play),
+            camera=self._camera if page.camera else None,
+            microphone=self._microphone if page.microphone else None,
+            on_square=self._watch.take,
+        )
+        return open_ends(options.media, networks, options.session.fps, page=media, uplink=uplink)
+
+    # --- the local connection
+
+    async def answer(self, offer: str) -> str:
+        """The answer to the page's offer; DecodeError if it cannot be used."""
+        if self._leg is None:
+            page_media = await asyncio.to_thread(_import_page_media)
+            self._leg = page_media.LocalLeg(self._camera_frame, self._microphone_frame)
+        return await self._leg.answer(offer)
+
+    async def close(self) -> None:
+        """Ends the connection, if there is one."""
+        if self._leg is not None:
+            await self._leg.close()
+
+    def _camera_frame(self, frame: Any) -> None:
+        if self._camera is not None:
+            self._camera.put(frame)
+
+    def _microphone_frame(self, frame: Any) -> None:
+        if self._microphone is not None:
+            self._microphone.put(frame)
+        if self.recording is not None and self.microphone_on:
+            self.recording.say(_import_page_media().mono(frame))
+
+    # --- called by the threads of the playout
+
+    def _show(self, picture: NDArray[np.uint8], at_s: float) -> None:
+        from facewire.call.badge import stamp
+
+        leg, recording = self._leg, self.recording
+        if leg is not None:
+            leg.show(stamp(picture) if self.burnt else picture, at_s)
+        if recording is not None:
+            recording.show(picture, at_s)
+
+    def _play(self, samples: NDArray[np.int16], at_s: float) -> None:
+        leg, recording = self._leg, self.recording
+        if leg is not None:
+            leg.play(samples)
+        if recording is not None:
+            recording.hear(samples, at_s)
+
+
+def _import_page_media() -> Any:
+    """aiortc takes a second to import: not before the page is there."""
+    from facewire.call import page_media
+
+    return page_media

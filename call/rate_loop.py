@@ -1,0 +1,94 @@
+"""The loop of the rate control: measures what is sent, asks `RateController`, and applies its decision to the ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import replace
+
+from facewire.call.connections import Connections
+from facewire.call.conversation import Conversation
+from facewire.call.ends import Ends
+from facewire.call.options import SessionOptions
+from facewire.call.rate import Measured, Rate, RateController
+from facewire.sender.live import RateSettings
+
+DECISION_S = 0.5
+"""Time between two decisions."""
+WINDOW_S = 2.0
+"""What is on the wire is averaged over this long."""
+
+
+class RateLoop:
+    """Rate control of one call. InputError for a bandwidth limit that nothing fits in, or for an impossible frame rate."""
+
+    def __init__(
+        self, options: SessionOptions, ends: Ends, conversation: Conversation, connections: Connections
+    ) -> None:
+        self._fps, self._ends = options.fps, ends
+        self._conversation, self._outgoing, self._connections = conversation, conversation.outgoing, connections
+        self._controller = self._new_controller(options.max_kbps)
+        self._limited = options.max_kbps is not None
+        self._sent: deque[tuple[float, int]] = deque()
+        """Times, and bytes on the wire until then, source frames left out."""
+
+    @property
+    def rate(self) -> Rate:
+        """What is sent now."""
+        return self._controller.rate
+
+    def set_budget(self, max_kbps: float | None) -> None:
+        """Changes the bandwidth limit, and starts low again."""
+        self._controller, self._limited = self._new_controller(max_kbps), max_kbps is not None
+        self._apply(self.rate)
+
+    def start(self) -> None:
+        """Applies the rate to begin with."""
+        self._apply(self.rate)
+
+    async def run(self) -> None:
+        """Decides twice a second, for ever."""
+        held_back, last = 0, time.monotonic()
+        while True:
+            await asyncio.sleep(DECISION_S)
+            now, held_back_before = time.monotonic(), held_back
+            kbps, held_back = self._sent_kbps(now), self._outgoing.stats.held_back
+            if self._connections.healthy:
+                measured = self._measure(now, kbps, held_back - held_back_before)
+                self._apply(self._controller.update(measured, now - last))
+            last = now
+
+    def _new_controller(self, max_kbps: float | None) -> RateController:
+        video, sound = self._ends.live is not None, self._ends.sound is not None
+        return RateController(max_kbps, self._fps, video=video, sound=sound)
+
+    def _sent_kbps(self, now: float) -> float | None:
+        """What was sent in the last seconds; None until the call has been open for that long."""
+        sent = self._connections.traffic().sent
+        self._sent.append((now, sent.wire_bytes - sent.wire_by_kind["source"]))
+        while self._sent[0][0] < now - WINDOW_S - DECISION_S:
+            self._sent.popleft()
+        span_s, opened_at = now - self._sent[0][0], self._conversation.opened_at
+        if span_s < WINDOW_S / 2 or opened_at is None or now - opened_at <= WINDOW_S:
+            return None
+        return 8 * (self._sent[-1][1] - self._sent[0][1]) / (1000 * span_s)
+
+    def _measure(self, now: float, kbps: float | None, held_back: int) -> Measured:
+        link, outgoing = self._connections.link, self._outgoing
+        measured = Measured(
+            link.loss, link.rtt_ms, link.queue_ms, held_back, kbps, outgoing.source_waits, outgoing.source_follows
+        )
+        if outgoing.source_under_way(now):  # the queue that a source frame makes goes away by itself
+            measured = replace(measured, queue_ms=None, held_back=0)
+        return measured
+
+    def _apply(self, rate: Rate) -> None:
+        self._outgoing.piece_kbps = self._controller.source_kbps if self._limited else None
+        if rate == self._outgoing.rate:
+            return
+        self._outgoing.rate = rate
+        if self._ends.live is not None:
+            self._ends.live.set_rate(RateSettings(rate.preset, rate.frames_per_packet, rate.redundancy, rate.fps))
+        if self._ends.sound is not None:
+            self._ends.sound.set_bitrate(rate.sound_bps)
