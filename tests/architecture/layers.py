@@ -44,9 +44,6 @@ EXCUSED: dict[tuple[str, str], str] = {}
 CYCLES_EXCUSED: dict[tuple[str, str], str] = {
     ("models.torch_backend", "models.backends"): "2026-11-28: what both share moves to a module below them",
     ("models.cuda_graphs", "models.backends"): "2026-11-28: the same",
-    ("call.ends", "call.command"): "2026-11-28: the options of a call move out of `command`",
-    ("call.page_news", "call.command"): "2026-11-28: the same",
-    ("call.page_call", "call.command"): "2026-11-28: the same",
 }
 """Imports that still close a cycle, as in EXCUSED."""
 
