@@ -24,7 +24,8 @@ from facewire.benchmark.loopback import Loopback, LoopbackOptions, LoopbackRepor
 from facewire.benchmark.report import print_report, to_json
 from facewire.errors import InputError
 from facewire.files import write_whole
-from facewire.receiver.receiver import FreeView
+from facewire.receiver.decoder import FreeView
+from facewire.receiver.source import ReceivedSource
 from facewire.samples import sample_clip, sample_portrait
 
 COLUMNS = 6
@@ -94,10 +95,8 @@ def run_demo(
     driver, moved = _film(transfer, folder / "portrait.mp4", tell, "portrait")
 
     tell("free view", 0)
-    assert talk.receiver is not None
-    assert transfer.receiver is not None
     report = talk.report
-    talk_source, portrait_source = talk.receiver.source_picture, transfer.receiver.source_picture
+    talk_source, portrait_source = _source(talk).picture, _source(transfer).picture
     rate = f"{report.kbps(sum(report.payload_bytes)):.1f} kbps"
     turns = [f"yaw {yaw:+d}" if yaw else f"pitch {pitch:+d}" for yaw, pitch in TURNS]
     rows = [
@@ -145,13 +144,14 @@ def _seconds(report: LoopbackReport) -> list[float]:
 
 def _free_views(loop: Loopback) -> list[Picture]:
     """The source's own face from several sides."""
-    receiver = loop.receiver
-    assert receiver is not None
-    pictures = []
-    for yaw, pitch in TURNS:
-        receiver.view = FreeView(radians(yaw), radians(pitch))
-        pictures.append(receiver.render(receiver.source_motion))
-    return pictures
+    source = _source(loop)
+    return [source.render(FreeView(radians(yaw), radians(pitch)).seen(source.motion)) for yaw, pitch in TURNS]
+
+
+def _source(loop: Loopback) -> ReceivedSource:
+    assert loop.decoder is not None
+    assert loop.decoder.source is not None
+    return loop.decoder.source
 
 
 def _spread(values: list[T]) -> list[T]:

@@ -19,17 +19,18 @@ from numpy.typing import NDArray
 
 from facewire.benchmark.channel import Channel
 from facewire.benchmark.rivals import Rival, x264
-from facewire.codec import decode_source, encode_source, wire_bytes
+from facewire.codec import Packing, wire_bytes
 from facewire.coding import Coding
 from facewire.errors import InputError
 from facewire.metrics.quality import Face, FaceMesh, Score, Scorer
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
-from facewire.receiver.receiver import Due, FreeView, Receiver
+from facewire.receiver.decoder import Decoder, FreeView
+from facewire.receiver.receiver import Due, Receiver
+from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import FollowingFraming, FramingReport, frame_picture, frame_video
 from facewire.sender.media import Frame, VideoSource, open_video, read_picture
-from facewire.sender.sender import Sender, SenderOptions
 from facewire.video import VideoWriter, check_video_path
 
 STAGES = ("framing", "motion", "encode", "decode", "render")
@@ -46,8 +47,8 @@ class LoopbackOptions:
 
     clip: str
     """Path of a video, or a camera's number."""
-    sender: SenderOptions = field(default_factory=SenderOptions)
-    """How motion is sent."""
+    packing: Packing = Packing(redundancy=1)
+    """How motion is packed."""
     source_frame: int = 0
     """Number of the frame that becomes the source frame."""
     step_scale: float = 1.0
@@ -177,7 +178,7 @@ class Loopback:
         """The camera's pictures, uint8 RGB (S, S, 3), by frame number, until they are shown or, with `_keep`, coded by x264."""
         self._mesh: FaceMesh | None = None
         self._truth: list[Face | None] = []
-        self.receiver: Receiver | None = None
+        self.decoder: Decoder | None = None
 
     def __iter__(self) -> Iterator[Shown]:
         options, report = self._options, self.report
@@ -196,12 +197,12 @@ class Loopback:
             for shown in self._loop(video, framed, source_square):
                 run = run + 1 if shown.due.concealed else 0
                 report.longest_concealed_run = max(report.longest_concealed_run, run)
-                if self._compare and self.receiver is not None:
+                if self._compare and self.decoder is not None and self.decoder.source is not None:
                     truth = self._mesh.look(shown.camera) if self._mesh is not None else None
                     if self._keep:
                         self._truth.append(truth)
                     ours.add(shown.picture, shown.camera, truth)
-                    repeat.add(self.receiver.source_picture, shown.camera, truth)
+                    repeat.add(self.decoder.source.picture, shown.camera, truth)
                 yield shown
             report.remarks += video.remarks
         report.quality = {"ours": ours.score(), "repeat": repeat.score()}
@@ -233,23 +234,13 @@ class Loopback:
 
     def _loop(self, video: VideoSource, framed: FramingReport, source: NDArray[np.uint8]) -> Iterator[Shown]:
         options, report, channel, watch = self._options, self.report, self._channel, self._watch
-        sender = Sender(
-            self.networks,
-            source,
-            video.fps,
-            options.sender,
-            portrait=options.portrait is not None,
-            coding=self._coding,
-        )
-        message = encode_source(sender.source)
+        encoder = Encoder(self.networks, frame_rate=video.fps, packing=options.packing, coding=self._coding)
+        sent = encoder.use_source(source) if options.portrait is None else encoder.appear_as(source)
+        message = sent.message
         report.source_bytes = len(message)
-        receiver = self.receiver = Receiver(
-            self.networks,
-            decode_source(message),
-            playout_delay_ms=options.playout_delay_ms,
-            view=options.view,
-            coding=self._coding,
-        )
+        decoder = self.decoder = Decoder(self.networks, view=options.view, coding=self._coding)
+        decoder.receive_source(message)
+        receiver = Receiver(decoder, playout_delay_ms=options.playout_delay_ms)
         squares = self._cut(video, framed)
         now_ms, number, first_unsent = 0.0, 0, 0
         for number, (square, frame) in enumerate(squares, start=1):
@@ -258,11 +249,11 @@ class Loopback:
             if number > MAX_RIVAL_FRAMES and self._keep:
                 self._forget_pictures(receiver.shown)
             for acknowledged in channel.acknowledgements(now_ms):
-                sender.acknowledge(acknowledged)
+                encoder.acknowledge(acknowledged)
             with watch("motion"):
-                motion = sender.measure(square)
+                motion = encoder.measure(square)
             with watch("encode"):
-                packet = sender.pack(motion, frame.time_ms)
+                packet = encoder.pack(motion, frame.time_ms)
             if packet is not None:
                 self._send(packet, now_ms, number - first_unsent)
                 first_unsent = number
@@ -270,7 +261,7 @@ class Loopback:
             yield from self._show(receiver.due(now_ms))
         report.frames = number
         report.seconds = (now_ms + 1000 / report.fps) / 1000
-        if (packet := sender.flush()) is not None:
+        if (packet := encoder.flush()) is not None:
             self._send(packet, now_ms, number - first_unsent)
         self._deliver(receiver, now_ms + options.rtt_ms)
         yield from self._show(receiver.drain(number))
@@ -287,14 +278,14 @@ class Loopback:
         for arrival_ms, packet in self._channel.packets(now_ms):
             with self._watch("decode"):
                 receiver.receive(packet)
-            if receiver.newest is not None:
-                self._channel.acknowledge(receiver.newest, arrival_ms)
+            if receiver.decoder.acknowledged is not None:
+                self._channel.acknowledge(receiver.decoder.acknowledged, arrival_ms)
 
     def _show(self, frames: Iterator[Due]) -> Iterator[Shown]:
-        assert self.receiver is not None
+        assert self.decoder is not None
         for due in frames:
             with self._watch("render"):
-                picture = self.receiver.render(due.motion)
+                picture = self.decoder.render(due.motion)
             camera = self._squares[due.number] if self._keep else self._squares.pop(due.number)
             yield Shown(camera, picture, due)
 

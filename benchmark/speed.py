@@ -26,16 +26,16 @@ from rich.console import Console
 from rich.table import Table
 
 from facewire.benchmark.loopback import Stopwatch
-from facewire.codec import decode_source, encode_source
+from facewire.codec import Packing
 from facewire.errors import FacewireError, InputError
 from facewire.models.backends import AUTOMATIC
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
-from facewire.receiver.receiver import Receiver
+from facewire.receiver.decoder import Decoder
+from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import Framing, frame_video
 from facewire.sender.media import open_video
-from facewire.sender.sender import Sender, SenderOptions
 
 if TYPE_CHECKING:
     from facewire.benchmark.batches import BatchReport
@@ -255,8 +255,9 @@ class _Run:
         self.device = networks.backend.device
         self._networks, self._framing = networks, framing
         square = framing.cut(picture, networks.bundle.picture_size)
-        self._sender = Sender(networks, square, fps, SenderOptions(redundancy=0))
-        self._receiver = Receiver(networks, decode_source(encode_source(self._sender.source)), playout_delay_ms=0)
+        self._encoder = Encoder(networks, frame_rate=fps, packing=Packing())
+        self._decoder = Decoder(networks)
+        self._decoder.receive_source(self._encoder.use_source(square).message)
         networks.appearance(square)
         began = time.perf_counter()
         networks.appearance(square)
@@ -273,18 +274,18 @@ class _Run:
         with self._watch("motion"):
             motion = self._networks.motion(square)
         with self._watch("scene"):
-            motion = self._sender.with_scene(square, motion)
+            motion = self._encoder.with_scene(square, motion)
         with self._watch("encode"):
-            packet = self._sender.pack(motion, 40 * self._number)
+            packet = self._encoder.pack(motion, 40 * self._number)
         assert packet is not None
         sent = time.process_time()
         with self._watch("decode"):
-            (decoded,) = self._receiver.receive(packet)
+            (decoded,) = self._decoder.decode(packet)
         with self._watch("render"):
-            self._receiver.render(decoded.motion)
+            self._decoder.render(decoded.motion)
         self._processor_s["sender"].append(sent - began)
         self._processor_s["receiver"].append(time.process_time() - sent)
-        self._sender.acknowledge(self._number)
+        self._encoder.acknowledge(self._number)
         self._number += 1
 
     def processor_ms(self) -> dict[str, float]:

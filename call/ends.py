@@ -22,13 +22,13 @@ from facewire.call.options import FULL_FPS, MediaOptions
 from facewire.errors import FacewireError, InputError
 from facewire.models.bundle import Bundle
 from facewire.models.runtime import Networks, networks_for_drawing
+from facewire.receiver.decoder import FreeView
 from facewire.receiver.playout import Playout, PlayoutOptions
-from facewire.receiver.receiver import FreeView
 from facewire.receiver.sinks import SoundSink, VideoSink, open_sinks
 from facewire.sender.clock import CaptureClock
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import frame_picture
-from facewire.sender.live import LiveSender, LiveSenderOptions, RateSettings, SenderState, SourceMessage
+from facewire.sender.live import LiveSender, LiveSenderOptions, SenderState, SourceMessage
 from facewire.sender.media import VideoSource, read_picture
 from facewire.sender.sound import SoundOptions, SoundSender, SoundSource
 
@@ -175,7 +175,7 @@ def _open_video(
     return LiveSender(
         networks.sending,
         video,
-        LiveSenderOptions(RateSettings(fps=fps), loop=options.loop),
+        LiveSenderOptions(fps=fps, loop=options.loop),
         uplink.source,
         uplink.motion,
         uplink.camera_state,

@@ -14,7 +14,7 @@ from math import degrees, radians
 
 from facewire.call.listener import Listener
 from facewire.call.session import Session
-from facewire.receiver.receiver import FreeView
+from facewire.receiver.decoder import FreeView
 
 HELP = "keys: m microphone, c camera, arrows look around, 0 as sent, q end"
 STEP_DEGREES = 5.0

@@ -8,12 +8,14 @@ together make a `.fw` file (`stream`). Sound goes in packets of its own (`sound`
 real motion when a model is trained (`fitting`), and `wire_bytes` says what a packet costs on the wire (`wire`).
 """
 
+from facewire.codec.acknowledgements import LateAcknowledgements
 from facewire.codec.entropy import Tables, default_tables
 from facewire.codec.fitting import fit_tables
 from facewire.codec.motion import (
     POSE_SIZE,
     SCENE_SIZE,
     Motion,
+    Transfer,
     interpolate,
     relative,
     rotation_angles,
@@ -21,7 +23,7 @@ from facewire.codec.motion import (
     transform,
     turn,
 )
-from facewire.codec.packets import DecodedFrame, MotionDecoder, MotionEncoder, frames_in
+from facewire.codec.packets import DecodedFrame, MotionDecoder, MotionEncoder, Packing, frames_in
 from facewire.codec.quantiser import PRESETS, Preset, Quantiser
 from facewire.codec.sound import SILENT_DBFS, SoundPacket, decode_sound, encode_silence, encode_speech
 from facewire.codec.source import PICTURE_FORMATS, SourceFrame, decode_source, encode_source, source_hash
@@ -35,15 +37,18 @@ __all__ = [
     "SCENE_SIZE",
     "SILENT_DBFS",
     "DecodedFrame",
+    "LateAcknowledgements",
     "Motion",
     "MotionDecoder",
     "MotionEncoder",
+    "Packing",
     "Preset",
     "Quantiser",
     "SoundPacket",
     "SourceFrame",
     "Stream",
     "Tables",
+    "Transfer",
     "decode_sound",
     "decode_source",
     "default_tables",

@@ -141,6 +141,22 @@ def relative(portrait: Motion, driver_start: Motion, driver: Motion) -> Motion:
     )
 
 
+class Transfer:
+    """Moves a portrait as a driver moves: `relative` since a first motion of the driver's.
+
+    portrait: the portrait's own motion. start: the driver's motion that corresponds to it; the first one given if None.
+    """
+
+    def __init__(self, portrait: Motion, start: Motion | None = None) -> None:
+        self._portrait = portrait
+        self.start = start
+
+    def __call__(self, driver: Motion) -> Motion:
+        """The portrait's motion when the driver's is that."""
+        self.start = self.start or driver
+        return relative(self._portrait, self.start, driver)
+
+
 def interpolate(a: Motion, b: Motion, weight: float) -> Motion:
     """Between two motions, for concealment: `a` at weight 0, `b` at 1; outside [0, 1] it extrapolates.
 

@@ -77,6 +77,18 @@ class DecodedFrame:
 
 
 @dataclass(frozen=True)
+class Packing:
+    """How motion goes into packets; an encoder may change it at any time."""
+
+    preset: str = "default"
+    """Quality setting: high, default, low or lowest."""
+    frames_per_packet: int = 1
+    """New frames in a packet, 1 to 16: more of them cost delay and save packet overhead."""
+    redundancy: int = 0
+    """How many earlier packets' frames each packet repeats, 0 to 2: one repairs single losses at once."""
+
+
+@dataclass(frozen=True)
 class _Frame:
     """A frame as both sides remember it."""
 
@@ -160,22 +172,18 @@ class MotionEncoder:
     """Turns motion into packets.
 
     tables, quantiser: of the weight bundle, the same at both ends.
-    preset: name of the quality setting to start with.
+    packing: how to pack at first; ValueError for one that does not exist.
     frame_rate: nominal frames a second, 0.1 to 1000, as in the source message.
-    frames_per_packet: 1 to 16, how many new frames are gathered into a packet.
-    redundancy: 0 to 2, how many packets' frames are repeated in each packet. With them a packet may hold 16 frames.
-    first_number: number of the first frame, for going on where another encoder ended.
+    first_number: number of the first frame, for continuing where another encoder ended.
     """
 
     def __init__(
         self,
         tables: Tables,
         quantiser: Quantiser,
-        preset: str = "default",
+        packing: Packing | None = None,
         *,
         frame_rate: float = 25.0,
-        frames_per_packet: int = 1,
-        redundancy: int = 0,
         first_number: int = 0,
     ) -> None:
         if tables.expression_size != quantiser.expression_size:
@@ -191,34 +199,30 @@ class MotionEncoder:
         self._next = first_number
         self._packet_start = first_number
         self._acknowledged: int | None = None
-        self.preset = preset
-        self.bundle(frames_per_packet, redundancy)
+        self.packing = packing or Packing()
 
     @property
-    def preset(self) -> str:
-        """Name of the quality setting; a new one acts from the next packet's first frame on."""
-        return self._tables.presets[self._preset].name
+    def packing(self) -> Packing:
+        """How motion is packed. A new preset takes effect with the next packet; ValueError for what does not exist."""
+        return self._packing
 
-    @preset.setter
-    def preset(self, name: str) -> None:
-        self._preset = self._tables.preset_number(name)
+    @packing.setter
+    def packing(self, packing: Packing) -> None:
+        if not 0 <= packing.redundancy <= 2:
+            raise ValueError(f"redundancy is 0 to 2, not {packing.redundancy}")
+        together = packing.frames_per_packet * (1 + packing.redundancy)
+        if not 1 <= together <= MAX_FRAMES_PER_PACKET:
+            raise ValueError(
+                f"{packing.frames_per_packet} frames a packet with redundancy {packing.redundancy} are "
+                f"{together} frames; 1 to {MAX_FRAMES_PER_PACKET} fit"
+            )
+        self._preset = self._tables.preset_number(packing.preset)
+        self._packing = packing
 
     @property
     def next_number(self) -> int:
         """The number that the next frame will get."""
         return self._next
-
-    def bundle(self, frames_per_packet: int, redundancy: int) -> None:
-        """Change how many new frames make a packet (1 to 16) and how many packets' frames are repeated (0 to 2)."""
-        if not 0 <= redundancy <= 2:
-            raise ValueError(f"redundancy is 0 to 2, not {redundancy}")
-        if not 1 <= frames_per_packet * (1 + redundancy) <= MAX_FRAMES_PER_PACKET:
-            raise ValueError(
-                f"{frames_per_packet} frames a packet with redundancy {redundancy} are "
-                f"{frames_per_packet * (1 + redundancy)} frames; 1 to {MAX_FRAMES_PER_PACKET} fit"
-            )
-        self._frames_per_packet = frames_per_packet
-        self._redundancy = redundancy
 
     def encode(self, motion: Motion, capture_time_ms: int) -> bytes | None:
         """Take the next frame; returns a packet once enough frames are gathered, else None.
@@ -239,7 +243,7 @@ class MotionEncoder:
         self._history[self._next] = _Frame(units.tolist(), int(capture_time_ms), preset)
         self._next += 1
         self._forget()
-        return self.flush() if self._next - self._packet_start >= self._frames_per_packet else None
+        return self.flush() if self._next - self._packet_start >= self._packing.frames_per_packet else None
 
     def flush(self) -> bytes | None:
         """A packet of the frames gathered so far, however few; None if there are none."""
@@ -284,7 +288,7 @@ class MotionEncoder:
     def _first_repeated(self, preset: int) -> int:
         """Number of the oldest frame to repeat: of the same preset, not acknowledged, and all between repeated too."""
         start = self._packet_start
-        oldest = start - self._redundancy * self._frames_per_packet
+        oldest = start - self._packing.redundancy * self._packing.frames_per_packet
         if self._acknowledged is not None:
             oldest = max(oldest, self._acknowledged + 1)
         while start > oldest and start - 1 in self._history and self._history[start - 1].preset == preset:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from facewire.models.runtime import Networks
-    from facewire.receiver.receiver import FreeView
+    from facewire.receiver.decoder import FreeView
 
 PRESETS = ("high", "default", "low", "lowest")
 BACKENDS = ("auto", "openvino", "onnxruntime", "torch")
@@ -235,7 +235,7 @@ def _add_loopback(commands: Any) -> None:
 def _run_loopback(options: argparse.Namespace) -> None:
     from facewire.benchmark.loopback import LoopbackOptions, run
     from facewire.benchmark.report import print_report, to_json
-    from facewire.sender.sender import SenderOptions
+    from facewire.codec import Packing
 
     lossless = options.out is not None and options.out.suffix.lower() == ".mkv"
     view = options.view or ("reconstruction" if lossless else "side-by-side")
@@ -244,7 +244,7 @@ def _run_loopback(options: argparse.Namespace) -> None:
         report = run(
             LoopbackOptions(
                 clip=options.clip,
-                sender=SenderOptions(options.preset, options.frames_per_packet, options.redundancy),
+                packing=Packing(options.preset, options.frames_per_packet, options.redundancy),
                 source_frame=options.source_frame,
                 step_scale=options.steps,
                 coefficients=options.coefficients,
@@ -724,7 +724,7 @@ def _add_view(parser: Any) -> None:
 def _free_view(options: argparse.Namespace) -> FreeView:
     from math import isfinite, radians
 
-    from facewire.receiver.receiver import FreeView
+    from facewire.receiver.decoder import FreeView
 
     for axis in ("yaw", "pitch", "roll"):
         degrees = getattr(options, axis)

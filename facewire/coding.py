@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from facewire.codec import Preset, Quantiser, Tables
+from facewire.codec import MotionDecoder, MotionEncoder, Packing, Preset, Quantiser, Tables
 from facewire.codec.entropy import SCALES, SHAPES
 from facewire.errors import InputError
 from facewire.models.bundle import Bundle
@@ -31,6 +31,17 @@ class Coding:
     def of(cls, bundle: Bundle) -> Coding:
         """As the weight bundle says."""
         return cls(Tables.from_bytes(bundle.tables), Quantiser(bundle.steps))
+
+    def motion_encoder(self, packing: Packing, frame_rate: float) -> MotionEncoder:
+        """An encoder of these settings; InputError for a packing that does not exist."""
+        try:
+            return MotionEncoder(self.tables, self.quantiser, packing, frame_rate=min(max(frame_rate, 0.1), 1000.0))
+        except ValueError as error:
+            raise InputError(str(error)) from error
+
+    def motion_decoder(self, frame_rate: float) -> MotionDecoder:
+        """The decoder for a stream of that nominal frame rate."""
+        return MotionDecoder(self.tables, self.quantiser, frame_rate=frame_rate)
 
     def altered(self, step_scale: float = 1.0, coefficients: int | None = None) -> Coding:
         """With quantiser steps that many times as large, 0.25 to 32, and only the first coefficients of the expression

@@ -13,7 +13,8 @@ from pathlib import Path
 from facewire.codec import Stream, read_stream
 from facewire.errors import DecodeError, InputError, reason
 from facewire.models.runtime import Networks
-from facewire.receiver.receiver import Due, FreeView, Receiver
+from facewire.receiver.decoder import Decoder, FreeView
+from facewire.receiver.receiver import Due, Receiver
 from facewire.video import VideoWriter, check_video_path
 
 
@@ -48,10 +49,12 @@ def play(
         raise InputError(f"{file}: cannot be read ({reason(error)})") from error
     try:
         stream = read_stream(data)
-        receiver = Receiver(networks, stream.source, playout_delay_ms=0.0, view=view)
+        decoder = Decoder(networks, view=view)
+        decoder.use(decoder.read_source(stream.source))
+        receiver = Receiver(decoder, playout_delay_ms=0.0)
         with VideoWriter(out, stream.source.frame_rate) as writer:
             for due in _frames(receiver, stream):
-                writer.write(receiver.render(due.motion), due.time_ms)
+                writer.write(decoder.render(due.motion), due.time_ms)
                 if progress is not None:
                     progress("decoding", receiver.shown)
         if not receiver.shown:

@@ -17,21 +17,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.codec import (
-    DecodedFrame,
-    Motion,
-    MotionDecoder,
-    decode_sound,
-    decode_source,
-    relative,
-    source_hash,
-)
+from facewire.codec import DecodedFrame, Motion, decode_sound, decode_source, source_hash
 from facewire.coding import Coding
 from facewire.errors import DecodeError, FacewireError
 from facewire.models.runtime import Networks
 from facewire.receiver.concealment import Kind, MotionTimeline
+from facewire.receiver.decoder import Decoder, FreeView
 from facewire.receiver.jitter import PlayoutClock
-from facewire.receiver.receiver import FreeView
 from facewire.receiver.sinks import SoundSink, VideoSink
 from facewire.receiver.sound import Samples, SoundTrack
 from facewire.receiver.source import ReceivedSource
@@ -125,37 +117,25 @@ class Playout:
         coding: Coding | None = None,
     ) -> None:
         self._options = options or PlayoutOptions()
-        self._networks = networks
         networks.load("appearance", "render")  # not when the first source frame is here and waited for
-        self._coding = coding or Coding.of(networks.bundle)
         self._sink, self._sound_sink = sink, sound
         self._now_s = clock
         self._on_end = on_end
-        self._view = self._options.view
-        self._portrait: ReceivedSource | None = None
-        if self._options.portrait is not None:
-            self._portrait = ReceivedSource.portrait(networks, self._options.portrait)
 
         self._lock = threading.RLock()  # of all below that several threads touch; not held while networks run
         self._clock = PlayoutClock()
-        self._decoder: MotionDecoder | None = None
+        self._decoder = Decoder(networks, view=self._options.view, portrait=self._options.portrait, coding=coding)
         self._timeline = MotionTimeline(_at_rest(networks))
         self._track = SoundTrack()
         self._early: deque[tuple[bytes, float]] = deque(maxlen=MAX_EARLY_PACKETS)
-        self._frame_rate = 25.0
         self._anchor_ms: float | None = None
         """A recent capture time in full, for sound packets that carry a part of theirs."""
         self._due_ms: float | None = None
         self._source_hash: bytes | None = None
-        self._source: ReceivedSource | None = None
-        self._real_picture: tuple[NDArray[np.uint8], int] | None = None
-        self._driver_start: Motion | None = None
-        """What the portrait's own motion corresponds to."""
         self._paused = False
 
         self._drawn: tuple[ReceivedSource, Motion, NDArray[np.uint8]] | None = None
         self._shown = self._concealed = self._skipped = self._frames = self._late = self._sources = 0
-        self._undecodable_before = 0
         self._freezes, self._frozen_ms, self._longest_ms, self._freeze_ms = 0, 0.0, 0.0, 0.0
         self._render_s, self._rendered = 0.0, 0
         self._usual_render_s = self._render_scatter_s = 0.0
@@ -174,17 +154,11 @@ class Playout:
 
         Raises DecodeError for a damaged one and WeightsError for one of other weights.
         """
-        source = decode_source(message)
-        received = ReceivedSource.of(self._networks, source, self._coding)
+        source = self._decoder.read_source(decode_source(message))
         with self._lock:
-            if self._decoder is None or source.frame_rate != self._frame_rate:
-                self._forget_decoder()
-                self._frame_rate = source.frame_rate
-                self._decoder = MotionDecoder(self._coding.tables, self._coding.quantiser, frame_rate=source.frame_rate)
-            self._source_hash, self._source = source_hash(message), self._portrait or received
-            self._real_picture = received.picture, source.capture_time_ms
-            self._driver_start = self._driver_start or received.motion
-            self._timeline.rest = received.motion
+            self._decoder.use(source)
+            self._source_hash = source_hash(message)
+            self._timeline.rest = source.motion
             self._sources += 1
             self._anchor_ms = self._anchor_ms or source.capture_time_ms
             early, self._early = list(self._early), deque(maxlen=MAX_EARLY_PACKETS)
@@ -197,7 +171,7 @@ class Playout:
     def motion(self, packet: bytes, arrival_s: float) -> None:
         """Takes a motion packet that arrived then. Raises DecodeError if it is none of ours."""
         with self._lock:
-            if self._decoder is None:
+            if not self._decoder.ready:
                 self._early.append((packet, arrival_s))
                 return
             fresh = self._decoder.decode(packet)
@@ -228,9 +202,9 @@ class Playout:
     def restart(self) -> None:
         """The sender is a new one: its frame numbers and its clock begin anew, and its motion waits for its source."""
         with self._lock:
-            self._forget_decoder()
+            self._decoder.restart()
             self._clock = PlayoutClock()
-            self._anchor_ms = self._driver_start = None
+            self._anchor_ms = None
             self._start_anew()
 
     def pause(self, paused: bool) -> None:
@@ -239,17 +213,18 @@ class Playout:
 
     def free_view(self, yaw: float, pitch: float, roll: float, *, frontal: bool = False) -> None:
         """Looks at the face from elsewhere: the head turned further by these angles, radians. frontal: from its front."""
-        self._view = FreeView(yaw, pitch, roll, frontal)
+        self._decoder.view = FreeView(yaw, pitch, roll, frontal)
 
     def acknowledged(self) -> int | None:
         """Number of the newest frame decoded, to be acknowledged; None before the first."""
         with self._lock:
-            return self._decoder.newest if self._decoder is not None else None
+            return self._decoder.acknowledged
 
     @property
     def real_picture(self) -> tuple[NDArray[np.uint8], int] | None:
         """The sender's source frame, uint8 RGB (S, S, 3), and its capture time on the sender's clock, ms."""
-        return self._real_picture
+        source = self._decoder.source
+        return None if source is None else (source.picture, source.capture_time_ms)
 
     @property
     def source_hash(self) -> bytes | None:
@@ -259,14 +234,13 @@ class Playout:
     def stats(self) -> PlayoutStats:
         with self._lock:
             sound = self._track.stats()
-            undecodable = self._undecodable_before + (self._decoder.undecodable if self._decoder is not None else 0)
             return PlayoutStats(
                 shown=self._shown,
                 concealed=self._concealed,
                 skipped=self._skipped,
                 frames=self._frames,
                 late=self._late,
-                undecodable=undecodable,
+                undecodable=self._decoder.undecodable,
                 freezes=self._freezes,
                 frozen_ms=self._frozen_ms,
                 longest_freeze_ms=self._longest_ms,
@@ -312,17 +286,16 @@ class Playout:
         lead_s = min(self._usual_render_s + self._render_scatter_s, MAX_LEAD_S)
         at_s = now_s + lead_s
         with self._lock:
-            source = self._source
+            source = self._decoder.drawn_source
             self._clock.advance(now_s, 1000 * lead_s)
             if source is None:
                 return True
             due_ms = self._clock.due_ms(at_s) if self._clock.running else None
             self._due_ms = due_ms
             seen = self._timeline.at(due_ms) if due_ms is not None else None
-        motion = source.motion if seen is None else seen.motion
-        if seen is not None and self._portrait is not None and self._driver_start is not None:
-            motion = relative(self._portrait.motion, self._driver_start, motion)
-        picture = self._draw(source, self._view.seen(motion))
+            at_rest = self._decoder.view.seen(source.motion)
+            motion = at_rest if seen is None else self._decoder.drawn_motion(seen.motion)
+        picture = self._draw(source, motion)
         self._stop.wait(max(0.0, at_s - self._now_s()))  # drawn early: its moment is still to come
         shown_s = max(at_s, self._now_s())
         wanted_more = self._sink.show(picture, shown_s)
@@ -345,7 +318,7 @@ class Playout:
                 if not self.show(max(due_s, self._now_s())):
                     reason = "closed"
                     break
-                period = 1 / min(self._options.fps or self._frame_rate, MAX_FPS)
+                period = 1 / min(self._options.fps or self._decoder.frame_rate, MAX_FPS)
                 due_s += period
                 if (behind := int((self._now_s() - due_s) / period)) > 0:
                     self._skipped += behind  # newest first: what was missed is not shown late
@@ -382,11 +355,6 @@ class Playout:
         self._timeline = MotionTimeline(self._timeline.rest)
         self._track = SoundTrack()
         self._due_ms = None
-
-    def _forget_decoder(self) -> None:
-        if self._decoder is not None:
-            self._undecodable_before += self._decoder.undecodable
-        self._decoder = None
 
     def _count(self, kind: Kind | None, due_ms: float | None, shown_s: float) -> None:
         self._shown += 1

@@ -19,14 +19,22 @@ from facewire.source_picture import decompress
 class ReceivedSource:
     """A face to be moved: its picture, the motion that it shows, and what F made of it.
 
-    picture: uint8 RGB (S, S, 3). motion: of that picture. canonical: shape code (C,).
+    picture: uint8 RGB (S, S, 3). motion: of that picture. canonical: shape code (C,). frame_rate: the sender's nominal one.
+    capture_time_ms: of the picture, on the sender's clock.
     """
 
     def __init__(
-        self, networks: Networks, picture: NDArray[np.uint8], motion: Motion, canonical: NDArray[np.float32]
+        self,
+        networks: Networks,
+        picture: NDArray[np.uint8],
+        motion: Motion,
+        canonical: NDArray[np.float32],
+        frame_rate: float = 25.0,
+        capture_time_ms: int = 0,
     ) -> None:
         self._networks = networks
         self.picture, self.motion = picture, motion
+        self.frame_rate, self.capture_time_ms = frame_rate, capture_time_ms
         self._canonical = canonical
         self._appearance: Appearance | None = None
 
@@ -46,7 +54,8 @@ class ReceivedSource:
             )
         canonical = (source.canonical * np.float32(bundle.canonical_step)).astype(np.float32)
         picture = decompress(source.picture, bundle.picture_size)
-        return cls(networks, picture, coding.quantiser.motion(source.motion_units), canonical)
+        motion = coding.quantiser.motion(source.motion_units)
+        return cls(networks, picture, motion, canonical, source.frame_rate, source.capture_time_ms)
 
     @classmethod
     def portrait(cls, networks: Networks, square: NDArray[np.uint8]) -> ReceivedSource:

@@ -12,23 +12,23 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.codec import Motion, MotionEncoder, SourceFrame, encode_source, relative, source_hash
+from facewire.codec import Motion, Packing
 from facewire.coding import Coding
 from facewire.errors import FacewireError, InputError, NoFaceError
 from facewire.models.runtime import Networks
 from facewire.sender.clock import CaptureClock
+from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import FollowingFraming, Framing, choose_square, frame_video
 from facewire.sender.media import Frame, VideoSource, open_live_video
-from facewire.sender.scene import PATIENCE_MS, FaceWatch, FrameGate, SceneWatch, SourceMoment, in_square
-from facewire.sender.scene_motion import SceneTracker
-from facewire.sender.sender import make_source, make_tracker
+from facewire.sender.policy import PATIENCE_MS, FaceWatch, FrameGate, SceneWatch, SourceMoment, in_square
+from facewire.sender.source import SentSource
 from facewire.source_picture import PREVIEW_QUALITY
 
 REOPEN_CAMERA_S = 2.0
@@ -44,26 +44,14 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class RateSettings:
-    """How much motion is sent; may change at any time."""
-
-    preset: str = "default"
-    """Quality setting: high, default, low or lowest."""
-    frames_per_packet: int = 3
-    """New frames in a packet, 1 to 16: three at 25 a second let a frame wait 80 ms and save two packets' overhead of
-    three."""
-    redundancy: int = 1
-    """How many packets' frames each packet repeats, 0 to 2."""
-    fps: float = 25.0
-    """Frames a second, at most what the camera gives."""
-
-
-@dataclass(frozen=True)
 class LiveSenderOptions:
     """What a live sender does."""
 
-    rate: RateSettings = field(default_factory=RateSettings)
-    """What is sent until `set_rate` says otherwise. Its frame rate is the stream's nominal one."""
+    packing: Packing = Packing(frames_per_packet=3, redundancy=1)
+    """How motion is packed until `set_rate` says otherwise. Three frames a packet let a frame wait 80 ms at 25 a second, and
+    save two packets' overhead of three."""
+    fps: float = 25.0
+    """The most frames a second, and the stream's nominal rate if the camera gives as many."""
     loop: bool = False
     """A file starts again at its end."""
     refresh: bool = True
@@ -140,7 +128,6 @@ class LiveSender:
         self._on_source, self._on_motion, self._on_state = on_source, on_motion, on_state
         self._on_square = on_square
         self._clock = clock or CaptureClock()
-        self._coding = coding or Coding.of(networks.bundle)
         self._size = networks.bundle.picture_size
         self._detector = FaceDetector()
         networks.motion(np.zeros((self._size, self._size, 3), np.uint8))  # loads the graph: bad weights show up here
@@ -148,19 +135,8 @@ class LiveSender:
         self._fixed = self._frame_file(video)
         self._video: VideoSource | None = open_live_video(video)
         self._live = self._video.live
-        self._nominal_fps = min(options.rate.fps, self._video.fps)
-        self._gate = FrameGate(self._nominal_fps)
-        try:
-            self._encoder = MotionEncoder(
-                self._coding.tables,
-                self._coding.quantiser,
-                options.rate.preset,
-                frame_rate=self._nominal_fps,
-                frames_per_packet=options.rate.frames_per_packet,
-                redundancy=options.rate.redundancy,
-            )
-        except ValueError as error:
-            raise InputError(str(error)) from error
+        self._gate = FrameGate(min(options.fps, self._video.fps))
+        self._encoder = Encoder(networks, frame_rate=self._gate.fps, packing=options.packing, coding=coding)
 
         self._following: FollowingFraming | None = None
         self._face = FaceWatch()
@@ -168,12 +144,7 @@ class LiveSender:
         self._moment = SourceMoment(networks.bundle)
         self._source: SourceMessage | None = None
         self._framed: Framed | None = None
-        self._portrait: Motion | None = None
-        """The portrait's own motion while this side appears as one."""
-        self._driver_start: Motion | None = None
-        """What it corresponds to."""
         self._portrait_wanted: NDArray[np.uint8] | None = None
-        self._tracker: SceneTracker | None = None
         self._source_wanted_ms: int | None = None
         """Since when a new source frame is wanted; the first picture wants one."""
         self._send_source_again = False
@@ -185,7 +156,9 @@ class LiveSender:
         self._busy_s = 0.0
         self._newest_ms = 0
 
-        self._lock = threading.Lock()  # of the encoder and of what other threads ask for; never held while networks run
+        self._lock = (
+            threading.Lock()
+        )  # of the encoder's packets and of what other threads ask for; never held while networks run
         self._waiting: tuple[NDArray[np.uint8], int] | None = None
         self._then: SenderState | None = None
         self._origin_ms = 0.0
@@ -229,7 +202,7 @@ class LiveSender:
     def new_source(self) -> None:
         """Makes a new source frame as soon as the face is well seen."""
         with self._lock:
-            if self._portrait is not None:
+            if self._encoder.is_portrait:
                 self._send_source_again = True
             elif self._source is not None and self._source_wanted_ms is None:
                 self._source_wanted_ms = self._clock.now_ms()
@@ -241,26 +214,22 @@ class LiveSender:
         """
         with self._lock:
             self._portrait_wanted = portrait
-            if portrait is None and self._portrait is not None:
+            if portrait is None and self._encoder.is_portrait:
                 self._source_wanted_ms = self._clock.now_ms()
 
     def new_receiver(self) -> None:
         """The other side starts from nothing: it gets the source frame again, and packets that need no earlier ones."""
         with self._lock:
-            self._encoder.forget_acknowledged()
+            self._encoder.start_over()
             self._send_source_again = True
 
-    def set_rate(self, rate: RateSettings) -> None:
+    def set_rate(self, packing: Packing, fps: float) -> None:
         """Changes what is sent from the next packet on; InputError for settings that do not exist."""
-        if not 1 <= rate.fps <= 1000:
-            raise InputError(f"{rate.fps} frames a second: from 1 to 1000")
+        if not 1 <= fps <= 1000:
+            raise InputError(f"{fps} frames a second: from 1 to 1000")
         with self._lock:
-            try:
-                self._encoder.bundle(rate.frames_per_packet, rate.redundancy)
-                self._encoder.preset = rate.preset
-            except ValueError as error:
-                raise InputError(str(error)) from error
-            self._gate.fps = min(rate.fps, self._nominal_fps)
+            self._encoder.packing = packing
+            self._gate.fps = min(fps, self._encoder.frame_rate)
 
     def pause(self, paused: bool) -> None:
         """Camera off: pictures are thrown away unseen until it is on again."""
@@ -313,14 +282,12 @@ class LiveSender:
         if self._on_square is not None:
             self._tell(self._on_square, square, capture_ms)
         motion, shape = self._networks.read(square)
-        if self._tracker is not None:
-            motion = self._tracker.follow(square, motion)
+        motion = self._encoder.with_scene(square, motion)
         self._change_face(motion, capture_ms)
         self._refresh_source(square, motion, self._moment.good(motion, shape), capture_ms)
-        if self._portrait is not None and self._driver_start is not None:
-            motion = relative(self._portrait, self._driver_start, motion)
+        motion = self._encoder.transferred(motion)
         with self._lock:
-            packet = self._encoder.encode(motion, capture_ms)
+            packet = self._encoder.pack(motion, capture_ms)
             self._newest_ms = capture_ms
             self._sent += 1
         self._busy_s += time.perf_counter() - started
@@ -355,40 +322,29 @@ class LiveSender:
             wanted, self._portrait_wanted = self._portrait_wanted, None
         if wanted is None:
             return
-        at = self._use_source(wanted, "portrait", capture_ms)[1]
-        self._tracker = None
-        with self._lock:
-            self._portrait, self._driver_start = at, motion
+        self._announce(self._encoder.appear_as(wanted, capture_ms, motion), wanted, "portrait")
 
-    def _use_source(
-        self,
-        square: NDArray[np.uint8],
-        picture: PictureKind,
-        capture_ms: int,
-        scene: NDArray[np.float32] | None = None,
-    ) -> tuple[SourceFrame, Motion]:
-        """Makes a square the source frame from now on; scene: see `make_source`."""
-        networks, coding, fps = self._networks, self._coding, self._nominal_fps
-        frame, motion = make_source(networks, coding, square, fps, capture_ms, scene)
-        coarse, _ = make_source(networks, coding, square, fps, capture_ms, scene, PREVIEW_QUALITY)
-        data, preview = encode_source(frame), encode_source(coarse)
+    def _announce(self, source: SentSource, square: NDArray[np.uint8], picture: PictureKind) -> None:
+        """Has a source frame sent, with a preview of the same square."""
+        frame = source.frame
+        preview = self._encoder.make_source(square, frame.capture_time_ms, source.motion.scene, PREVIEW_QUALITY)
         with self._lock:
             number = self._source.number + 1 if self._source is not None else 0
-            self._source = SourceMessage(data, source_hash(data), number, picture, capture_ms, preview)
+            self._source = SourceMessage(
+                source.message, source.hash, number, picture, frame.capture_time_ms, preview.message
+            )
             self._source_wanted_ms, self._send_source_again = None, True
-        return frame, motion
 
     def _refresh_source(self, square: NDArray[np.uint8], motion: Motion, good: bool, capture_ms: int) -> None:
         """Makes a new source frame if one is wanted and the moment is good, or no better one came for a second."""
-        if self._source_wanted_ms is None and self._portrait is None:
+        if self._source_wanted_ms is None and not self._encoder.is_portrait:
             changed = self._scene.changed(square, motion, capture_ms)
             if changed and (self._source is None or self._options.refresh):
                 self._source_wanted_ms = capture_ms
         wanted = self._source_wanted_ms
         if wanted is not None and (good or capture_ms - wanted >= PATIENCE_MS):
-            frame, at = self._use_source(square, "live" if self._live else "file", capture_ms, motion.scene)
-            self._tracker = make_tracker(self._networks, frame, at)
-            self._portrait = self._driver_start = None
+            source = self._encoder.use_source(square, capture_ms, motion.scene)
+            self._announce(source, square, "live" if self._live else "file")
             self._scene.sourced(square, motion, capture_ms)
         with self._lock:
             again, self._send_source_again = self._send_source_again, False

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from facewire.codec import encode_source, frames_in, write_stream
+from facewire.codec import Packing, frames_in, write_stream
 from facewire.errors import InputError
 from facewire.files import check_output, write_whole
 from facewire.models.runtime import Networks
+from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import frame_video
 from facewire.sender.media import VideoFile
-from facewire.sender.sender import Sender, SenderOptions
 from facewire.video import VideoWriter, check_video_path
 
 FRAMES_PER_PACKET = 16
@@ -67,32 +67,32 @@ def record(
         first = next(islice(video, source_frame, None), None)
         if first is None:
             raise InputError(f"{clip}: has no frame {source_frame}")
-    source = framed.framing.cut(first.picture, result.size)
+    square_of_source = framed.framing.cut(first.picture, result.size)
     packets: list[bytes] = []
     with VideoFile(clip) as video, ExitStack() as stack:
         result.fps = video.fps
-        options = SenderOptions(preset, FRAMES_PER_PACKET, redundancy=0)
-        sender = Sender(networks, source, video.fps, options)
+        encoder = Encoder(networks, frame_rate=video.fps, packing=Packing(preset, FRAMES_PER_PACKET))
+        source = encoder.use_source(square_of_source)
         crops = stack.enter_context(VideoWriter(crop_video, video.fps, synthesised=False)) if crop_video else None
         time_ms = 0
         for frame in islice(video, max_frames):
             square, time_ms = framed.framing.cut(frame.picture, result.size), frame.time_ms
             if crops is not None:
                 crops.write(square, time_ms)
-            packet = sender.send(square, time_ms)
+            packet = encoder.encode_square(square, time_ms).packet
             if packet is not None:
                 packets.append(packet)
-                sender.acknowledge_all()
+                encoder.acknowledge_all()
             result.frames += 1
             if progress is not None:
                 progress("encoding", result.frames)
-        if (packet := sender.flush()) is not None:
+        if (packet := encoder.flush()) is not None:
             packets.append(packet)
         result.remarks += video.remarks
         result.seconds = (time_ms + 1000 / video.fps) / 1000
-    data = write_stream(sender.source, packets)
+    data = write_stream(source.frame, packets)
     write_whole(out, data)
-    result.source_bytes = len(encode_source(sender.source))
+    result.source_bytes = len(source.message)
     result.payload_bytes = [len(packet) / frames_in(packet) for packet in packets for _ in range(frames_in(packet))]
     result.file_bytes = len(data)
     return result

@@ -7,7 +7,6 @@ of pictures, for `training.evaluate`. Runs in a process of its own; `training.ju
 from __future__ import annotations
 
 import functools
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,14 +16,14 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from facewire.codec import Motion, MotionDecoder, relative, rotation_matrix, turn
+from facewire.codec import LateAcknowledgements, Motion, Packing, Transfer, rotation_matrix, turn
 from facewire.coding import Coding
 from facewire.errors import InputError
 from facewire.metrics.quality import EYES_MOVE, MOUTH_MOVES, agreement, jitter
 from facewire.models.bundle import WEIGHTS_FILE, load_bundle
 from facewire.models.runtime import Appearance, Networks
 from facewire.sender.scene_motion import SceneSpace, SceneTracker
-from facewire.sender.sender import Sender, SenderOptions
+from facewire.sender.source import make_source
 from facewire.source_picture import compress, decompress
 from facewire.training.data import ClipRow, load_labels, read_clip
 from facewire.training.judge import Judge, Look, Picture, degrees, same_person, turn_between
@@ -152,32 +151,29 @@ def transmit(
     """
     bundle = networks.bundle
     coding = coding or Coding.of(bundle)
-    options = SenderOptions("default" if preset == "none" else preset, redundancy=0)
-    sender = Sender(networks, source, fps, options, coding=coding)
-    source_motion = coding.quantiser.motion(sender.source.motion_units)
+    sent = make_source(networks, coding, source, fps)
     if transfer:
-        motions = [relative(source_motion, motions[0], motion) for motion in motions]
+        motions = [Transfer(sent.motion, motions[0])(motion) for motion in motions]
     decoded: list[Motion] = list(motions) if preset == "none" else []
     sizes: list[int] = []
-    decoder = MotionDecoder(coding.tables, coding.quantiser, frame_rate=sender.source.frame_rate)
-    late: deque[int] = deque()
+    encoder = coding.motion_encoder(Packing("default" if preset == "none" else preset), fps)
+    decoder = coding.motion_decoder(sent.frame.frame_rate)
+    late = LateAcknowledgements(encoder.acknowledge, int(ROUND_TRIP_MS * fps / 1000))
     for number, motion in enumerate(motions if preset != "none" else ()):
-        packet = sender.pack(motion, round(1000 * number / fps))
+        packet = encoder.encode(motion, round(1000 * number / fps))
         assert packet is not None
         sizes.append(len(packet))
         decoded.extend(frame.motion for frame in decoder.decode(packet))
-        late.append(number)
-        if len(late) > ROUND_TRIP_MS * fps / 1000:
-            sender.acknowledge(late.popleft())
-    picture = decompress(sender.source.picture, bundle.picture_size)
+        late.sent(number)
+        late.advance(number)
     return Stream(
         motions=decoded,
-        source_motion=source_motion,
-        picture=picture,
-        appearance=networks.appearance(picture),
-        canonical=(sender.source.canonical * np.float32(bundle.canonical_step)).astype(np.float32),
+        source_motion=sent.motion,
+        picture=sent.picture,
+        appearance=networks.appearance(sent.picture),
+        canonical=sent.canonical,
         payload_bytes=float(np.mean(sizes)) if sizes else 0.0,
-        source_bytes=float(len(sender.source.picture)),
+        source_bytes=float(len(sent.frame.picture)),
     )
 
 

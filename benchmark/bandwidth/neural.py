@@ -8,7 +8,6 @@ message acknowledged.
 from __future__ import annotations
 
 import functools
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
@@ -18,11 +17,12 @@ import cv2
 import numpy as np
 
 from facewire.benchmark.bandwidth.codec import Coded, Packet, Picture, Wire
-from facewire.codec import Motion, decode_source, encode_source, wire_bytes, write_stream
+from facewire.codec import LateAcknowledgements, Motion, Packing, decode_source, wire_bytes, write_stream
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
+from facewire.receiver.decoder import Decoder
 from facewire.receiver.receiver import Receiver
-from facewire.sender.sender import Sender, SenderOptions
+from facewire.sender.encoder import Encoder
 
 ROUND_TRIP_MS = 100.0
 """After which a frame is acknowledged."""
@@ -57,23 +57,25 @@ class Facewire:
         """The first picture becomes the source frame; its motion and that of all others follows."""
         networks = networks_of(self.weights, self.backend)
         squares = [_sized(picture, networks.bundle.picture_size) for picture in pictures]
-        sender = Sender(networks, squares[0], fps, SenderOptions(self.preset, 1, 0))
-        motions = [sender.measure(square) for square in squares]
-        packets = [Packet(encode_source(sender.source), 0, first=True)]
-        for number, (_, data) in enumerate(_packed(sender, motions, fps)):
+        encoder = Encoder(networks, frame_rate=fps)
+        source = encoder.use_source(squares[0])
+        motions = [encoder.measure(square) for square in squares]
+        packets = [Packet(source.message, 0, first=True)]
+        for number, (_, data) in enumerate(_packed(encoder, motions, Packing(self.preset))):
             packets.append(Packet(data, number))
-        bundle = 1 + int(BUNDLE_WAIT_S * fps)
-        calling = Sender(networks, squares[0], fps, SenderOptions(self.preset, bundle, REDUNDANCY))
-        sizes = [wire_bytes(len(data)) for _, data in _packed(calling, motions, fps)]
+        bundled = Packing(self.preset, 1 + int(BUNDLE_WAIT_S * fps), REDUNDANCY)
+        sizes = [wire_bytes(len(data)) for _, data in _packed(encoder, motions, bundled)]
         return Coded(packets, Wire(sum(forward for forward, _ in sizes), sum(back for _, back in sizes)))
 
     def decode(self, packets: Sequence[Packet], count: int) -> list[Picture]:
         """Synthesises every picture. Larger ones than the bundle's own are scaled up by whoever shows them: see `Shown`."""
         networks = networks_of(self.weights, self.backend)
-        receiver = Receiver(networks, decode_source(packets[0].data), playout_delay_ms=0)
+        decoder = Decoder(networks)
+        decoder.receive_source(packets[0].data)
+        receiver = Receiver(decoder, playout_delay_ms=0)
         for packet in packets[1:]:
             receiver.receive(packet.data)
-        return [receiver.render(due.motion) for due in receiver.due(inf)][:count]
+        return [decoder.render(due.motion) for due in receiver.due(inf)][:count]
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,14 @@ class Repeat:
         """The source frame alone."""
         networks = networks_of(self.weights, "auto")
         square = _sized(pictures[0], networks.bundle.picture_size)
-        source = Sender(networks, square, fps).source
-        return Coded([Packet(encode_source(source), 0, first=True)], Wire(0, 0))
+        source = Encoder(networks, frame_rate=fps).make_source(square)
+        return Coded([Packet(source.message, 0, first=True)], Wire(0, 0))
 
     def decode(self, packets: Sequence[Packet], count: int) -> list[Picture]:
         """It, as often as asked."""
         networks = networks_of(self.weights, "auto")
-        picture = _sized(Receiver(networks, decode_source(packets[0].data)).source_picture, self.size)
-        return [picture] * count
+        source = Decoder(networks).read_source(decode_source(packets[0].data))
+        return [_sized(source.picture, self.size)] * count
 
 
 def stream_of(packets: Sequence[Packet]) -> bytes:
@@ -129,18 +131,19 @@ def stream_of(packets: Sequence[Packet]) -> bytes:
     return write_stream(decode_source(packets[0].data), [packet.data for packet in packets[1:]])
 
 
-def _packed(sender: Sender, motions: Sequence[Motion], fps: float) -> list[tuple[int, bytes]]:
+def _packed(encoder: Encoder, motions: Sequence[Motion], packing: Packing) -> list[tuple[int, bytes]]:
     """Packets with the number of their newest frame, each acknowledged a round trip after it."""
+    fps = encoder.frame_rate
+    packets = encoder.coding.motion_encoder(packing, fps)
+    late = LateAcknowledgements(packets.acknowledge, ROUND_TRIP_MS * fps / 1000)
     made: list[tuple[int, bytes]] = []
-    on_the_way: deque[int] = deque()
     for number, motion in enumerate(motions):
-        while on_the_way and on_the_way[0] <= number - ROUND_TRIP_MS * fps / 1000:
-            sender.acknowledge(on_the_way.popleft())
-        packet = sender.pack(motion, round(1000 * number / fps))
+        late.advance(number)
+        packet = packets.encode(motion, round(1000 * number / fps))
         if packet is not None:
             made.append((number, packet))
-            on_the_way.append(number)
-    if (packet := sender.flush()) is not None:
+            late.sent(number)
+    if (packet := packets.flush()) is not None:
         made.append((len(motions) - 1, packet))
     return made
 

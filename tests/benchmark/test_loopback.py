@@ -15,13 +15,13 @@ from facewire.benchmark import loopback
 from facewire.benchmark.loopback import Loopback, LoopbackOptions, LoopbackReport, run
 from facewire.benchmark.report import print_report, to_json
 from facewire.benchmark.rivals import Rival
+from facewire.codec import Packing
 from facewire.errors import InputError
 from facewire.metrics.quality import FaceMesh, Score
 from facewire.models.runtime import Networks
 from facewire.receiver.play import play
 from facewire.sender.media import open_video
 from facewire.sender.record import record
-from facewire.sender.sender import SenderOptions
 from facewire.video import VideoWriter
 
 
@@ -75,10 +75,10 @@ def test_strange_clips_go_through_loopback_and_through_a_file(
 
 @pytest.mark.parametrize(("frames_per_packet", "redundancy"), [(3, 1), (5, 2), (16, 0)])
 def test_bundles_with_losses_show_every_frame(carphone: Path, frames_per_packet: int, redundancy: int) -> None:
-    options = SenderOptions(frames_per_packet=frames_per_packet, redundancy=redundancy)
+    packing = Packing(frames_per_packet=frames_per_packet, redundancy=redundancy)
     loop = Loopback(
         LoopbackOptions(
-            str(carphone), options, loss=0.2, seed=2, max_frames=20, rivals=False, landmarks=False, threads=1
+            str(carphone), packing, loss=0.2, seed=2, max_frames=20, rivals=False, landmarks=False, threads=1
         )
     )
     assert [shown.due.number for shown in loop] == list(range(20))
@@ -88,8 +88,8 @@ def test_bundles_with_losses_show_every_frame(carphone: Path, frames_per_packet:
 
 @pytest.mark.slow
 def test_whole_clip_in_bundles_with_a_fifth_lost(carphone: Path) -> None:
-    options = SenderOptions(frames_per_packet=3)
-    loop = Loopback(LoopbackOptions(str(carphone), options, loss=0.2, rivals=False, landmarks=False))
+    packing = Packing(frames_per_packet=3, redundancy=1)
+    loop = Loopback(LoopbackOptions(str(carphone), packing, loss=0.2, rivals=False, landmarks=False))
     numbers = [shown.due.number for shown in loop]
     assert numbers == list(range(loop.report.frames))
     assert loop.report.packets_lost > 0

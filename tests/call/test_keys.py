@@ -16,7 +16,7 @@ import pytest
 
 from facewire.call.keys import MAX_DEGREES, Keys
 from facewire.models.runtime import Networks
-from facewire.receiver.receiver import FreeView
+from facewire.receiver.decoder import FreeView
 
 from .conftest import Call, make_ends, playout_of
 from .test_processes import server

@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facewire.codec import PRESETS, Motion, MotionDecoder, MotionEncoder, SourceFrame, read_stream, write_stream
+from facewire.codec import (
+    PRESETS,
+    Motion,
+    MotionDecoder,
+    MotionEncoder,
+    Packing,
+    SourceFrame,
+    read_stream,
+    write_stream,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 SOURCE = SourceFrame(
@@ -30,7 +39,7 @@ def golden_motion() -> np.ndarray:
 
 @pytest.mark.parametrize("preset", [preset.name for preset in PRESETS])
 def test_the_bitstream_is_the_one_agreed_on(tables, quantiser, preset):
-    encoder = MotionEncoder(tables, quantiser, preset, frames_per_packet=3, redundancy=1)
+    encoder = MotionEncoder(tables, quantiser, Packing(preset, frames_per_packet=3, redundancy=1))
     packets = []
     for number, row in enumerate(golden_motion()):
         packet = encoder.encode(Motion.from_vector(row), 40 * number + number % 3)

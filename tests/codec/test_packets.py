@@ -1,11 +1,12 @@
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facewire.codec import PRESETS, Motion, MotionDecoder, MotionEncoder, Quantiser, default_tables, frames_in
+from facewire.codec import PRESETS, Motion, MotionDecoder, MotionEncoder, Packing, Quantiser, default_tables, frames_in
 from facewire.codec.packets import HISTORY_FRAMES, MAX_FRAMES_PER_PACKET, MAX_NUMBER, MAX_TIME_MS, PACKET_VERSION
 from facewire.errors import DecodeError
 
@@ -33,7 +34,10 @@ def test_every_frame_arrives_as_the_encoder_reconstructs_it(
     tables, quantiser, head_walk, preset, frames_per_packet, redundancy
 ):
     encoder = MotionEncoder(
-        tables, quantiser, preset, frames_per_packet=frames_per_packet, redundancy=redundancy, first_number=1000
+        tables,
+        quantiser,
+        Packing(preset, frames_per_packet, redundancy),
+        first_number=1000,
     )
     decoder = MotionDecoder(tables, quantiser)
     frames = []
@@ -60,7 +64,7 @@ def test_what_arrives_is_decoded_under_any_loss(seed, frames_per_packet, redunda
     """Packets get lost, reordered and repeated, acknowledgements come late or never: whatever arrives is decodable."""
     rng = random.Random(seed)
     tables, quantiser = _DEFAULT
-    encoder = MotionEncoder(tables, quantiser, frames_per_packet=frames_per_packet, redundancy=redundancy)
+    encoder = MotionEncoder(tables, quantiser, Packing(frames_per_packet=frames_per_packet, redundancy=redundancy))
     decoder = MotionDecoder(tables, quantiser)
     values = np.random.default_rng(seed).normal(size=(60, 34)).cumsum(0).astype(np.float32) * 0.02
     wire: list[tuple[float, bytes]] = []
@@ -68,7 +72,7 @@ def test_what_arrives_is_decoded_under_any_loss(seed, frames_per_packet, redunda
     got, truth = {}, {}
     for now, row in enumerate(values):
         if rng.random() < 0.1:
-            encoder.preset = rng.choice(["high", "default", "low", "lowest"])
+            encoder.packing = replace(encoder.packing, preset=rng.choice(["high", "default", "low", "lowest"]))
         packet = encoder.encode(Motion.from_vector(row), 40 * now + rng.randrange(3))
         truth[now] = encoder.reconstruction(now)
         if packet is not None and rng.random() >= loss:
@@ -94,7 +98,7 @@ _DEFAULT = (default_tables(20), Quantiser.default(20))
 
 
 def test_packets_decode_in_any_order(tables, quantiser, head_walk):
-    encoder = MotionEncoder(tables, quantiser, frames_per_packet=2, redundancy=1)
+    encoder = MotionEncoder(tables, quantiser, Packing(frames_per_packet=2, redundancy=1))
     decoder = MotionDecoder(tables, quantiser)
     (first,) = packets_of(encoder, head_walk[:2])
     decoder.decode(first)
@@ -116,7 +120,7 @@ def test_a_repeated_packet_gives_nothing_new(tables, quantiser, head_walk):
 
 def test_redundancy_repairs_single_losses(tables, quantiser, head_walk):
     decoder = MotionDecoder(tables, quantiser)
-    packets = packets_of(MotionEncoder(tables, quantiser, redundancy=1), head_walk[:30], acknowledge_after=10)
+    packets = packets_of(MotionEncoder(tables, quantiser, Packing(redundancy=1)), head_walk[:30], acknowledge_after=10)
     for packet in packets[::2]:
         decoder.decode(packet)
     assert decoder.missing() == []
@@ -172,17 +176,20 @@ def test_after_a_blackout_the_first_absolute_frame_resumes(tables, quantiser, wa
 
 
 def test_a_new_preset_waits_for_the_next_packet(tables, quantiser, head_walk):
-    encoder, decoder = MotionEncoder(tables, quantiser, "high", frames_per_packet=3), MotionDecoder(tables, quantiser)
+    encoder, decoder = (
+        MotionEncoder(tables, quantiser, Packing("high", frames_per_packet=3)),
+        MotionDecoder(tables, quantiser),
+    )
     assert encoder.encode(Motion.from_vector(head_walk[0]), 0) is None
-    encoder.preset = "lowest"
+    encoder.packing = replace(encoder.packing, preset="lowest")
     packets = packets_of(encoder, head_walk[1:6], 40)
     presets = [frame.preset for packet in packets for frame in decoder.decode(packet)]
     assert presets == [0, 0, 0, 3, 3, 3]
-    assert encoder.preset == "lowest"
+    assert encoder.packing.preset == "lowest"
 
 
 def test_flush_sends_what_there_is(tables, quantiser, head_walk):
-    encoder = MotionEncoder(tables, quantiser, frames_per_packet=5)
+    encoder = MotionEncoder(tables, quantiser, Packing(frames_per_packet=5))
     assert encoder.flush() is None
     assert encoder.encode(Motion.from_vector(head_walk[0]), 0) is None
     assert frames_in(encoder.flush()) == 1
@@ -190,7 +197,7 @@ def test_flush_sends_what_there_is(tables, quantiser, head_walk):
 
 
 def test_impossible_acknowledgements_change_nothing(tables, quantiser, head_walk):
-    encoder = MotionEncoder(tables, quantiser, frames_per_packet=2)
+    encoder = MotionEncoder(tables, quantiser, Packing(frames_per_packet=2))
     encoder.encode(Motion.from_vector(head_walk[0]), 0)
     for number in (0, 7, -1, 10**9):
         encoder.acknowledge(number)
@@ -225,9 +232,9 @@ def test_wrong_use_is_refused_in_words(tables, quantiser):
     with pytest.raises(ValueError, match="not among the last"):
         encoder.reconstruction(3)
     with pytest.raises(ValueError, match="redundancy"):
-        encoder.bundle(1, 3)
+        encoder.packing = Packing(redundancy=3)
     with pytest.raises(ValueError, match="16 fit"):
-        encoder.bundle(MAX_FRAMES_PER_PACKET, 1)
+        encoder.packing = Packing(frames_per_packet=MAX_FRAMES_PER_PACKET, redundancy=1)
     with pytest.raises(ValueError, match="frame rate"):
         MotionDecoder(tables, quantiser, frame_rate=0)
     for side in (MotionEncoder, MotionDecoder):
@@ -244,7 +251,7 @@ def test_what_is_no_packet_is_refused(tables, quantiser, packet):
 def fuzz(tables, quantiser, values, rounds):
     """Damage packets in every way that comes to mind: nothing but DecodeError may come out."""
     rng = random.Random(rounds)
-    encoder = MotionEncoder(tables, quantiser, frames_per_packet=2, redundancy=1)
+    encoder = MotionEncoder(tables, quantiser, Packing(frames_per_packet=2, redundancy=1))
     packets = packets_of(encoder, values, acknowledge_after=4)
     decoder = MotionDecoder(tables, quantiser)
     refused = 0
@@ -289,5 +296,7 @@ def test_100000_damaged_packets_raise_only_decode_errors(tables, quantiser, head
 def test_a_frame_costs_what_the_documentation_says(quantiser, head_walk):
     """At a round trip of 150 ms, with the tables that know nothing of this motion."""
     for preset, most in (("default", 20), ("lowest", 10)):
-        packets = packets_of(MotionEncoder(default_tables(20), quantiser, preset), head_walk, acknowledge_after=3)
+        packets = packets_of(
+            MotionEncoder(default_tables(20), quantiser, Packing(preset)), head_walk, acknowledge_after=3
+        )
         assert sum(map(len, packets)) / len(packets) <= most

@@ -7,6 +7,7 @@ from facewire.codec import (
     Motion,
     MotionDecoder,
     MotionEncoder,
+    Packing,
     SourceFrame,
     decode_source,
     encode_source,
@@ -36,7 +37,7 @@ def fields(source):
 
 @pytest.fixture(scope="module")
 def packets(tables, quantiser, head_walk):
-    encoder = MotionEncoder(tables, quantiser, frames_per_packet=16)
+    encoder = MotionEncoder(tables, quantiser, Packing(frames_per_packet=16))
     result = []
     for number, row in enumerate(head_walk[:50]):
         if packet := encoder.encode(Motion.from_vector(row), 40 * number):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facewire.codec import Motion, MotionDecoder, MotionEncoder, Quantiser, Tables
+from facewire.codec import Motion, MotionDecoder, MotionEncoder, Packing, Quantiser, Tables
 from facewire.models.bundle import load_bundle
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -28,7 +28,7 @@ def test_all_validation_motions_decode_to_the_encoders_reconstruction(preset: st
     frames, size = 0, 0
     for row in read_manifest(DATA, "val"):
         vectors = project(space, load_labels(DATA, row.labels)["landmarks"]).vectors()
-        encoder = MotionEncoder(tables, quantiser, preset, frame_rate=row.fps)
+        encoder = MotionEncoder(tables, quantiser, Packing(preset), frame_rate=row.fps)
         decoder = MotionDecoder(tables, quantiser, frame_rate=row.fps)
         unacknowledged: deque[int] = deque()
         for number, vector in enumerate(vectors):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from facewire.codec import Motion, MotionEncoder, decode_source, encode_source, source_hash
+from facewire.codec import Motion, MotionEncoder, Packing, decode_source, encode_source, source_hash
 from facewire.coding import Coding
 from facewire.errors import DecodeError, WeightsError
 from facewire.models.runtime import Networks
@@ -21,8 +21,8 @@ from facewire.receiver.concealment import MAX_KNOWN
 from facewire.receiver.playout import MAX_EARLY_PACKETS, Playout, PlayoutOptions
 from facewire.receiver.sinks import NoVideo, VideoSink
 from facewire.receiver.sound import MAX_WAITING
-from facewire.sender.sender import make_source
 from facewire.sender.sound import SoundOptions, SoundSender
+from facewire.sender.source import make_source
 
 FPS = 25.0
 BLOCK = 960
@@ -87,7 +87,7 @@ class Caller:
     ) -> None:
         coding = Coding.of(networks.bundle)
         self.encoder = MotionEncoder(
-            coding.tables, coding.quantiser, frame_rate=FPS, frames_per_packet=frames_per_packet, redundancy=1
+            coding.tables, coding.quantiser, Packing("default", frames_per_packet, 1), frame_rate=FPS
         )
         self._motion, self._voice, self._network, self._playout = motion, voice, network, playout
         self._rate = 1 - drift_ppm * 1e-6
@@ -117,8 +117,8 @@ class Caller:
 @pytest.fixture(scope="module")
 def still(networks: Networks, nodding: list[np.ndarray]) -> tuple[bytes, Motion]:
     """A source message and its own motion."""
-    source, motion = make_source(networks, Coding.of(networks.bundle), nodding[0], FPS, 0)
-    return encode_source(source), motion
+    source = make_source(networks, Coding.of(networks.bundle), nodding[0], FPS)
+    return source.message, source.motion
 
 
 def run(caller: Caller, network: Network, playout: Playout, clock: list[float], seconds: float) -> np.ndarray:
@@ -299,8 +299,8 @@ def test_new_source_replaces_the_old_one_between_two_pictures(
     caller, playout, clock, sink = call(networks, still, None, network)
     run(caller, network, playout, clock, 2)
     first, shown = sink.picture, len(sink.at_s)
-    other, _ = make_source(networks, Coding.of(networks.bundle), np.ascontiguousarray(255 - nodding[6]), FPS, 2000)
-    message = encode_source(other)
+    other = make_source(networks, Coding.of(networks.bundle), np.ascontiguousarray(255 - nodding[6]), FPS, 2000)
+    message = other.message
     playout.source(message)
     run(caller, network, playout, clock, 1)
     assert len(sink.at_s) == shown + 25
@@ -427,7 +427,7 @@ def test_any_loss_order_and_copies_give_a_picture_at_every_tick(
     networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray, events: list[tuple[str, int | bytes, float]]
 ) -> None:
     coding = Coding.of(networks.bundle)
-    encoder = MotionEncoder(coding.tables, coding.quantiser, frame_rate=FPS, redundancy=1)
+    encoder = MotionEncoder(coding.tables, coding.quantiser, Packing(redundancy=1), frame_rate=FPS)
     motions = [encoder.encode(still[1], 40 * number) for number in range(80)]
     sounds: list[bytes] = []
     sender = SoundSender(None, SoundOptions(), lambda packet, _: sounds.append(packet))

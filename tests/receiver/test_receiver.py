@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from facewire.benchmark.channel import Channel
-from facewire.codec import Motion, MotionEncoder, decode_source, encode_source, write_stream
+from facewire.codec import Motion, MotionEncoder, Packing, encode_source, write_stream
 from facewire.coding import Coding
 from facewire.errors import DecodeError, InputError, WeightsError
 from facewire.models.runtime import Networks
+from facewire.receiver.decoder import Decoder, FreeView
 from facewire.receiver.play import play as play_file
-from facewire.receiver.receiver import FreeView, Receiver
-from facewire.sender.sender import Sender, SenderOptions
+from facewire.receiver.receiver import Receiver
+from facewire.sender.encoder import Encoder
 from facewire.source_picture import compress, decompress
 
 FPS = 25.0
@@ -23,24 +24,25 @@ FRAME_MS = 40
 
 
 def play(
-    networks: Networks, nodding: list[np.ndarray], channel: Channel, frames: int, options: SenderOptions, rtt_ms: float
+    networks: Networks, nodding: list[np.ndarray], channel: Channel, frames: int, packing: Packing, rtt_ms: float
 ) -> tuple[Receiver, list[bool]]:
     """Sends frames, keeps the receiver's clock, returns which of them were concealed. Draws no pictures."""
-    sender = Sender(networks, nodding[0], FPS, options)
-    receiver = Receiver(networks, decode_source(encode_source(sender.source)), playout_delay_ms=rtt_ms)
-    motions = [sender.measure(square) for square in nodding]
+    encoder, decoder = Encoder(networks, frame_rate=FPS, packing=packing), Decoder(networks)
+    decoder.receive_source(encoder.use_source(nodding[0]).message)
+    receiver = Receiver(decoder, playout_delay_ms=rtt_ms)
+    motions = [encoder.measure(square) for square in nodding]
     shown = []
     for number in range(frames):
         now = number * FRAME_MS
         for acknowledged in channel.acknowledgements(now):
-            sender.acknowledge(acknowledged)
-        packet = sender.pack(motions[number % len(motions)], now)
+            encoder.acknowledge(acknowledged)
+        packet = encoder.pack(motions[number % len(motions)], now)
         if packet is not None:
             channel.send(packet, now)
         for arrival, data in channel.packets(now):
             receiver.receive(data)
-            if receiver.newest is not None:
-                channel.acknowledge(receiver.newest, arrival)
+            if decoder.acknowledged is not None:
+                channel.acknowledge(decoder.acknowledged, arrival)
         shown += list(receiver.due(now))
     for _, data in channel.packets(1e9):
         receiver.receive(data)
@@ -51,7 +53,7 @@ def play(
 
 
 def test_nothing_is_concealed_on_a_good_link(networks: Networks, nodding: list[np.ndarray]) -> None:
-    receiver, concealed = play(networks, nodding, Channel(0.0, 100), 60, SenderOptions(), 100)
+    receiver, concealed = play(networks, nodding, Channel(0.0, 100), 60, Packing(redundancy=1), 100)
     assert not any(concealed)
     assert receiver.late == 0
 
@@ -65,20 +67,20 @@ def test_a_fifth_lost_shows_every_frame_and_recovers_within_a_round_trip(
     lost: list[bool] = []
     send = channel.send
     channel.send = lambda packet, now: lost.append(not (arrives := send(packet, now))) or arrives  # type: ignore[method-assign]
-    _, concealed = play(networks, nodding, channel, frames, SenderOptions(redundancy=0), rtt_ms)
+    _, concealed = play(networks, nodding, channel, frames, Packing(), rtt_ms)
     # A frame is missing only if its own packet was lost: what came later never needed it.
     assert [number for number in range(frames) if concealed[number]] == [n for n in range(frames) if lost[n]]
     assert 0.1 < np.mean(concealed) < 0.3
 
 
 def test_redundancy_repairs_single_losses(networks: Networks, nodding: list[np.ndarray]) -> None:
-    _, concealed = play(networks, nodding, Channel("1101", 100), 58, SenderOptions(redundancy=1), 100)
+    _, concealed = play(networks, nodding, Channel("1101", 100), 58, Packing(redundancy=1), 100)
     assert not any(concealed)
 
 
 def test_bundled_frames_all_arrive(networks: Networks, nodding: list[np.ndarray]) -> None:
     channel = Channel(0.0, 100)
-    _, concealed = play(networks, nodding, channel, 60, SenderOptions(frames_per_packet=3), 200)
+    _, concealed = play(networks, nodding, channel, 60, Packing(frames_per_packet=3, redundancy=1), 200)
     assert not any(concealed)
     assert channel.sent == 20
 
@@ -87,37 +89,37 @@ def test_bundled_frames_all_arrive(networks: Networks, nodding: list[np.ndarray]
 def test_bundles_with_a_fifth_lost_show_every_frame(
     networks: Networks, nodding: list[np.ndarray], frames_per_packet: int
 ) -> None:
-    options = SenderOptions(frames_per_packet=frames_per_packet)
-    _, concealed = play(networks, nodding, Channel(0.2, 100, seed=1), 150, options, 200)
+    packing = Packing(frames_per_packet=frames_per_packet, redundancy=1)
+    _, concealed = play(networks, nodding, Channel(0.2, 100, seed=1), 150, packing, 200)
     assert np.mean(concealed) < 0.2  # redundancy repairs most
 
 
 def test_file_whose_first_frame_is_missing_is_refused_at_once(
     networks: Networks, nodding: list[np.ndarray], tmp_path: Path
 ) -> None:
-    sender = Sender(networks, nodding[0], FPS)
+    encoder = Encoder(networks, frame_rate=FPS)
+    source = encoder.use_source(nodding[0])
     coding = Coding.of(networks.bundle)
     late = MotionEncoder(coding.tables, coding.quantiser, frame_rate=FPS, first_number=4_000_000_000)
-    packet = late.encode(sender.measure(nodding[0]), 0)
+    packet = late.encode(encoder.measure(nodding[0]), 0)
     assert packet is not None
-    (tmp_path / "a.fw").write_bytes(write_stream(sender.source, [packet]))
+    (tmp_path / "a.fw").write_bytes(write_stream(source.frame, [packet]))
     with pytest.raises(DecodeError, match=r"a\.fw: damaged stream: frame 0 is missing"):
         play_file(tmp_path / "a.fw", tmp_path / "a.mkv", networks)
     assert not (tmp_path / "a.mkv").exists()
 
 
 def test_stream_of_other_weights_is_refused(networks: Networks, nodding: list[np.ndarray]) -> None:
-    source = replace(Sender(networks, nodding[0], FPS).source, bundle_hash=b"\0" * 8)
+    source = replace(Encoder(networks).make_source(nodding[0]).frame, bundle_hash=b"\0" * 8)
     with pytest.raises(WeightsError, match="0000000000000000"):
-        Receiver(networks, source)
+        Decoder(networks).receive_source(encode_source(source))
 
 
 def test_source_measured_on_the_picture_that_the_receiver_has(networks: Networks, nodding: list[np.ndarray]) -> None:
-    sender = Sender(networks, nodding[0], FPS)
-    receiver = Receiver(networks, sender.source)
-    again = networks.motion(receiver.source_picture).vector()
+    source = Decoder(networks).read_source(Encoder(networks).make_source(nodding[0]).frame)
+    again = networks.motion(source.picture).vector()
     coarse = networks.bundle.steps
-    assert np.abs(receiver.source_motion.vector() - again).max() <= coarse.max()
+    assert np.abs(source.motion.vector() - again).max() <= coarse.max()
 
 
 def test_damaged_picture_is_a_decode_error(nodding: list[np.ndarray]) -> None:

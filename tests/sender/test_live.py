@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from facewire.codec import MotionDecoder, decode_source, source_hash
+from facewire.codec import MotionDecoder, Packing, decode_source, source_hash
 from facewire.coding import Coding
 from facewire.errors import InputError
 from facewire.models.runtime import Networks
 from facewire.sender import live
-from facewire.sender.live import LiveSender, LiveSenderOptions, RateSettings, SenderState, SourceMessage
+from facewire.sender.live import LiveSender, LiveSenderOptions, SenderState, SourceMessage
 from facewire.sender.media import Frame, VideoSource, open_live_video
 
 WALL = np.full((256, 256, 3), 127, np.uint8)
@@ -248,7 +248,7 @@ def test_new_source_is_made_on_demand(networks: Networks, clip: Path, nodding: l
 def test_scene_codes_go_on_over_a_new_source(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
     """Whichever source frame the other side has, the difference to that one's code is how far the scene has moved."""
     other = Other()
-    sender = other.sender(networks, str(clip), LiveSenderOptions(rate=RateSettings(frames_per_packet=1)))
+    sender = other.sender(networks, str(clip), LiveSenderOptions(Packing(redundancy=1)))
     moves = [np.array([[1, 0, x], [0, 1, 0]], np.float64) for x in range(16)]
     size = nodding[0].shape[1::-1]
     pictures = [cv2.warpAffine(nodding[0], move, size, borderMode=cv2.BORDER_REPLICATE) for move in moves]
@@ -287,22 +287,22 @@ def test_new_receiver_gets_the_source_again_and_packets_it_can_read(
 
 def test_rate_changes_on_the_way(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
     other = Other()
-    sender = other.sender(networks, str(clip), LiveSenderOptions(RateSettings("high", 1, 0)))
+    sender = other.sender(networks, str(clip), LiveSenderOptions(Packing("high")))
     now_ms = give(sender, nodding)
     first = other.packets.copy()
-    sender.set_rate(RateSettings("lowest", 4, 0, 12.5))
+    sender.set_rate(Packing("lowest", 4, 0), 12.5)
     give(sender, nodding, now_ms)
     assert len(first) == 12
     assert len(other.packets) == 15
     assert sum(len(p) for p, _ in other.packets[12:]) < 0.5 * sum(len(p) for p, _ in first)
-    for wrong in (
-        RateSettings("best"),
-        RateSettings(frames_per_packet=17),
-        RateSettings(redundancy=3),
-        RateSettings(fps=0),
+    for packing, fps in (
+        (Packing("best"), 25),
+        (Packing(frames_per_packet=17), 25),
+        (Packing(redundancy=3), 25),
+        (Packing(), 0),
     ):
         with pytest.raises(InputError):
-            sender.set_rate(wrong)
+            sender.set_rate(packing, fps)
 
 
 def test_paused_camera_sends_nothing(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:

@@ -16,7 +16,7 @@ from facewire.errors import WeightsError
 from facewire.models.runtime import Networks
 from facewire.sender.face_detector import Face, FaceDetector
 from facewire.sender.framing import Framing, frame_picture
-from facewire.sender.scene import (
+from facewire.sender.policy import (
     CHANGED_FOR_MS,
     LOST_AFTER_MS,
     REFRESH_EVERY_MS,

@@ -1,0 +1,81 @@
+"""A source frame on the sender's side: compressed, and read back as the receiver will see it.
+
+Canonical code and motion are measured on the picture after compression, so both ends agree on them. `encoder` makes one
+for each new source frame and measures the scene against it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewire.codec import Motion, SourceFrame, encode_source, source_hash
+from facewire.coding import Coding
+from facewire.models.runtime import Networks
+from facewire.sender.scene_motion import SceneSpace, SceneTracker
+from facewire.source_picture import WEBP_QUALITY, compress, decompress
+
+
+@dataclass(frozen=True)
+class SentSource:
+    """A source frame with what its sender knows of it."""
+
+    frame: SourceFrame
+    """As it is transmitted."""
+    picture: NDArray[np.uint8]
+    """The decompressed picture, uint8 RGB (S, S, 3): what the receiver has."""
+    motion: Motion
+    """Its own motion, as the receiver will read it."""
+    canonical: NDArray[np.float32]
+    """Shape code (C,), as the receiver will read it."""
+
+    @property
+    def message(self) -> bytes:
+        """The source message."""
+        return encode_source(self.frame)
+
+    @property
+    def hash(self) -> bytes:
+        """Names the source message."""
+        return source_hash(self.message)
+
+    def tracker(self, networks: Networks) -> SceneTracker:
+        """Measures the scene of later squares against this source frame."""
+        return SceneTracker(SceneSpace.of(networks.bundle), self.picture, self.motion)
+
+
+def make_source(
+    networks: Networks,
+    coding: Coding,
+    square: NDArray[np.uint8],
+    frame_rate: float,
+    capture_time_ms: int = 0,
+    scene: NDArray[np.float32] | None = None,
+    quality: int = WEBP_QUALITY,
+) -> SentSource:
+    """The source frame of a square, uint8 RGB (S, S, 3).
+
+    scene: (8,) the square's scene code against the source frame before; zero without one. quality: of the picture, 0 to 100.
+    """
+    bundle = networks.bundle
+    webp = compress(square, quality)
+    picture = decompress(webp, bundle.picture_size)
+    motion, shape = networks.read(picture)
+    if scene is not None:
+        motion = replace(motion, scene=scene)
+    canonical = np.clip(np.rint(shape / bundle.canonical_step), -32768, 32767).astype(np.int16)
+    units = coding.quantiser.quantise(motion.vector(), coding.tables.presets[0])
+    frame = SourceFrame(
+        bundle_hash=bundle.hash,
+        side=bundle.picture_size,
+        frame_rate=min(max(frame_rate, 0.1), 1000.0),
+        picture_format="webp",
+        picture=webp,
+        canonical=canonical,
+        motion_units=units,
+        capture_time_ms=capture_time_ms,
+    )
+    read_back = (canonical * np.float32(bundle.canonical_step)).astype(np.float32)
+    return SentSource(frame, picture, coding.quantiser.motion(units), read_back)
