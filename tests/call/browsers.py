@@ -108,12 +108,7 @@ class Person:
     async def grabs(self, video: str, count: int = 40, every_ms: int = 200) -> list[Grab]:
         """Pictures of the video element of that id."""
         grabbed = await self.page.evaluate(GRAB, [video, count, every_ms])
-        return [
-            Grab(
-                at_ms / 1000, cv2.imdecode(np.frombuffer(base64.b64decode(png), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
-            )
-            for at_ms, png in grabbed
-        ]
+        return [Grab(at_ms / 1000, _decode_png(base64.b64decode(png))) for at_ms, png in grabbed]
 
     async def hears(self, seconds: float = 4.0) -> float:
         """How loud the other side is, 0 to 1."""
@@ -197,3 +192,10 @@ def write_camera(path: Path, clip: Path, fps: int = CAMERA_FPS) -> Path:
             )
             file.write(b"FRAME\n" + planes.to_ndarray().tobytes())
     return path
+
+
+def _decode_png(data: bytes) -> NDArray[np.uint8]:
+    """uint8 RGB (H, W, 3)."""
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    return np.asarray(picture[..., ::-1], np.uint8)

@@ -138,9 +138,10 @@ def write_voice(path: Path, *, pauses: bool = True) -> Path:
     t = np.arange(12 * RATE_HZ) / RATE_HZ
     pitch = 2 * np.pi * np.cumsum(120 + 20 * np.sin(2 * np.pi * 0.7 * t)) / RATE_HZ
     tone = np.sum([np.sin(h * pitch) / h for h in range(1, 20)], axis=0)
-    loud = np.clip(np.sin(2 * np.pi * 3 * t) + 0.9, 0.1, 1)
+    syllables = np.sin(2 * np.pi * 3 * t)
+    loud = np.clip(syllables + 0.9, 0.1, 1)
     if pauses:
-        loud = (np.sin(2 * np.pi * 3 * t) > -0.4) * np.clip(np.sin(2 * np.pi * 0.25 * t) + 0.9, 0, 1)
+        loud = np.where(syllables > -0.4, np.clip(np.sin(2 * np.pi * 0.25 * t) + 0.9, 0, 1), 0.0)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

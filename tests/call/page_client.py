@@ -137,7 +137,7 @@ class PageClient:
                 async with self._news:
                     if isinstance(frame, av.VideoFrame):
                         self.pictures += 1
-                    else:
+                    elif isinstance(frame, av.AudioFrame):
                         self.loudest = max(self.loudest, int(np.abs(frame.to_ndarray()).max()))
                     self._news.notify_all()
         except MediaStreamError:

@@ -95,12 +95,14 @@ async def measure(
     finally:
         await server.stop()
     sides: dict[Way, Side] = {}
-    for way, here, there in (("ab", 0, 1), ("ba", 1, 0)):
+    directions: list[tuple[Way, int, int]] = [("ab", 0, 1), ("ba", 1, 0)]
+    for way, here, there in directions:
         own, (other, pictures, first_at) = results[here][0], results[there]
         playout = other["playout"]
-        sides[way] = Side(  # type: ignore[index]
-            kbps=8 * counts[way][1] / (1000 * span),  # type: ignore[index]
-            datagrams_per_s=counts[way][0] / span,  # type: ignore[index]
+        earliest_ms, latest_ms = playout["worst_lip_sync_ms"]
+        sides[way] = Side(
+            kbps=8 * counts[way][1] / (1000 * span),
+            datagrams_per_s=counts[way][0] / span,
             first_picture_s=first_at - doorway.met_at if pictures else 0.0,
             pictures=pictures,
             sent=own.get("sender", {}).get("sent", 0),
@@ -112,10 +114,10 @@ async def measure(
             delay_ms=playout["delay_ms"],
             end_to_end_ms=other["end_to_end_ms"]["mean"] or 0.0,
             sound_played_s=playout["sound_played_ms"] / 1000,
-            lip_sync_ms=tuple(playout["worst_lip_sync_ms"]),  # type: ignore[arg-type]
+            lip_sync_ms=(earliest_ms, latest_ms),
             processors=busy[here][0],
             memory_mb=busy[here][1],
-            own_bytes_off=own["sent"]["wire_bytes"] - totals[way],  # type: ignore[index]
+            own_bytes_off=own["sent"]["wire_bytes"] - totals[way],
         )
     return sides
 

@@ -8,7 +8,7 @@ from facewire.call.peer import Channel, Peer, PeerOptions
 from facewire.call.traffic import CIPHERS
 from facewire.call.webrtc.association import ALONE_AFTER_S
 
-from .relay import Impairment, Relay
+from .relay import Impairment, Relay, Way
 
 
 class Pair:
@@ -108,7 +108,8 @@ async def test_own_count_agrees_with_the_relay() -> None:
     await pair.heard(1, 10)
     await asyncio.sleep(ALONE_AFTER_S + 0.1)
     assert pair.a._connection.cipher == min(CIPHERS, key=CIPHERS.__getitem__)
-    for peer, way in ((pair.a, "ab"), (pair.b, "ba")):
-        assert peer.traffic.sent.datagrams == pair.relay.counts[way].datagrams  # type: ignore[index]
-        assert peer.traffic.sent.wire_bytes == pair.relay.counts[way].wire_bytes  # type: ignore[index]
+    ways: list[tuple[Peer, Way]] = [(pair.a, "ab"), (pair.b, "ba")]
+    for peer, way in ways:
+        assert peer.traffic.sent.datagrams == pair.relay.counts[way].datagrams
+        assert peer.traffic.sent.wire_bytes == pair.relay.counts[way].wire_bytes
     await pair.close()

@@ -80,7 +80,7 @@ async def test_messages_that_are_well_formed_and_make_no_sense(call: Call, netwo
     assert call.b.stats.refused.total() >= 1
 
 
-async def test_repeated_messages(call: Call, networks: Networks) -> None:
+async def test_repeated_messages(call: Call, networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
     peer = await running(call, networks)
     recorded: list[bytes] = []
     send = peer.send
@@ -90,7 +90,7 @@ async def test_repeated_messages(call: Call, networks: Networks) -> None:
             recorded.append(data)
         return send(channel, data)
 
-    peer.send = recording  # type: ignore[method-assign]
+    monkeypatch.setattr(peer, "send", recording)
     await call.until(lambda: len(recorded) >= 5)
     for data in recorded[:5] * 3:
         send("media", data)

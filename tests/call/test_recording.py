@@ -143,7 +143,8 @@ def test_after_a_reconnection_the_other_side_is_told_again(two: Two) -> None:
     two.grace.consent(True)
     two.pass_on()
     two.grace.greeted(same=True)
-    assert two.grace.there == "off"
+    lost = two.grace.there
+    assert lost == "off"
     two.ada.greeted(same=True)
     two.pass_on()
     assert two.grace.there == "on"

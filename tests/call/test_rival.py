@@ -35,7 +35,8 @@ def test_only_a_burst_now_and_then_is_encoded(nodding: list[Picture]) -> None:
     watch = H264Watch()
     watch_seconds(watch, nodding, 0, BURST_S - 0.1)
     wait_for_encoder()
-    assert watch.figures is None
+    early = watch.figures
+    assert early is None
     watch_seconds(watch, nodding, BURST_S, 0.1)
     wait_for_encoder()
     first = watch.figures

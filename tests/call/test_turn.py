@@ -70,7 +70,7 @@ class Middle:
         self.secret.write_text("a secret of thirty-two characters")
         (folder / "turn").write_text(TURN_SECRET)
         self.coturn = self.start_coturn()
-        self.signalling = subprocess.Popen(
+        self.signaling = subprocess.Popen(
             inside(self.middle, *FACEWIRE, "serve", "--host", MIDDLE, "--port", "8787", "--secret-file", str(self.secret),
                    "--ice", f"turn:{MIDDLE}:3478?transport={transport}", "--turn-secret-file", str(folder / "turn")),
             stdout=subprocess.PIPE,
@@ -90,8 +90,8 @@ class Middle:
 
     def call(self, seconds: float) -> None:
         """Both hosts join."""
-        assert self.signalling.stdout is not None
-        assert "listening" in self.signalling.stdout.readline()
+        assert self.signaling.stdout is not None
+        assert "listening" in self.signaling.stdout.readline()
         time.sleep(1)  # coturn does not say when it is ready
         for host in (self.left, self.right):
             token = [*FACEWIRE, "token", "room", "--secret-file", str(self.secret)]
@@ -110,7 +110,8 @@ class Middle:
         return [json.loads((self.folder / f"{host}.json").read_text()) for host in (self.left, self.right)]
 
     def stop(self) -> None:
-        for program in (*self.callers, self.coturn, self.signalling):
+        programs: list[subprocess.Popen[Any]] = [*self.callers, self.coturn, self.signaling]
+        for program in programs:
             if program.poll() is None:
                 program.kill()
             program.communicate(timeout=20)
