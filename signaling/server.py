@@ -17,19 +17,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiohttp import WSMessage, WSMsgType, web
-from aiohttp.http import WebSocketError
+from aiohttp import web
 
-from facewire.errors import DecodeError, InputError, reason
+from facewire.errors import InputError, reason
 from facewire.signaling import messages, tokens
+from facewire.signaling.connection import CLOSE_TIMEOUT_S, Close, Connection
 from facewire.signaling.events import IceServer
-from facewire.signaling.limits import Addresses, Bucket, Limits, is_loopback
-from facewire.signaling.messages import Arrived, FromPeer, FromServer, Gone, Join, Leave, ToPeer, Welcome
+from facewire.signaling.limits import Addresses, Limits, is_loopback
+from facewire.signaling.messages import FromPeer, Gone, Join, Leave, ToPeer, Welcome
 from facewire.signaling.metrics import Metrics
 from facewire.signaling.rooms import (
     Member,
     MemoryRooms,
-    Replaced,
     RoomFull,
     Rooms,
     RoomsUnavailable,
@@ -42,11 +41,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8787
 HEARTBEAT_S = 8.0
 """Between pings; a client that sends nothing for half of that after a ping is gone."""
-CLOSE_TIMEOUT_S = 2.0
-"""For the client's half of the closing handshake, and for all of them when the server stops."""
 ICE_URL = re.compile(r"(stun|stuns|turn|turns):[^\s?]{1,255}(\?transport=(udp|tcp))?")
-MAX_REASON_BYTES = 123
-"""Of a close frame."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +85,6 @@ class ServerOptions:
             raise InputError("TLS needs both a certificate and its key")
 
 
-class _Close(Exception):
-    """Ends a connection: close code, reason for its user, cause for the metrics (None where nobody is to blame)."""
-
-    def __init__(self, code: int, text: str, cause: str | None) -> None:
-        super().__init__(text)
-        self.code, self.text, self.cause = code, text, cause
-
-
 class SignalingServer:
     """One server on the running event loop."""
 
@@ -108,7 +95,7 @@ class SignalingServer:
         self._rooms = _rooms(options)
         self._room_sizes: Counter[str] = Counter()
         self._addresses = Addresses(options.limits)
-        self._connections: dict[_Connection, asyncio.Task[None]] = {}
+        self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._transports: set[asyncio.BaseTransport | None] = set()
         """Of the WebSockets, `_connections` and those being closed."""
         self._sweeper: asyncio.Task[None] | None = None
@@ -152,7 +139,7 @@ class SignalingServer:
         if self._sweeper is not None:
             self._sweeper.cancel()
         for connection in self._connections:
-            connection.close(_Close(messages.CLOSE_GOING_AWAY, "the server goes away", None))
+            connection.close(Close(messages.CLOSE_GOING_AWAY, "the server goes away", None))
         if self._connections:
             await asyncio.wait(self._connections.values(), timeout=CLOSE_TIMEOUT_S)
         await self._runner.cleanup()
@@ -197,7 +184,7 @@ class SignalingServer:
             timeout=CLOSE_TIMEOUT_S,
         )
         await socket.prepare(request)
-        connection = _Connection(request, socket, self._options.limits)
+        connection = Connection(request, socket, self._options.limits)
         task = asyncio.current_task()
         assert task is not None
         self._transports.add(connection.transport)
@@ -208,7 +195,7 @@ class SignalingServer:
         try:
             seat = await self._join(connection)
             said_goodbye = await self._relay(connection, seat)
-        except _Close as close:
+        except Close as close:
             connection.ending = connection.ending or close
         except ConnectionError:
             pass  # the client went away while it was written to
@@ -224,21 +211,21 @@ class SignalingServer:
             self.metrics.refused.labels(connection.ending.cause).inc()
         return socket
 
-    async def _join(self, connection: _Connection) -> Seat:
+    async def _join(self, connection: Connection) -> Seat:
         limits = self._options.limits
         try:
             async with asyncio.timeout(limits.join_timeout_s):
                 message = await connection.receive()
         except TimeoutError as error:
-            raise _Close(
+            raise Close(
                 messages.CLOSE_TIMEOUT, f"no join message within {limits.join_timeout_s:g} s", "timeout"
             ) from error
         if not isinstance(message, Join):
-            raise _Close(messages.CLOSE_MALFORMED, "the first message must be join", "malformed")
+            raise Close(messages.CLOSE_MALFORMED, "the first message must be join", "malformed")
         peer_id = messages.peer_id(message.session)
         granted = self._check_token(message, peer_id)
         if message.room not in self._room_sizes and len(self._room_sizes) >= limits.rooms:
-            raise _Close(messages.CLOSE_TRY_AGAIN, "the server has no more rooms", "busy")
+            raise Close(messages.CLOSE_TRY_AGAIN, "the server has no more rooms", "busy")
         member = Member(secrets.token_hex(8), peer_id, granted.id, message.name)
         self._room_sizes[message.room] += 1
         try:
@@ -255,11 +242,11 @@ class SignalingServer:
         if self._options.secret is None:
             return tokens.Pass(join.room, "")
         if join.token is None:
-            raise _Close(messages.CLOSE_TOKEN, "this server wants a join token (facewire token ROOM)", "token")
+            raise Close(messages.CLOSE_TOKEN, "this server wants a join token (facewire token ROOM)", "token")
         try:
             return tokens.verify(self._options.secret, join.token, join.room, peer_id)
         except tokens.TokenError as error:
-            raise _Close(messages.CLOSE_TOKEN, str(error), "token") from error
+            raise Close(messages.CLOSE_TOKEN, str(error), "token") from error
 
     def _welcome(self, seat: Seat, granted: tokens.Pass) -> Welcome:
         secret = self._options.secret
@@ -279,7 +266,7 @@ class SignalingServer:
             servers.append(IceServer(turn, *tokens.turn_credential(self._options.turn_secret, peer_id, time.time())))
         return tuple(servers)
 
-    async def _relay(self, connection: _Connection, seat: Seat) -> bool:
+    async def _relay(self, connection: Connection, seat: Seat) -> bool:
         """Until the connection ends; returns whether the client said that it leaves for good."""
         expected = 0
         while True:
@@ -290,9 +277,9 @@ class SignalingServer:
                 case Leave():
                     return True
                 case Join():
-                    raise _Close(messages.CLOSE_MALFORMED, "already joined", "malformed")
+                    raise Close(messages.CLOSE_MALFORMED, "already joined", "malformed")
                 case ToPeer(seq=seq) if seq != expected:
-                    raise _Close(messages.CLOSE_MALFORMED, f"signal {seq} where {expected} was due", "replayed")
+                    raise Close(messages.CLOSE_MALFORMED, f"signal {seq} where {expected} was due", "replayed")
                 case ToPeer(payload=payload):
                     expected += 1
                     await self._pass_on(seat, FromPeer(payload))
@@ -338,105 +325,6 @@ class SignalingServer:
         return forwarded.rpartition(",")[2].strip() if forwarded else request.remote or ""
 
 
-class _Connection:
-    """One WebSocket: messages in, one at a time and within the limits; messages out by a task of its own."""
-
-    def __init__(self, request: web.Request, socket: web.WebSocketResponse, limits: Limits) -> None:
-        self.ending: _Close | None = None
-        """Why it was closed, if somebody decided to."""
-        self.transport = request.transport
-        self._socket = socket
-        self._messages = Bucket(limits.messages_s, limits.message_burst)
-        self._bytes = Bucket(limits.bytes_s, limits.byte_burst)
-        self._out: asyncio.Queue[str | _Close] = asyncio.Queue()
-        self._waiting_bytes, self._max_waiting_bytes = 0, limits.waiting_bytes
-        self._early: list[FromServer | Replaced] | None = []
-        """What was told before the welcome was."""
-        self._writer = asyncio.create_task(self._write())
-
-    def tell(self, note: FromServer | Replaced) -> None:
-        """Something for the client, after the welcome; it is disconnected if it does not read."""
-        if self._early is not None:
-            self._early.append(note)
-        elif isinstance(note, Replaced):
-            self.close(_Close(messages.CLOSE_REPLACED, "the seat was taken by another connection", None))
-        else:
-            self._put(note)
-
-    def welcome(self, message: Welcome) -> None:
-        early, self._early = self._early or [], None
-        self._put(message)
-        for note in early:
-            if not isinstance(note, Arrived | Gone):  # the welcome says who is there now
-                self.tell(note)
-
-    def close(self, close: _Close) -> None:
-        """Ends the connection from outside, after what was told before."""
-        self.ending = self.ending or close
-        self._out.put_nowait(close)
-
-    async def receive(self) -> messages.FromClient | None:
-        """The next message, None at the end of the connection; _Close if it must end."""
-        while True:
-            frame: WSMessage = await self._socket.receive()
-            now = time.monotonic()
-            size = len(frame.data) if isinstance(frame.data, bytes | bytearray | str) else 0
-            match frame.type:
-                case WSMsgType.TEXT | WSMsgType.BINARY | WSMsgType.PING | WSMsgType.PONG:
-                    if not (self._messages.take(1, now) and self._bytes.take(size, now)):
-                        raise _Close(messages.CLOSE_FLOOD, "too many messages", "flood")
-                case WSMsgType.ERROR:
-                    raise self._broken(frame.data)
-                case _:
-                    return None
-            if frame.type is WSMsgType.PING:
-                await self._socket.pong(frame.data)
-            elif frame.type is WSMsgType.BINARY:
-                raise _Close(messages.CLOSE_MALFORMED, "binary message; all messages are text", "malformed")
-            elif frame.type is WSMsgType.TEXT:
-                try:
-                    return messages.read_from_client(frame.data)
-                except DecodeError as error:
-                    raise _Close(messages.CLOSE_MALFORMED, str(error), "malformed") from error
-
-    async def finish(self) -> None:
-        """Closes with the reason that `ending` gives; a client that takes no part in it is cut off."""
-        self._out.put_nowait(self.ending or _Close(messages.CLOSE_NORMAL, "", None))
-        closed, _ = await asyncio.wait([self._writer], timeout=2 * CLOSE_TIMEOUT_S)
-        if not closed:
-            if self.transport is not None:
-                self.transport.abort()
-            self._writer.cancel()
-            await asyncio.wait([self._writer])
-
-    def _broken(self, error: object) -> _Close:
-        """What aiohttp refused, having closed the connection: a frame that is too big or none, or a lost heartbeat."""
-        code = error.code if isinstance(error, WebSocketError) else messages.CLOSE_NORMAL
-        causes = {messages.CLOSE_NORMAL: "lost", messages.CLOSE_TOO_BIG: "too-big"}
-        return _Close(code, str(error), causes.get(code, "malformed"))
-
-    def _put(self, message: FromServer) -> None:
-        text = messages.to_json(message)
-        self._waiting_bytes += len(text)
-        if self._waiting_bytes <= self._max_waiting_bytes:
-            self._out.put_nowait(text)
-        elif self.transport is not None:
-            self.ending = _Close(messages.CLOSE_FLOOD, "does not read", "slow")
-            self.transport.abort()
-
-    async def _write(self) -> None:
-        while True:
-            item = await self._out.get()
-            try:
-                if isinstance(item, _Close):
-                    await self._socket.close(code=item.code, message=item.text.encode()[:MAX_REASON_BYTES])
-                    return
-                await self._socket.send_str(item)
-                self._waiting_bytes -= len(item)
-            except ConnectionError:
-                return  # the reading side sees the same
-
-
 def run(options: ServerOptions, on_start: Callable[[SignalingServer], None]) -> None:
     """Serves until SIGTERM or SIGINT; `on_start` is called once it listens."""
     import signal
@@ -467,11 +355,11 @@ def _rooms(options: ServerOptions) -> Rooms:
 
 def _refusal(error: BaseException) -> BaseException:
     if isinstance(error, RoomFull):
-        return _Close(messages.CLOSE_ROOM_FULL, str(error), "room-full")
+        return Close(messages.CLOSE_ROOM_FULL, str(error), "room-full")
     if isinstance(error, SeatInUse):
-        return _Close(messages.CLOSE_SEAT_IN_USE, str(error), "seat-in-use")
+        return Close(messages.CLOSE_SEAT_IN_USE, str(error), "seat-in-use")
     if isinstance(error, RoomsUnavailable):
-        return _Close(messages.CLOSE_TRY_AGAIN, str(error), "busy")
+        return Close(messages.CLOSE_TRY_AGAIN, str(error), "busy")
     return error
 
 
