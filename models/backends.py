@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -152,6 +153,17 @@ class OnnxRuntime:
         return lambda batch: [dict(zip(names, session.run(names, feeds), strict=True)) for feeds in batch]
 
 
+def quiet_openvino() -> Any:
+    """The openvino module, imported without its telemetry.
+
+    Left to itself it reports every import to Google Analytics, from a process that a thread of its own forks off ours.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
 class OpenVino:
     """OpenVINO on the CPU. Left to itself it runs whole graphs in bfloat16 where the processor has that, coordinates included; here
     only G's convolutions do, in half the time.
@@ -162,8 +174,7 @@ class OpenVino:
     why = "the fastest on a CPU, and no CUDA is here"
 
     def __init__(self, threads: int | None = None) -> None:
-        import openvino
-
+        openvino = quiet_openvino()
         self._core = openvino.Core()
         self._half = self._core.get_property("CPU", "INFERENCE_PRECISION_HINT") == openvino.Type.bf16
         self.precision = "float32, G's convolutions bfloat16" if self._half else "float32"

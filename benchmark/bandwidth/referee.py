@@ -28,6 +28,7 @@ from facewire.benchmark.bandwidth.rivals import to_yuv
 from facewire.errors import FacewireError
 from facewire.metrics import teacher_files
 from facewire.metrics.quality import EYES_MOVE, MOUTH_MOVES, Face, FaceMesh, agreement, jitter, ms_ssim, psnr, ssim
+from facewire.models.backends import quiet_openvino
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,9 +152,9 @@ class _Networks:
         assert self._stlpips is not None
         if importlib.util.find_spec("openvino") is None:
             return self._stlpips.features
-        import openvino
         import torch
 
+        openvino = quiet_openvino()
         network = self._stlpips
 
         class Taps(torch.nn.Module):

@@ -2,6 +2,8 @@
 
 import importlib.util
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -28,6 +30,15 @@ def test_a_volume_sampled_as_a_picture_is_sampled_as_a_volume() -> None:
         volume, flow.permute(0, 2, 3, 4, 1), align_corners=False, padding_mode="border"
     )
     torch.testing.assert_close(sample_volume(volume, flow), wanted, atol=1e-4, rtol=1e-4)
+
+
+@needs_openvino
+def test_openvino_is_imported_without_its_telemetry() -> None:
+    check = "import sys, threading; from facewire.models.backends import OpenVino; OpenVino(); " + (
+        "print(threading.active_count(), sys.modules['openvino_telemetry'])"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout == "1 None\n"
 
 
 @needs_openvino
