@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from fractions import Fraction
@@ -25,6 +26,7 @@ Picture = NDArray[np.uint8]
 
 settings.register_profile("no deadline", deadline=None)  # busy machines are slow, not wrong
 settings.load_profile("no deadline")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background job, and so in what tests start
 
 KNOWN_SKIPS = Path(__file__).with_name("known_skips.txt")
 
