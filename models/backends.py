@@ -14,20 +14,13 @@ import importlib.util
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facewire.errors import InputError, WeightsError
-
-Arrays = dict[str, NDArray[Any]]
-Run = Callable[[Sequence[Arrays]], list[Arrays]]
-"""A graph ready to run: a batch of inputs, each with a first dimension of 1, to as many outputs; in one run only in torch."""
-MAX_BATCH = 64
-"""Pictures in one run."""
+from facewire.models.backend_types import Arrays, Backend, Run, unusable
 
 AUTOMATIC = ("openvino", "onnxruntime")
 BACKENDS = ("auto", *AUTOMATIC, "torch")
@@ -40,20 +33,6 @@ NOTHING_INSTALLED = (
     "nothing is installed that runs the networks: pip install 'facewire[openvino]' or 'facewire[cpu]'; on a machine with CUDA "
     "'facewire[gpu]', never together with 'facewire[cpu]'"
 )
-
-
-class Backend(Protocol):
-    """One way to run graphs. name: as on the command line. device: what it computes on. precision: of its numbers. why: it is taken
-    where nobody asked for another.
-    """
-
-    name: str
-    device: str
-    precision: str
-    why: str
-
-    def load(self, folder: Path, graph: str) -> Run:
-        """The graph of that name (`bundle.GRAPHS`), ready to run from any thread; WeightsError if it cannot be loaded."""
 
 
 def backend(name: str = "auto", threads: int | None = None) -> Backend:
@@ -230,9 +209,3 @@ def _weight_name(value: Any) -> str:
     while node.get_input_size():
         node = node.input_value(0).get_node()
     return str(node.get_friendly_name())
-
-
-def unusable(path: Path, error: Exception) -> WeightsError:
-    """What to raise for a file that a library could not use: its error's first line."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    return WeightsError(f"{path} cannot be loaded: {lines[0]}")

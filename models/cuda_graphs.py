@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facewire.errors import FacewireError
-from facewire.models.backends import MAX_BATCH, Arrays
+from facewire.models.backend_types import MAX_BATCH, Arrays
 from facewire.models.graphs import TorchGraph
 
 WARM_UP = 3
@@ -28,7 +28,7 @@ WARM_UP = 3
 
 
 class CudaGraphs:
-    """A `backends.Run` of a network on a GPU. FacewireError where its memory does not do."""
+    """A `backend_types.Run` of a network on a GPU. FacewireError where its memory does not do."""
 
     def __init__(self, module: TorchGraph, place: torch.device) -> None:
         self._module, self._place = module, place
@@ -37,7 +37,7 @@ class CudaGraphs:
         self._lock = threading.Lock()  # of `_free`, and of captures: one at a time
 
     def __call__(self, batch: Sequence[Arrays]) -> list[Arrays]:
-        """See `backends.Run`."""
+        """See `backend_types.Run`."""
         results: list[Arrays] = []
         for begin in range(0, len(batch), MAX_BATCH):
             part = batch[begin : begin + MAX_BATCH]

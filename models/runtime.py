@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from facewire.codec.motion import Motion
 from facewire.models import backends
+from facewire.models.backend_types import Arrays, Run
 from facewire.models.bundle import Bundle
 
 Picture = NDArray[np.uint8]
@@ -45,7 +46,7 @@ class Drawing:
     source: Motion
     driving: Motion
 
-    def feeds(self) -> backends.Arrays:
+    def feeds(self) -> Arrays:
         """As the render graph takes it, a batch of one."""
         return self.appearance.arrays | {
             "shape": np.asarray(self.canonical, np.float32)[None],
@@ -64,7 +65,7 @@ class Networks:
     def __init__(self, bundle: Bundle, threads: int | None = None, backend: str = "auto") -> None:
         self.bundle = bundle
         self.backend = backends.backend(backend, threads)
-        self._graphs: dict[str, backends.Run] = {}
+        self._graphs: dict[str, Run] = {}
 
     def load(self, *graphs: str) -> None:
         """Load "sender", "appearance" or "render" before they are needed: up to a second. WeightsError for broken files."""
@@ -72,7 +73,7 @@ class Networks:
             if graph not in self._graphs:
                 self._graphs[graph] = self.backend.load(self.bundle.folder, graph)
 
-    def _run(self, graph: str, batch: Sequence[backends.Arrays]) -> list[backends.Arrays]:
+    def _run(self, graph: str, batch: Sequence[Arrays]) -> list[Arrays]:
         self.load(graph)
         return self._graphs[graph](batch)
 

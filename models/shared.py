@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass
 
 from facewire.codec.motion import Motion
-from facewire.models.backends import MAX_BATCH
+from facewire.models.backend_types import MAX_BATCH
 from facewire.models.bundle import Bundle
 from facewire.models.runtime import Appearance, Array, Drawing, Networks, Picture
 

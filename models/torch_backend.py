@@ -1,7 +1,7 @@
 """The networks in torch as one more backend: on an NVIDIA GPU if there is one, and for several calls at once.
 
-Comes in: a bundle folder. Goes out: what `backends.Backend` promises, every batch drawn in one run. On a GPU G runs in bfloat16,
-all that makes coordinates in float32. Needs torch; nothing chooses it unasked. How a GPU is driven is in `models.cuda_graphs`.
+Comes in: a bundle folder. Goes out: what `backend_types.Backend` promises, every batch drawn in one run. On a GPU G runs in
+bfloat16, all that makes coordinates in float32. Needs torch; nothing chooses it unasked. How a GPU is driven is in `models.cuda_graphs`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from facewire.models import graphs
-from facewire.models.backends import Arrays, Run, unusable
+from facewire.models.backend_types import Arrays, Run, unusable
 from facewire.models.bundle import WEIGHTS_FILE, load_bundle
 from facewire.models.cuda_graphs import CudaGraphs
 from facewire.models.face_codec import FaceCodec

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.models.backends import Backend, Run, cpu_backend
+from facewire.models.backend_types import Backend, Run
+from facewire.models.backends import cpu_backend
 
 FOLDER = Path(__file__).parent / "blazeface"
 MIN_OVERLAP = 0.3

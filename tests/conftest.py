@@ -26,7 +26,8 @@ Picture = NDArray[np.uint8]
 
 settings.register_profile("no deadline", deadline=None)  # busy machines are slow, not wrong
 settings.load_profile("no deadline")
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background job, and so in what tests start
+# A shell's background job ignores Ctrl-C, and what the tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KNOWN_SKIPS = Path(__file__).with_name("known_skips.txt")
 
