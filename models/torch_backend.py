@@ -1,7 +1,8 @@
 """The networks in torch as one more backend: on an NVIDIA GPU if there is one, and for several calls at once.
 
 Comes in: a bundle folder. Goes out: what `backend_types.Backend` promises, every batch drawn in one run. On a GPU G runs in
-bfloat16, all that makes coordinates in float32. Needs torch; nothing chooses it unasked. How a GPU is driven is in `models.cuda_graphs`.
+bfloat16, all that makes coordinates in float32. Needs torch; nothing chooses it unasked. How a GPU is driven is in
+`models.cuda_graphs`.
 """
 
 from __future__ import annotations
