@@ -1,7 +1,6 @@
-"""The mark of synthesis, drawn into a picture: for recordings, and wherever the page cannot lay it over.
+"""The "synthesised" badge, drawn into pictures for recordings, and where the page cannot draw it on top.
 
-Comes in and goes out: pictures, between `facewire.receiver` and whoever takes them. It is drawn on the receiving side, so no
-sender can leave it out.
+It is drawn on the receiving side, so no sender can leave it out.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from numpy.typing import NDArray
 
 TEXT = "synthesised from motion"
 TEXT_SHARE = 1 / 21
-"""Height of the type over that of the picture."""
+"""Font size as a share of the picture's height."""
 DARKENED_TO = 0.35
-"""What is left of the picture behind the text: white on it has contrast enough on any face."""
+"""Brightness of the picture behind the text, so that white is legible on any face."""
 
 
 def stamp(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A copy of the picture, uint8 RGB (H, W, 3), with the mark in its lower left corner."""
+    """A copy of the picture, uint8 RGB (H, W, 3), with the badge in its lower left corner."""
     text = _text(picture.shape[0])
     height, width = min(text.shape[0], picture.shape[0]), min(text.shape[1], picture.shape[1])
     text = text[:height, :width, None]
@@ -31,7 +30,7 @@ def stamp(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=4)
 def _text(picture_height: int) -> NDArray[np.float32]:
-    """The text with room around it, as coverage 0 to 1, (h, w)."""
+    """The text with a margin, as coverage from 0 to 1, (h, w)."""
     from PIL import Image, ImageDraw, ImageFont
 
     size = max(8, round(picture_height * TEXT_SHARE))

@@ -1,7 +1,7 @@
-"""How the path to the other side is, seen from the media messages alone: loss, round trip, queue, life signs.
+"""The quality of the path to the other side, measured from media messages alone: loss, round trip and queueing delay.
 
-`session` tells `LinkMonitor` of every message that goes out and comes in; `rate` and `stats` read `LinkState`. Nothing
-here sends anything: reports ride in the media messages.
+`outgoing` and `inbox` tell `LinkMonitor` about every message sent and received; `rate_loop` and `stats` read `LinkState`.
+Nothing is sent from here: reports ride in the media messages.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ from dataclasses import dataclass
 from facewire.call.messages import SEQUENCES, MediaMessage, Report
 
 WINDOW_S = 4.0
-"""Loss is the share over so long: at 8 messages a second 32 of them."""
+"""Loss is measured over this long: 32 messages at 8 per second."""
 FLOOR_WINDOW_S = 30.0
-"""The shortest round trip of so long is the path's own; what is above it is queue."""
+"""The shortest round trip within this time is the path's own; anything above it is queueing."""
 REMEMBERED = 256
-"""Messages whose time of sending is kept, and how far back a repeated one is noticed."""
+"""How many send times are kept, and how far back a duplicate is recognised."""
 
 
 @dataclass(frozen=True)
 class LinkState:
-    """The path as far as it is known."""
+    """What is known about the path."""
 
     loss: float | None
     """Share of our media messages that did not arrive, 0 to 1; None before two reports."""
     loss_here: float | None
-    """The same of the other side's messages."""
+    """The same for the other side's messages."""
     rtt_ms: float | None
-    """Of the last seconds, smoothed; None before the first report."""
+    """Round trip of the last seconds, smoothed; None before the first report."""
     queue_ms: float | None
-    """Round trip above the shortest of the last half minute."""
+    """How much the round trip exceeds the shortest one of the last half minute."""
 
 
 class Arrivals:
-    """The other side's media messages as they come in, over one connection."""
+    """The other side's media messages as they arrive over one connection."""
 
     def __init__(self) -> None:
         self._newest: int | None = None
-        """Unwrapped sequence number."""
+        """Sequence number, unwrapped."""
         self._seen = 0
-        """Bit i: message newest - i has come."""
+        """Bit i is set if message newest - i has arrived."""
         self._received = 0
         self._newest_at = 0.0
         self._window: deque[tuple[float, int, int]] = deque()
         self.repeated = 0
 
     def take(self, sequence: int, now: float) -> bool:
-        """Notes a message; False if it came before, or is too old to know."""
+        """Notes a message; False if it is a duplicate, or too old to tell."""
         if self._newest is None:
             self._newest, self._seen, self._newest_at = sequence, 1, now
         else:
@@ -69,14 +69,14 @@ class Arrivals:
 
     @property
     def loss(self) -> float | None:
-        """Share lost in the last seconds, 0 to 1."""
+        """Share lost during the last seconds, 0 to 1; None before there is enough to tell."""
         if len(self._window) < 2:
             return None
         (_, first, before), (_, last, received) = self._window[0], self._window[-1]
         return _share(last - first, received - before)
 
     def report(self, now: float) -> Report | None:
-        """What to tell the other side; None before its first message."""
+        """The report for the other side; None before its first message."""
         if self._newest is None:
             return None
         hold_ms = int(1000 * (now - self._newest_at))
@@ -84,7 +84,7 @@ class Arrivals:
 
 
 class LinkMonitor:
-    """Both ways of one connection. Times are seconds of one clock that never goes back."""
+    """Both directions of one connection. Times are in seconds, from a monotonic clock."""
 
     def __init__(self) -> None:
         self.arrivals = Arrivals()
@@ -98,7 +98,7 @@ class LinkMonitor:
         self._sent_at.pop((message.sequence - REMEMBERED) % SEQUENCES, None)
 
     def received(self, message: MediaMessage, now: float) -> bool:
-        """Notes a message; False if it is a repeated one, to be thrown away."""
+        """Notes a message; False if it is a duplicate that is to be dropped."""
         if not self.arrivals.take(message.sequence, now):
             return False
         if message.report is not None:
@@ -107,7 +107,7 @@ class LinkMonitor:
 
     def _reported(self, report: Report, now: float) -> None:
         sent_at = self._sent_at.get(report.heard)
-        if sent_at is None:  # of a message that never was, or long ago: nothing to learn
+        if sent_at is None:  # a message that never existed, or is long gone: nothing to learn
             return
         rtt_ms = 1000 * (now - sent_at) - report.hold_ms
         if report.hold_ms < 1000 and rtt_ms >= 0:
@@ -132,7 +132,7 @@ class LinkMonitor:
 
 
 def _share(sent: int, received: int) -> float | None:
-    """Share lost; None if too few were sent to say, or the numbers contradict each other."""
+    """Share lost; None if too few were sent to tell, or if the numbers contradict each other."""
     if not 4 <= sent < SEQUENCES // 2:
         return None
     return min(1.0, max(0.0, 1 - received / sent))

@@ -1,7 +1,7 @@
-"""One WebRTC connection to the other person: three data channels, opened or given up, and every datagram counted.
+"""One WebRTC connection to the other person: three data channels, with every datagram counted.
 
-`session` makes one for each attempt, carries its descriptions through the signalling, and gets messages back through callbacks. A
-connection that broke is not repaired (aiortc has no ICE restart): the session makes another one.
+`connections` makes one per attempt and passes its descriptions through the signaling; messages come back through callbacks.
+A broken connection is not repaired (aiortc has no ICE restart) but replaced.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from facewire.errors import DecodeError, InputError, reason
 from facewire.signaling import IceServer
 
 OPEN_TIMEOUT_S = 10.0
-"""At 20 % loss an opening takes up to so long; after that a new connection is the faster way."""
+"""At 20 % loss opening takes up to this long; after that, starting over is faster."""
 MAX_DESCRIPTION_CHARACTERS = 32_768
 
 
 Channel = Literal["media", "source", "control"]
 CHANNELS: tuple[Channel, ...] = ("media", "source", "control")
-"""Their stream numbers on the wire are their places here: both sides know them, nothing is negotiated."""
+"""A channel's index is its stream number on the wire. Both sides know them; nothing is negotiated."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,14 +39,14 @@ class PeerOptions:
     """How a connection is made."""
 
     ice_servers: tuple[IceServer, ...] = ()
-    """STUN and TURN servers; only the first TURN address is used (see `turned`). None: only this machine's addresses."""
+    """STUN and TURN servers, of which only the first TURN address is used (see `turned`). If empty, only this machine's addresses."""
     relay_only: bool = False
-    """All through the TURN server, to hide this machine's address or to test the server."""
+    """Send everything through the TURN server, to hide this machine's address or to test the server."""
     certificate: Certificate | None = None
-    """The one by which this side is known; None for a new one."""
+    """Identifies this side; None makes a new one."""
 
     def turned(self, attempt: int) -> PeerOptions:
-        """With another TURN address in front at each attempt: where UDP is blocked, the TCP one gets its turn."""
+        """These options with another TURN address first at each attempt: where UDP is blocked, TCP gets its turn."""
         urls = [(server, url) for server in self.ice_servers for url in server.urls]
         turn = [entry for entry in urls if entry[1].startswith("turn")]
         if len(turn) < 2:
@@ -60,9 +60,9 @@ class PeerOptions:
 class Peer:
     """One connection, or the attempt at one.
 
-    on_message (channel, bytes): a message came; what it raises is logged. on_open: all channels are open. on_closed:
-    the connection is gone, by the other side or for good; not called after `close`. All are called in the event loop.
-    Raises InputError for servers that cannot be.
+    on_message (channel, bytes) is called for each message; exceptions that it raises are logged. on_open is called once all
+    channels are open, and on_closed when the connection failed or the other side closed it, but not after `close`. All are
+    called in the event loop. Raises InputError for unusable server addresses.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Peer:
         self._on_message, self._on_open, self._on_closed = on_message, on_open, on_closed
         self.traffic = Traffic()
         self.strange = 0
-        """Messages of a kind that no side of ours sends: text."""
+        """Text messages received; facewire sends none."""
         servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in options.ice_servers]
         policy = RTCIceTransportPolicy.RELAY if options.relay_only else RTCIceTransportPolicy.ALL
         certificate = options.certificate or Certificate.generateCertificate()
@@ -95,27 +95,27 @@ class Peer:
     # --- descriptions
 
     async def offer(self) -> dict[str, str]:
-        """The description that opens the attempt; takes as long as the slowest STUN or TURN server, 5 s at most."""
+        """The description that starts the attempt. Takes as long as the slowest STUN or TURN server, at most 5 s."""
         await self._connection.setLocalDescription(await self._connection.createOffer())
         return self._description()
 
     async def answer(self, offer: object) -> dict[str, str]:
-        """The answer to the other side's offer; DecodeError if that is none."""
+        """The answer to the other side's offer; DecodeError for an invalid offer."""
         await self._take(offer, "offer")
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         return self._description()
 
     async def accept(self, answer: object) -> None:
-        """The other side's answer to our offer; DecodeError if it is none."""
+        """Takes the other side's answer to our offer; DecodeError for an invalid answer."""
         await self._take(answer, "answer")
 
     async def _take(self, description: object, kind: str) -> None:
         sdp = description.get("sdp") if isinstance(description, dict) else None
         if not isinstance(sdp, str) or len(sdp) > MAX_DESCRIPTION_CHARACTERS or "m=application" not in sdp:
-            raise DecodeError(f"the other side's {kind} describes no connection")
+            raise DecodeError(f"the other side's {kind} is not a session description")
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(sdp, kind))
-        except Exception as error:  # aiortc's parser raises whatever it stumbles over
+        except Exception as error:  # aiortc's parser raises anything
             raise DecodeError(f"the other side's {kind} cannot be used ({reason(error)})") from error
 
     def _description(self) -> dict[str, str]:
@@ -124,9 +124,9 @@ class Peer:
 
     @property
     def fingerprints(self) -> tuple[bytes, bytes] | None:
-        """SHA-256 of both sides' certificates, this side's first; None before the other's is known.
+        """SHA-256 of both certificates, this side's first; None before the other one is known.
 
-        Of the certificates that the connection was really made with, not of what the descriptions say.
+        These are the certificates that the connection really uses, not those that the descriptions claim.
         """
         return self._connection.fingerprints
 
@@ -138,12 +138,12 @@ class Peer:
 
     @property
     def queued(self) -> int:
-        """Messages and pieces that the association holds back: the path does not take what is sent."""
+        """Messages and pieces that the association holds back because the path is too slow."""
         return self._connection.association.queued
 
     @property
     def in_flight(self) -> int:
-        """Bytes that were sent and are neither acknowledged nor given up."""
+        """Bytes sent that are neither acknowledged nor given up."""
         return self._connection.association.in_flight
 
     @property
@@ -159,10 +159,10 @@ class Peer:
         return True
 
     async def close(self) -> None:
-        """Ends the connection; the other side hears of it if the path is there."""
+        """Closes the connection; the other side is told if the path works."""
         self._closing = True
         with contextlib.suppress(ConnectionError):
-            await asyncio.shield(self._connection.close())  # aiortc's breaks if it is cancelled half way
+            await asyncio.shield(self._connection.close())  # aiortc breaks if this is cancelled half-way
 
     def _channel(self, name: Channel, **options: Any) -> RTCDataChannel:
         channel = self._connection.createDataChannel(name, negotiated=True, id=CHANNELS.index(name), **options)
@@ -184,8 +184,8 @@ class Peer:
         self.traffic.received.message(channel, len(data))
         try:
             self._on_message(channel, data)
-        except Exception:  # nothing that the other side sends may end the connection by an exception in it
-            _log.exception("a message of %d bytes on the %s channel", len(data), channel)
+        except Exception:  # whatever the other side sends must not break the connection
+            _log.exception("message of %d bytes on the %s channel", len(data), channel)
 
     def _state_changed(self) -> None:
         if self._connection.connectionState in ("closed", "failed") and not self._closing:

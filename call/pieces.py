@@ -1,7 +1,7 @@
-"""A source message in small pieces and back: a large one at once would hold up the motion behind it.
+"""Source messages cut into small pieces and put together again. In one piece they would hold up the motion behind them.
 
-`session` sends a piece every few milliseconds over the unordered, reliable channel, so they arrive in any order, each
-at least once. A piece is the message's hash (8 bytes), its place (2) and how many there are (2), then up to 1088 bytes.
+`outgoing` sends a piece every few milliseconds over the unordered, reliable channel, so they arrive in any order, each at
+least once. A piece is the message's hash (8 bytes), its index (2) and the number of pieces (2), then up to 1088 bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from facewire.codec.source import MAX_PICTURE_BYTES
 from facewire.errors import DecodeError
 
 PIECE_BYTES = 1100
-"""With SCTP, DTLS, UDP and IP headers below the smallest path that IPv6 allows."""
+"""With SCTP, DTLS, UDP and IP headers this stays below the smallest MTU that IPv6 allows."""
 MAX_SOURCE_BYTES = MAX_PICTURE_BYTES + 16_384
 
 _HEAD = struct.Struct("<8sHH")
@@ -22,9 +22,9 @@ MAX_PIECES = -(-MAX_SOURCE_BYTES // _BODY_BYTES)
 
 
 def cut(data: bytes) -> list[bytes]:
-    """The pieces of a source message; ValueError if it is empty or too large to be one."""
+    """The pieces of a source message; ValueError if it is empty or too large."""
     if not 1 <= len(data) <= MAX_SOURCE_BYTES:
-        raise ValueError(f"a source message has 1 to {MAX_SOURCE_BYTES} bytes, not {len(data)}")
+        raise ValueError(f"source message of {len(data)} bytes: it must have 1 to {MAX_SOURCE_BYTES}")
     count = -(-len(data) // _BODY_BYTES)
     name = source_hash(data)
     return [
@@ -33,8 +33,8 @@ def cut(data: bytes) -> list[bytes]:
 
 
 class Assembly:
-    """Puts source messages together. Of messages begun it keeps the newest two: a sender that starts another has given up the
-    one before, whose last pieces may still come.
+    """Puts source messages together. Of those that are incomplete it keeps the newest two: a sender that starts another
+    one has given up the one before, whose last pieces may still arrive.
     """
 
     def __init__(self) -> None:
@@ -42,14 +42,14 @@ class Assembly:
         self._done = b""
 
     def add(self, piece: bytes) -> bytes | None:
-        """Takes a piece; returns the whole message when it was the last one missing. DecodeError for a bad piece."""
+        """Adds a piece and returns the whole message if it was the last one missing. DecodeError for a bad piece."""
         if not _HEAD.size < len(piece) <= PIECE_BYTES:
             raise DecodeError(
-                f"a piece of a source frame has {_HEAD.size + 1} to {PIECE_BYTES} bytes, not {len(piece)}"
+                f"piece of a source frame with {len(piece)} bytes: it must have {_HEAD.size + 1} to {PIECE_BYTES}"
             )
         name, place, count = _HEAD.unpack_from(piece)
         if not (1 <= count <= MAX_PIECES and place < count):
-            raise DecodeError(f"piece {place} of {count} of a source frame (at most {MAX_PIECES})")
+            raise DecodeError(f"piece {place} of {count} of a source frame: at most {MAX_PIECES} are allowed")
         if place < count - 1 and len(piece) != PIECE_BYTES:
             raise DecodeError(f"piece {place} of {count} of a source frame has only {len(piece)} bytes")
         if name == self._done:
@@ -65,6 +65,6 @@ class Assembly:
         del self._begun[key]
         data = b"".join(bodies[place] for place in range(count))
         if source_hash(data) != name:
-            raise DecodeError("a source frame that does not have the hash announced")
+            raise DecodeError("source frame does not match its hash")
         self._done = name
         return data

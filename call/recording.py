@@ -1,8 +1,7 @@
-"""Recording a call, with the other side's consent: the agreement between the two, and the file.
+"""Recording a call with the other side's consent: the agreement between the two sides, and the file.
 
-Comes in: the wish of the person here, what the other side says about it (`messages.Recording`), and pictures and sound as they
-are played. Goes out: steps for the other side, and an .mp4 marked as synthesised in its metadata and in each picture.
-`page_call` holds one for each call.
+`held_call` makes one `Recording` per call. It takes pictures and sound as they are played and writes an .mp4 that is marked
+as synthesised in its metadata and in every picture.
 """
 
 from __future__ import annotations
@@ -25,17 +24,17 @@ from facewire.receiver.sinks import RecordedFile
 from facewire.receiver.sound import Samples
 
 MAX_OWN_VOICE = 48_000 // 5
-"""Samples of the voice here that wait for sound from there: what the two clocks drift apart is cut at 0.2 s."""
+"""Samples of the local voice that may wait for sound from the other side: clock drift is cut at 0.2 s."""
 
 Here = Literal["off", "asking", "on", "refused"]
 There = Literal["off", "asking", "on"]
 
 
 class Recording:
-    """One call's recordings, of both sides.
+    """The recordings that either side makes of one call.
 
-    tell: sends a step to the other side. problem: told, from any thread, why a file could not be written. `show` and `hear` are
-    called by the player's threads, the rest in the event loop.
+    tell: sends a step to the other side (see `messages.Recording`). problem: called from any thread, with the reason, when the
+    file cannot be written. `show` and `hear` are called from the playout's threads, everything else in the event loop.
     """
 
     def __init__(
@@ -47,12 +46,12 @@ class Recording:
     ) -> None:
         self._folder, self._room = folder, room
         self.portrait = False
-        """The face shown is not the other person's: the next file says so."""
+        """The face shown is not the other person's own; the next file says so."""
         self._tell, self._problem = tell, problem
         self.here: Here = "off"
         self.there: There = "off"
         self.file: Path | None = None
-        """Written last, or being written."""
+        """The file being written, or the last one."""
         self._began_s = 0.0
         self._lock = threading.Lock()
         self._sink: RecordedFile | None = None
@@ -60,13 +59,13 @@ class Recording:
 
     @property
     def seconds(self) -> float:
-        """Since recording began; 0 while it does not run."""
+        """Duration of the running recording; 0 if there is none."""
         return time.monotonic() - self._began_s if self.here == "on" else 0.0
 
     # --- the agreement
 
     def record(self, on: bool) -> None:
-        """The person here wants to record, or to end it."""
+        """Asks the other side for consent, or stops recording."""
         if on and self.here in ("off", "refused"):
             self.here = "asking"
             self._tell("ask")
@@ -75,14 +74,14 @@ class Recording:
             self._tell("off")
 
     def consent(self, allow: bool) -> None:
-        """The person here agrees to the other side's wish, or does not, or no longer."""
+        """Answers the other side's request; may be called again to withdraw consent."""
         if self.there != "off":
             self._tell("yes" if allow else "no")
             if not allow:
                 self.there = "off"
 
     def step(self, step: str) -> None:
-        """The other side said something about recordings."""
+        """Handles a step from the other side."""
         match step:
             case "ask":
                 self.there = "asking"
@@ -98,10 +97,10 @@ class Recording:
             case "off":
                 self.there = "off"
             case _:
-                pass  # an answer to a question that is no longer asked
+                pass  # the answer to a request that was withdrawn
 
     def greeted(self, same: bool) -> None:
-        """A new connection, to the same program or another one: what was said before may have been lost or was to somebody else."""
+        """A new connection, to the same program or another one: earlier messages may be lost, or went to somebody else."""
         self.there = "off"
         if self.here == "on" and not same:
             self._end("off")
@@ -109,25 +108,25 @@ class Recording:
             self._tell("ask" if self.here == "asking" else "on")
 
     def close(self) -> None:
-        """Ends the file, if one is open."""
+        """Finishes the file, if one is open."""
         self._end("off")
 
     # --- the file
 
     def show(self, picture: NDArray[np.uint8], at_s: float) -> None:
-        """Takes a picture, uint8 RGB (S, S, 3), as it is shown."""
+        """Records a picture, uint8 RGB (S, S, 3), when it is shown."""
         with self._lock:
             if self._sink is not None:
                 try:
                     self._sink.show(stamp(picture), at_s)
                 except InputError as error:
                     sink, self._sink = self._sink, None
-                    with contextlib.suppress(InputError):  # the same once more
+                    with contextlib.suppress(InputError):  # the same error again
                         sink.close()
                     self._problem(str(error))
 
     def hear(self, samples: Samples, at_s: float) -> None:
-        """Takes the other side's sound, int16 (N,) at 48 kHz, as it is played; what was said here goes with it."""
+        """Records the other side's sound, int16 (N,) at 48 kHz, when it is played, mixed with the local voice."""
         with self._lock:
             if self._sink is not None:
                 own, self._own_voice = self._own_voice[: samples.size], self._own_voice[samples.size :]
@@ -136,13 +135,13 @@ class Recording:
                 self._sink.hear(np.clip(both, -32768, 32767).astype(np.int16), at_s)
 
     def say(self, samples: Samples) -> None:
-        """Takes what is said here, int16 (N,) at 48 kHz, as it comes."""
+        """Takes the local voice, int16 (N,) at 48 kHz, when it is captured."""
         with self._lock:
             if self._sink is not None:
                 self._own_voice = np.concatenate([self._own_voice, samples])[-MAX_OWN_VOICE:]
 
     def failed(self) -> None:
-        """The file could not be written: it is over, and the other side is told."""
+        """Stops because the file could not be written, and tells the other side."""
         self._end("off")
         self._tell("off")
 
@@ -171,5 +170,5 @@ class Recording:
                 sink.close()
             except InputError as error:
                 self._problem(str(error))
-        if self.file is not None and not self.file.exists():  # not a single picture came, or the disk is full
+        if self.file is not None and not self.file.exists():  # no picture came, or the disk is full
             self.file = None
