@@ -163,7 +163,7 @@ class Outgoing:
     def _hold_ms(self) -> float:
         if self.rate is None:
             return SOUND_HOLD_MS
-        return max(SOUND_HOLD_MS, 1000 * self.rate.frames_per_packet / self.rate.fps + HOLD_MARGIN_MS)
+        return max(SOUND_HOLD_MS, 1000 * self.rate.packing.frames_per_packet / self.rate.fps + HOLD_MARGIN_MS)
 
     def _part(self, kind: PartKind, packet: bytes, now: float) -> None:
         if self._peer is None or len(packet) > MAX_MEDIA_BYTES - 64:

@@ -180,7 +180,7 @@ def figures(session: Session, stats: CallStats, h264: H264Figures | None) -> Val
         "loss": _round(session.link.loss, 4),
         "concealed": _round(recent.concealed, 4),
         "frozen_s": round(playout.frozen_ms / 1000, 1) if playout is not None else 0.0,
-        "preset": rate.preset,
+        "preset": rate.packing.preset,
         "slow": recent.slow,
     }
 

@@ -39,7 +39,7 @@ class PeerOptions:
     """How a connection is made."""
 
     ice_servers: tuple[IceServer, ...] = ()
-    """STUN and TURN servers, of which only the first TURN address is used (see `turned`). If empty, only this machine's addresses."""
+    """STUN and TURN servers; only the first TURN address is used (see `turned`). Empty: only this machine's addresses."""
     relay_only: bool = False
     """Send everything through the TURN server, to hide this machine's address or to test the server."""
     certificate: Certificate | None = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from facewire.call.options import FULL_FPS
+from facewire.codec import Packing
 from facewire.codec.wire import MESSAGE_OVERHEAD_BYTES
 from facewire.errors import InputError
 
@@ -57,13 +58,18 @@ ANSWER_EVERY_S = 0.24
 class Rate:
     """What is sent."""
 
-    preset: str
-    frames_per_packet: int
-    redundancy: int
+    packing: Packing
     fps: float
     sound_bps: int
     repeat_sound: bool = False
     """Sound packets go out a second time, in the next message."""
+
+    def repeating(self, frames_per_packet: int, redundancy: int, sound_bps: int | None = None) -> Rate:
+        """The same with other packets; with `sound_bps` of sound, sent twice, if that is given."""
+        packing = replace(self.packing, frames_per_packet=frames_per_packet, redundancy=redundancy)
+        if sound_bps is None:
+            return replace(self, packing=packing)
+        return replace(self, packing=packing, sound_bps=sound_bps, repeat_sound=True)
 
 
 @dataclass(frozen=True)
@@ -92,14 +98,14 @@ class _Level:
 
 
 LEVELS = (
-    _Level(Rate("lowest", 4, 0, 10.0, 6_000), 8.0),
-    _Level(Rate("lowest", 4, 0, 12.5, 6_000), 8.0),
-    _Level(Rate("lowest", 4, 1, 25.0, 8_000), 10.0),
-    _Level(Rate("low", 4, 1, 25.0, 12_000), 13.0),
-    _Level(Rate("default", 3, 0, 25.0, 12_000), 12.0),
-    _Level(Rate("default", 3, 1, 25.0, 12_000), 17.0),
-    _Level(Rate("default", 2, 1, 25.0, 16_000), 17.0),
-    _Level(Rate("high", 2, 1, 25.0, 20_000), 24.0),
+    _Level(Rate(Packing("lowest", 4, 0), 10.0, 6_000), 8.0),
+    _Level(Rate(Packing("lowest", 4, 0), 12.5, 6_000), 8.0),
+    _Level(Rate(Packing("lowest", 4, 1), 25.0, 8_000), 10.0),
+    _Level(Rate(Packing("low", 4, 1), 25.0, 12_000), 13.0),
+    _Level(Rate(Packing("default", 3, 0), 25.0, 12_000), 12.0),
+    _Level(Rate(Packing("default", 3, 1), 25.0, 12_000), 17.0),
+    _Level(Rate(Packing("default", 2, 1), 25.0, 16_000), 17.0),
+    _Level(Rate(Packing("high", 2, 1), 25.0, 20_000), 24.0),
 )
 """What can be sent at `FULL_FPS`, cheapest first. Frames are repeated from the start on: in the seconds before loss is known to be
 there, three packets lost in a row would hold the picture for half a second.
@@ -119,7 +125,7 @@ def estimate_kbps(level: _Level, *, video: bool, sound: bool) -> float:
 
 
 def _kbps(rate: Rate, motion_bytes: float, video: bool, sound: bool) -> float:
-    messages = rate.fps / rate.frames_per_packet if video or sound else 1 / ANSWER_EVERY_S
+    messages = rate.fps / rate.packing.frames_per_packet if video or sound else 1 / ANSWER_EVERY_S
     motion = 8 * motion_bytes * rate.fps / 1000 if video else 0.0
     speech = (rate.sound_bps * (1 + rate.repeat_sound) / 1000 + 8 * SOUND_HEAD_BYTES / 60) if sound else 0.0
     return messages * SEND_OVERHEAD_BYTES * 8 / 1000 + motion + speech + REPORT_KBPS
@@ -166,16 +172,16 @@ class RateController:
         rate = self._levels[self.level].rate
         if not self._robust:
             return rate
-        # Repeat more, and in smaller parts: as much of it as the budget bears.
-        motion = self._levels[self.level].motion_bytes
-        once = motion / (1 + rate.redundancy * 0.5)
+        # Repeat more, and in smaller parts, as far as the budget allows.
+        packing = rate.packing
+        once = self._levels[self.level].motion_bytes / (1 + packing.redundancy * 0.5)
         thrifty = min(rate.sound_bps, REPEATED_SOUND_BPS)
         wishes = (
-            (replace(rate, frames_per_packet=2, redundancy=2, repeat_sound=True), once * 2),
-            (replace(rate, frames_per_packet=3, redundancy=2, repeat_sound=True, sound_bps=thrifty), once * 2),
-            (replace(rate, frames_per_packet=3, redundancy=1, repeat_sound=True, sound_bps=thrifty), once * 1.5),
-            (replace(rate, frames_per_packet=3, redundancy=2), once * 2),
-            (replace(rate, redundancy=max(1, rate.redundancy)), once * 1.5),
+            (rate.repeating(2, 2, rate.sound_bps), once * 2),
+            (rate.repeating(3, 2, thrifty), once * 2),
+            (rate.repeating(3, 1, thrifty), once * 1.5),
+            (rate.repeating(3, 2), once * 2),
+            (rate.repeating(packing.frames_per_packet, max(1, packing.redundancy)), once * 1.5),
         )
         for wish, size in wishes:
             if self._scale * _kbps(wish, size, self._video, self._sound) <= BUDGET_SHARE * self.budget_kbps:

@@ -12,7 +12,6 @@ from facewire.call.conversation import Conversation
 from facewire.call.ends import Ends
 from facewire.call.options import SessionOptions
 from facewire.call.rate import Measured, Rate, RateController
-from facewire.codec import Packing
 
 DECISION_S = 0.5
 """Time between two decisions."""
@@ -89,6 +88,6 @@ class RateLoop:
             return
         self._outgoing.rate = rate
         if self._ends.live is not None:
-            self._ends.live.set_rate(Packing(rate.preset, rate.frames_per_packet, rate.redundancy), rate.fps)
+            self._ends.live.set_rate(rate.packing, rate.fps)
         if self._ends.sound is not None:
             self._ends.sound.set_bitrate(rate.sound_bps)

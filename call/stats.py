@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from facewire.call.rate import Rate
 from facewire.call.session import Session
 from facewire.call.traffic import KINDS, Direction
 
@@ -130,7 +131,7 @@ class CallStats:
             "sent": _direction(traffic.sent, seconds),
             "received": _direction(traffic.received, seconds),
             "link": {name: _round(value, 3) for name, value in asdict(link).items()},
-            "rate": asdict(rate),
+            "rate": _rate_values(rate),
             "session": {
                 name: dict(value) if name == "refused" else _round(value, 3)
                 for name, value in asdict(session.stats).items()
@@ -209,10 +210,9 @@ class CallStats:
         if session.muted or not session.camera_on:
             off = [name for name, on in (("microphone", not session.muted), ("camera", session.camera_on)) if not on]
             table.add_row("off", ", ".join(off), "")
-        rate = session.rate
-        table.add_row(
-            "sending", f"{rate.preset}, {rate.fps:g} fps, {rate.frames_per_packet} a packet, +{rate.redundancy}", ""
-        )
+        packing, fps = session.rate.packing, session.rate.fps
+        sending = f"{packing.preset}, {fps:g} fps, {packing.frames_per_packet} a packet, +{packing.redundancy}"
+        table.add_row("sending", sending, "")
         return table
 
     def _title(self) -> str:
@@ -258,6 +258,11 @@ def _direction(way: Direction, seconds: float) -> dict[str, Any]:
         "payload_bytes_by_kind": dict(way.payload_by_kind),
         "messages": dict(way.messages),
     }
+
+
+def _rate_values(rate: Rate) -> dict[str, Any]:
+    sound = {"sound_bps": rate.sound_bps, "repeat_sound": rate.repeat_sound}
+    return asdict(rate.packing) | {"fps": rate.fps} | sound
 
 
 def _round(value: Any, digits: int = 1) -> Any:

@@ -148,7 +148,7 @@ async def test_a_budget_may_come_and_go_during_a_call(call: Call, networks: Netw
     playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 5)
     call.a.set_budget(8)
-    assert call.a.rate.preset == "lowest"
+    assert call.a.rate.packing.preset == "lowest"
     assert call.a.rate.fps < 25
     with pytest.raises(InputError):
         call.a.set_budget(1)

@@ -37,12 +37,12 @@ def test_arrows_look_around_within_bounds(call: Call, networks: Networks) -> Non
     playout = playout_of(session)
     keys = Keys(session, view=FreeView(roll=0.1))
     keys.press("\x1b[C\x1b[C\x1b[A")
-    view = playout._view
+    view = playout._decoder.view
     assert (view.yaw, view.pitch, view.roll) == pytest.approx((radians(10), radians(5), 0.1))
     keys.press("\x1b[D" * 50)
-    assert playout._view.yaw == pytest.approx(-radians(MAX_DEGREES))
+    assert playout._decoder.view.yaw == pytest.approx(-radians(MAX_DEGREES))
     keys.press("0")
-    assert playout._view == FreeView()
+    assert playout._decoder.view == FreeView()
 
 
 def test_keys_of_what_is_not_there_do_nothing(call: Call) -> None:

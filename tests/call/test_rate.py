@@ -43,9 +43,11 @@ class Path:
 
 def cost(rate: Rate) -> float:
     """What a rate takes on the wire: the messages' overhead, the motion, the sound."""
-    motion = {"lowest": 7, "low": 9, "default": 12, "high": 17}[rate.preset] * (1 + 0.45 * rate.redundancy)
+    motion = {"lowest": 7, "low": 9, "default": 12, "high": 17}[rate.packing.preset] * (
+        1 + 0.45 * rate.packing.redundancy
+    )
     sound = rate.sound_bps * (1 + rate.repeat_sound) / 1000 + 0.7
-    return rate.fps / rate.frames_per_packet * 106 * 8 / 1000 + motion * rate.fps * 8 / 1000 + sound + 0.4
+    return rate.fps / rate.packing.frames_per_packet * 106 * 8 / 1000 + motion * rate.fps * 8 / 1000 + sound + 0.4
 
 
 def run(controller: RateController, path: Path, seconds: float) -> list[tuple[Rate, float, float]]:
@@ -80,8 +82,8 @@ def test_loss_by_chance_is_answered_with_repetition(loss: float) -> None:
     controller = RateController()
     history = run(controller, Path(1000.0, loss=loss), 40)
     late = history[-20:]
-    assert all(rate.redundancy >= 1 for rate, _, _ in late)
-    assert any(rate.redundancy == 2 for rate, _, _ in late)
+    assert all(rate.packing.redundancy >= 1 for rate, _, _ in late)
+    assert any(rate.packing.redundancy == 2 for rate, _, _ in late)
     assert all(rate.fps == 25 for rate, _, _ in late)
 
 
@@ -169,8 +171,8 @@ def test_whatever_is_measured_the_rate_is_one_that_exists(
     for measured, elapsed in history:
         rate = controller.update(measured, elapsed)
         assert 0 <= controller.level < len(LEVELS)
-        assert 1 <= rate.frames_per_packet * (1 + rate.redundancy) <= 16
-        assert rate.preset in ("high", "default", "low", "lowest")
+        assert 1 <= rate.packing.frames_per_packet * (1 + rate.packing.redundancy) <= 16
+        assert rate.packing.preset in ("high", "default", "low", "lowest")
         assert 0 < controller.source_kbps <= controller.budget_kbps
 
 
