@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from facewire.codec.motion import Motion
 from facewire.models import backends
 from facewire.models.backend_types import Arrays, Run
-from facewire.models.bundle import Bundle
+from facewire.models.bundle import Bundle, load_bundle
 
 Picture = NDArray[np.uint8]
 Array = NDArray[np.float32]
@@ -106,6 +107,15 @@ class Networks:
         """Several at once, of one call or of many: in one run where the backend takes batches."""
         made = self._run("render", [drawing.feeds() for drawing in drawings])
         return [np.asarray(one["frame"][0], np.uint8) for one in made]
+
+
+def load_networks(weights: Path | None = None, *, threads: int | None = None, backend: str = "auto") -> Networks:
+    """Networks of a weight bundle's folder; of the weights that ship with facewire for None.
+
+    threads, backend: see `Networks`. Raises WeightsError for a bundle that is missing, damaged or of another version, and
+    InputError for a backend that is not installed.
+    """
+    return Networks(load_bundle(weights), threads, backend)
 
 
 def networks_for_drawing(bundle: Bundle, threads: int | None, backend: str = "auto") -> Networks:

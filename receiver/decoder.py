@@ -7,15 +7,13 @@ shows a call at its pace. `facewire.codec` turns bytes into motion, `facewire.mo
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facewire.codec import DecodedFrame, Motion, MotionDecoder, SourceFrame, Transfer, decode_source, turn
 from facewire.coding import Coding
-from facewire.models.bundle import load_bundle
-from facewire.models.runtime import Networks
+from facewire.models.runtime import Networks, load_networks
 from facewire.receiver.source import ReceivedSource
 
 
@@ -42,22 +40,22 @@ class FreeView:
 class Decoder:
     """One person's video at the receiving end.
 
-    networks: of the sender's weights, or the folder of a weight bundle; None for the weights that ship. view: free view, may be
-    changed at any time. portrait: a framed picture, uint8 RGB (S, S, 3), that is moved in place of the sender. coding: the
-    bundle's unless both ends agreed on another. Raises WeightsError for weights that cannot be read.
+    networks: of the sender's weights; None for the weights that ship. view: free view, may be changed at any time. portrait: a
+    framed picture, uint8 RGB (S, S, 3), that is moved in place of the sender. coding: the bundle's unless both ends agreed on
+    another. Raises WeightsError for weights that cannot be read.
 
     One thread at a time, but `read_source` and `render`, which take milliseconds, may run beside everything else.
     """
 
     def __init__(
         self,
-        networks: Networks | Path | None = None,
+        networks: Networks | None = None,
         *,
         view: FreeView | None = None,
         portrait: NDArray[np.uint8] | None = None,
         coding: Coding | None = None,
     ) -> None:
-        self.networks = networks if isinstance(networks, Networks) else Networks(load_bundle(networks))
+        self.networks = networks or load_networks()
         self.coding = coding or Coding.of(self.networks.bundle)
         self.view = view or FreeView()
         self.frame_rate = 25.0

@@ -8,7 +8,6 @@ a call, `record` encodes a file.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,7 @@ from numpy.typing import NDArray
 from facewire.codec import Motion, Packing, Transfer
 from facewire.coding import Coding
 from facewire.errors import InputError, NoFaceError
-from facewire.models.bundle import load_bundle
-from facewire.models.runtime import Networks
+from facewire.models.runtime import Networks, load_networks
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import FollowingFraming, choose_square
 from facewire.sender.scene_motion import SceneTracker
@@ -41,7 +39,7 @@ class Encoded:
 class Encoder:
     """One person's video at the sending end.
 
-    networks: of the weights that both ends have, or the folder of a weight bundle; None for the weights that ship.
+    networks: of the weights that both ends have; None for the weights that ship.
     frame_rate: nominal pictures a second. packing: preset, frames a packet and redundancy. coding: the bundle's unless both
     ends agreed on another. Raises InputError for a packing that does not exist and WeightsError for weights that cannot be read.
 
@@ -52,13 +50,13 @@ class Encoder:
 
     def __init__(
         self,
-        networks: Networks | Path | None = None,
+        networks: Networks | None = None,
         *,
         frame_rate: float = 25.0,
         packing: Packing | None = None,
         coding: Coding | None = None,
     ) -> None:
-        self.networks = networks if isinstance(networks, Networks) else Networks(load_bundle(networks))
+        self.networks = networks or load_networks()
         self.coding = coding or Coding.of(self.networks.bundle)
         self.frame_rate = frame_rate
         self.source: SentSource | None = None
