@@ -33,7 +33,7 @@ MAY_IMPORT = {
     # highest
     "cli": ANYTHING,
     "__main__": "cli",
-    "facewire": "errors",
+    "facewire": "errors codec models.runtime sender.encoder receiver.decoder",
 }
 """A folder or module of `facewire/`, and what of `facewire` its modules may import besides their own neighbours: folders, or
 single modules of a folder. `facewire` is `facewire/__init__.py`. What nothing names here (benchmark, training, cli) is
