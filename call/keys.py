@@ -1,6 +1,6 @@
-"""What a person does at the keyboard while a call runs: microphone, camera, free view, the end.
+"""Keys in the terminal during a call: microphone, camera, free view, end.
 
-`command` opens it where there is a terminal; single keys go, without Enter, to the `Session`. Elsewhere nothing is read.
+`headless` reads single keys, without Enter, where there is a terminal, and applies them to the `Session`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from facewire.call.listener import Listener
 from facewire.call.session import Session
 from facewire.receiver.decoder import FreeView
 
-HELP = "keys: m microphone, c camera, arrows look around, 0 as sent, q end"
+HELP = "keys: m microphone, c camera, arrows look around, 0 reset view, q end"
 STEP_DEGREES = 5.0
 MAX_DEGREES = 45.0
-"""Further to the side there is little that the source frame has seen."""
+"""Further round there is little that the source frame shows."""
 ARROWS = {"\x1b[A": (0, 1), "\x1b[B": (0, -1), "\x1b[C": (1, 0), "\x1b[D": (-1, 0)}
-"""Steps of yaw and pitch."""
+"""Arrow keys to steps of yaw and pitch."""
 
 
 class Keys:
@@ -33,7 +33,7 @@ class Keys:
         self._view = view or FreeView()
 
     def press(self, text: str) -> None:
-        """One key, or several that came at once; what is none of ours does nothing."""
+        """Handles one key, or several read at once; unknown ones do nothing."""
         while text:
             key = next((arrow for arrow in ARROWS if text.startswith(arrow)), text[0])
             text = text[len(key) :]
@@ -69,7 +69,7 @@ class Keys:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[bool]:
-        """Reads the terminal while it lasts; gives whether there is one. To be entered in the event loop."""
+        """Reads the terminal while entered, and yields whether there is one. Enter it in the event loop."""
         terminal = _terminal()
         if terminal is None:
             yield False
@@ -95,11 +95,11 @@ class Keys:
 
 
 def _terminal() -> int | None:
-    """Standard input, if it is a terminal that is ours to read: not of a program in the background."""
+    """Standard input, if it is a terminal that this program may read: not when it runs in the background."""
     try:
         descriptor = sys.stdin.fileno()
         if os.isatty(descriptor) and os.tcgetpgrp(descriptor) == os.getpgrp():
             return descriptor
-    except (AttributeError, OSError, ValueError):  # none, or closed, or on a system without process groups
+    except (AttributeError, OSError, ValueError):  # missing, closed, or on a system without process groups
         pass
     return None

@@ -1,7 +1,7 @@
-"""What this side sends: motion and sound of one moment gathered into one message, source frames in paced pieces.
+"""Outgoing media: motion and sound of the same moment share a message, and source frames go in paced pieces.
 
-`session` hands in packets as the sender makes them and calls `tick` often; messages leave through the connection in use.
-Acknowledgements and reports for the other direction ride along and go by themselves only when nothing else does.
+`conversation` hands in packets as the sender makes them, and `session` calls `tick` often; messages leave through the
+connection in use. Acknowledgements and reports for the other direction ride along, and go alone only when nothing else does.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from facewire.codec.wire import rtp_wire_bytes, wire_bytes
 from facewire.sender.live import SourceMessage
 
 KEEP_ALIVE_S = 0.45
-"""Silence is broken so often, for the other side takes a whole second of it for a stall."""
+"""The longest silence: the other side takes a whole second of it for a stall."""
 ANSWER_S = ANSWER_EVERY_S
-"""Media of the other side is acknowledged after so long at the latest."""
+"""The longest time before the other side's media are acknowledged."""
 HOLD_MARGIN_MS = 15.0
-"""Sound waits so much longer than motion takes to gather, so that both share a message."""
+"""How much longer sound waits than motion takes to be bundled, so that both share a message."""
 SOUND_HOLD_MS = 100.0
-"""And never less than so long."""
+"""The shortest time that sound waits."""
 REPORT_EVERY = 2
-"""Messages from one report to the next."""
+"""Every how many messages a report is sent."""
 MAX_QUEUED = 3
-"""Messages held back by the association; from here on new media is thrown away rather than made late."""
+"""From this many messages held back by the association on, new media are dropped rather than delayed."""
 PIECE_GAP_S = 0.01
 MAX_WINDOW = 16
-"""Pieces of a source frame on their way at a time, at most. The first goes alone: on a path of 20 kbps it takes half a second,
-and more of them would only fill its queue, be lost, and go out again.
+"""The most pieces of a source frame in flight. The first goes alone: at 20 kbps it takes half a second, and more of them
+would only fill the queue, be lost, and be sent again.
 """
 QUICK_PIECE_S = 0.5
-"""A piece acknowledged within that time found no long queue: one more may be on its way."""
+"""A piece acknowledged within this time met no long queue: one more may be in flight."""
 PIECE_QUEUE_MS = 150.0
-"""One that took longer while the queue is this long: one fewer."""
+"""If it took longer and the queue is this long, one fewer."""
 SOURCE_SETTLES_S = 3.0
 MAX_SOUND_PARTS = 12
 
@@ -48,26 +48,25 @@ class OutgoingStats:
 
     media_messages: int = 0
     motion_bytes: int = 0
-    """Of motion packets."""
     sound_bytes: int = 0
     sound_rtp_bytes: int = 0
-    """What the same sound would take on the wire over RTP, a packet each."""
+    """What the same sound would take on the wire over RTP, with a packet per frame."""
     sources: int = 0
-    """Source frames whose pieces were all sent."""
+    """Source frames sent completely."""
     held_back: int = 0
-    """Media messages thrown away since the path did not take them."""
+    """Media messages dropped because the path was too slow."""
 
 
 class Outgoing:
-    """This side's messages. Times are seconds of one clock that never goes back."""
+    """What this side sends. Times are in seconds, from a monotonic clock."""
 
     def __init__(self) -> None:
         self.stats = OutgoingStats()
         self.rate: Rate | None = None
         self.has_source = False
-        """The other side has a source frame of ours, be it a preview: before that, motion is of no use to it and is not sent."""
+        """The other side has a source frame of ours, or its preview. Without one motion is of no use, and is not sent."""
         self.piece_kbps: float | None = None
-        """Source frames take at most so much of the wire; None for as fast as the path allows."""
+        """Limit for source frames, on the wire; None for as fast as the path allows."""
         self._peer: Peer | None = None
         self._link: LinkMonitor | None = None
         self._sequence = 0
@@ -80,17 +79,17 @@ class Outgoing:
         self._source: SourceMessage | None = None
         self._pieces: deque[bytes] = deque()
         self._then: deque[bytes] = deque()
-        """What follows once the pieces are through: a preview goes first to whom has no picture."""
+        """Pieces that follow once these are through: the whole source frame after its preview."""
         self._previewed = False
-        """Of the source frame that is being sent, a preview went first."""
+        """The source frame that is being sent was preceded by a preview."""
         self._next_piece_at = 0.0
         self._window = 1
         self._under_way: deque[float] = deque()
-        """When the pieces that are on their way were sent."""
+        """When each piece in flight was sent."""
         self._last_piece_at = -SOURCE_SETTLES_S
 
     def connect(self, peer: Peer, link: LinkMonitor, now: float) -> None:
-        """From now on everything goes over this connection."""
+        """Sends everything over this connection from now on."""
         self._peer, self._link = peer, link
         self._pieces.clear()
         self._then.clear()
@@ -104,10 +103,10 @@ class Outgoing:
         """Nothing is sent until the next connection."""
         self._peer = self._link = None
 
-    # --- what is to be sent
+    # --- what to send
 
     def source(self, source: SourceMessage) -> None:
-        """A source frame, in place of any that is not through yet. The same one again on one connection changes nothing."""
+        """Sends a source frame, in place of any that is not through yet; the same one only once per connection."""
         if self._peer is None or (self._source is not None and self._source.hash == source.hash):
             return
         self._source = source
@@ -117,7 +116,7 @@ class Outgoing:
             self._pieces, self._then = deque(cut(source.preview)), self._pieces
 
     def source_under_way(self, now: float) -> bool:
-        """Pieces of a source frame are on their way or just were: a queue that they make is gone by itself."""
+        """Pieces of a source frame are in flight, or were just now. The queue that they cause goes away by itself."""
         return bool(self._pieces or self._then) or now - self._last_piece_at < SOURCE_SETTLES_S
 
     @property
@@ -127,16 +126,16 @@ class Outgoing:
 
     @property
     def source_follows(self) -> bool:
-        """The other side has a preview of our first source frame, and the whole is on its way."""
+        """The other side has a preview of our source frame, and the whole frame is on its way."""
         return self._previewed and self.has_source and self._unfinished
 
     @property
     def _unfinished(self) -> bool:
-        """Pieces of a source frame wait, or are not acknowledged."""
+        """Pieces of a source frame are waiting or not acknowledged."""
         return bool(self._pieces or self._then or self._under_way)
 
     def motion(self, packet: bytes, now: float) -> None:
-        """A motion packet: it goes at once, with the sound that waited for it."""
+        """Sends a motion packet at once, with the sound that waited for it."""
         if not self.has_source:
             return
         self.stats.motion_bytes += len(packet)
@@ -149,11 +148,11 @@ class Outgoing:
         self._part("sound", packet, now)
 
     def answer(self, acknowledged: int | None) -> None:
-        """Media of the other side came; that frame is the newest decoded."""
+        """Notes that media came from the other side. acknowledged: the newest frame decoded."""
         self._acknowledged, self._to_answer = acknowledged, True
 
     def tick(self, now: float) -> None:
-        """Sends what has waited long enough. To be called every few milliseconds, more often than anything here is due."""
+        """Sends what has waited long enough. Call it every few milliseconds."""
         silent_s = now - self._last_sent_at
         waited = bool(self._parts) and 1000 * (now - self._oldest_at) >= self._hold_ms()
         if waited or (self._to_answer and silent_s >= ANSWER_S) or silent_s >= KEEP_ALIVE_S:
@@ -203,7 +202,7 @@ class Outgoing:
             return
         self._see_pieces_arrive(self._peer.in_flight, self._link, now)
         if not self._pieces:
-            # All acknowledged: motion may follow. The other side's own word for it may be lost and come a second later.
+            # All are acknowledged: motion may follow. The other side's own message about it may be lost and come a second later.
             self.has_source = self.has_source or not self._under_way
             if self._under_way or not self._then:
                 return
@@ -221,7 +220,7 @@ class Outgoing:
             self.stats.sources += 1
 
     def _see_pieces_arrive(self, in_flight: int, link: LinkMonitor, now: float) -> None:
-        """Fits the window to the path. in_flight: bytes, of pieces but for some media."""
+        """Fits the window to the path. in_flight: in bytes, mostly pieces but also some media."""
         while self._under_way and len(self._under_way) > in_flight // PIECE_BYTES + (in_flight % PIECE_BYTES > 800):
             if now - self._under_way.popleft() < QUICK_PIECE_S:
                 self._window = min(self._window + 1, MAX_WINDOW)

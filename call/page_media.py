@@ -1,9 +1,9 @@
-"""The local WebRTC connection between the call page and its process: the browser's camera and microphone in, synthesised
+"""The local WebRTC connection between the page and its process: the browser's camera and microphone in, synthesised
 pictures and the other side's sound out.
 
-Comes in: the page's offer, from `page_call`. On the way in, `PageCamera` and `PageMicrophone` are sources for
-`facewire.sender`; on the way out, `PagePicture` and a `PacedSound` take what `facewire.receiver` plays. The other person has
-no part in this connection: frames are decoded and coded anew on the way.
+`page_devices` passes on the page's offer. `PageCamera` and `PageMicrophone` are sources for `facewire.sender`; `PagePicture`
+and a `PacedSound` take what `facewire.receiver` plays. The other person is not part of this connection: frames are decoded
+and encoded again on the way.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ from facewire.sender.sound import SoundSource, regroup
 
 CAMERA_FPS = 30.0
 BROWSER_SOUND_MS = 80.0
-"""What sound waits in aiortc's jitter buffer (four packets of 20 ms) and pictures do not: so much older it is when it comes."""
+"""How much older sound is than pictures when it arrives: it waits in aiortc's jitter buffer, four packets of 20 ms."""
 CAMERA_BITRATE = "x-google-start-bitrate=3000;x-google-min-bitrate=1500;x-google-max-bitrate=6000"
 """kbit/s."""
 POLL_S = 0.2
 QUEUED_SOUND = 50
-"""Frames of 20 ms; a stalled machine loses sound, not memory."""
+"""Frames of 20 ms. A machine that stalls loses sound rather than memory."""
 VIDEO_CLOCK = Fraction(1, 90_000)
 
 _log = logging.getLogger(__name__)
 
 
 class PageCamera(VideoSource):
-    """The browser's camera as a video source. `put` takes frames as they come; only the newest waits."""
+    """The browser's camera as a video source. `put` takes frames as they arrive; only the newest is kept."""
 
     live = True
     duration_s = None
@@ -78,7 +78,7 @@ class PageCamera(VideoSource):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """The camera is the browser's."""
+        """Nothing to close: the camera belongs to the browser."""
 
     def __iter__(self) -> Iterator[Frame]:
         started = time.monotonic()
@@ -96,7 +96,7 @@ class PageCamera(VideoSource):
 
 
 class PageMicrophone(SoundSource):
-    """The browser's microphone as a source of sound. `put` takes frames as they come. clock: the pictures'."""
+    """The browser's microphone as a sound source. `put` takes frames as they arrive. clock: shared with the pictures."""
 
     def __init__(self, clock: CaptureClock) -> None:
         self._clock = clock
@@ -111,7 +111,7 @@ class PageMicrophone(SoundSource):
         return regroup(self._arriving(stop), count)
 
     def close(self) -> None:
-        """The microphone is the browser's."""
+        """Nothing to close: the microphone belongs to the browser."""
 
     def _arriving(self, stop: threading.Event) -> Iterator[tuple[Samples, float]]:
         resampler = av.AudioResampler("s16", "mono", RATE_HZ)
@@ -123,7 +123,7 @@ class PageMicrophone(SoundSource):
 
 
 class _Outlet(MediaStreamTrack):
-    """A track of what is put into it, in any thread; the oldest is dropped where the browser does not keep up."""
+    """A track fed by `put`, from any thread. The oldest frame is dropped if the browser does not keep up."""
 
     def __init__(self, kind: str, room: int) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class _Outlet(MediaStreamTrack):
         self._queued: asyncio.Queue[av.VideoFrame | av.AudioFrame] = asyncio.Queue(room)
 
     def put(self, frame: av.VideoFrame | av.AudioFrame) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended before the player's threads
+        with contextlib.suppress(RuntimeError):  # the loop has ended before the playout's threads
             self._home.call_soon_threadsafe(self._put, frame)
 
     def _put(self, frame: av.VideoFrame | av.AudioFrame) -> None:
@@ -145,9 +145,9 @@ class _Outlet(MediaStreamTrack):
 
 
 class LocalLeg:
-    """This process's end of the connection; there is one at a time.
+    """This process's end of the local connection; there is one connection at a time. Make it in the event loop.
 
-    on_camera, on_microphone: take the browser's frames, in the event loop. To be made in the loop.
+    on_camera, on_microphone: called in the event loop with the browser's frames.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class LocalLeg:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def answer(self, offer: str) -> str:
-        """The answer to the page's offer, in place of any connection before; DecodeError if that is no offer of media."""
+        """Answers the page's offer and replaces any earlier connection; DecodeError for an invalid offer."""
         await self.close()
         connection = LoopbackConnection(RTCConfiguration([]))
         self._connection = connection
@@ -173,24 +173,24 @@ class LocalLeg:
             connection.addTrack(self._sound)
             connection.addTrack(self._picture)
             await connection.setLocalDescription(await connection.createAnswer())
-        except Exception as error:  # aiortc's parser raises whatever it stumbles over
+        except Exception as error:  # aiortc's parser raises anything
             await self.close()
             raise DecodeError(f"the page's offer cannot be used ({reason(error)})") from error
         return _generous(connection.localDescription.sdp)
 
     async def close(self) -> None:
-        """Ends the connection, if there is one."""
+        """Closes the connection, if there is one."""
         connection, self._connection = self._connection, None
-        tasks, self._tasks = self._tasks, set()  # closing takes its time, and the next connection may begin meanwhile
+        tasks, self._tasks = self._tasks, set()  # closing takes a while, and the next connection may begin meanwhile
         self._picture = self._sound = None
         if connection is not None:
             with contextlib.suppress(ConnectionError):
-                await asyncio.shield(connection.close())  # aiortc's breaks if it is cancelled half way
+                await asyncio.shield(connection.close())  # aiortc breaks if this is cancelled half-way
         for task in list(tasks):
             task.cancel()
 
     def show(self, picture: NDArray[np.uint8], at_s: float) -> None:
-        """Sends a picture, uint8 RGB (S, S, 3), to the page, if one is there. From any thread."""
+        """Sends a picture, uint8 RGB (S, S, 3), to the page if it is connected. Call it from any thread."""
         outlet = self._picture
         if outlet is not None:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24").reformat(format="yuv420p")
@@ -198,7 +198,7 @@ class LocalLeg:
             outlet.put(frame)
 
     def play(self, samples: Samples) -> None:
-        """Sends sound, int16 (N,) at 48 kHz mono, to the page. From any thread, in the order of time."""
+        """Sends sound, int16 (N,) at 48 kHz mono, to the page. Call it from any one thread, in order."""
         self._samples += samples.size
         outlet = self._sound
         if outlet is not None:
@@ -208,7 +208,7 @@ class LocalLeg:
 
     def _consume(self, track: MediaStreamTrack) -> None:
         async def consume() -> None:
-            with contextlib.suppress(MediaStreamError):  # the page ended it
+            with contextlib.suppress(MediaStreamError):  # the page closed it
                 while True:
                     self._takers[track.kind](await track.recv())
 
@@ -218,20 +218,20 @@ class LocalLeg:
 
 
 def _generous(sdp: str) -> str:
-    """The answer, asking Chromium for a fine picture from the first second on: on this machine the bits cost nothing, and the
-    source frame is taken from one of the first pictures. Other browsers pass over what they do not know.
+    """Asks Chromium for high picture quality from the first second on: within one machine bits cost nothing, and the source
+    frame is taken from one of the first pictures. Other browsers ignore it.
     """
     return re.sub(r"(a=rtpmap:(\d+) VP8/90000\r\n)", rf"\1a=fmtp:\2 {CAMERA_BITRATE}\r\n", sdp)
 
 
 def mono(frame: av.AudioFrame) -> Samples:
-    """What the Opus decoder gives, 48 kHz in interleaved channels of 16 bits, as int16 (N,)."""
+    """The output of the Opus decoder, 48 kHz in interleaved 16-bit channels, as int16 (N,)."""
     channels = frame.layout.nb_channels
     return np.asarray(frame.to_ndarray().reshape(-1, channels).mean(1), np.int16)
 
 
 class PagePicture(VideoSink):
-    """Hands each picture on to whoever takes it: the page, a recording. takers: (picture, time of its showing)."""
+    """Hands every picture to `takers`, with the time when it is shown."""
 
     def __init__(self, *takers: Callable[[NDArray[np.uint8], float], None]) -> None:
         self._takers = takers
@@ -242,4 +242,4 @@ class PagePicture(VideoSink):
         return True
 
     def close(self) -> None:
-        """The connection to the page outlives the call."""
+        """Nothing to close: the connection to the page outlives the call."""

@@ -1,7 +1,7 @@
-"""What the call page may say to its process: JSON texts into checked values.
+"""Messages from the page to its process: JSON text to checked dataclasses.
 
-Comes in: text frames of the page's WebSocket, from `page_server`. Goes out: frozen dataclasses for `page_call`. Whatever is not
-exactly such a message raises DecodeError and nothing else. docs/page.md is the protocol, both ways.
+`page_server` reads the text frames of the page's WebSocket; `page_call` acts on the messages. Anything that is not exactly
+such a message raises DecodeError, and nothing else. docs/page.md describes the protocol in both directions.
 """
 
 from __future__ import annotations
@@ -16,28 +16,30 @@ from facewire.errors import DecodeError
 PAGE_VERSION = 1
 MAX_TEXT_BYTES = 65_536
 MAX_YAW_DEGREES, MAX_PITCH_DEGREES, MAX_ROLL_DEGREES = 40.0, 25.0, 30.0
-"""Of the free view: further round there is little that the source frame has seen."""
+"""Limits of the free view: further round there is little that the source frame shows."""
 
 
 @dataclass(frozen=True)
 class PageHello:
-    """The first message. version: of this protocol."""
+    """The first message."""
 
     version: int
+    """Version of this protocol."""
 
 
 @dataclass(frozen=True)
 class Offer:
-    """Of the local WebRTC connection."""
+    """The offer for the local WebRTC connection."""
 
     sdp: str
 
 
 @dataclass(frozen=True)
 class JoinRoom:
-    """Go into the room. name: what the other side sees, printable."""
+    """Join the room."""
 
     name: str
+    """Shown to the other side; printable."""
 
 
 @dataclass(frozen=True)
@@ -61,52 +63,55 @@ class CameraSwitch:
 
 @dataclass(frozen=True)
 class View:
-    """From where the other side is seen: degrees, held to the limits. frontal: from its front, whatever it does."""
+    """The angle from which the other side is seen, in degrees, clipped to the limits."""
 
     yaw: float
     pitch: float
     roll: float
     frontal: bool
+    """Always seen from the front, however the head turns."""
 
 
 @dataclass(frozen=True)
 class Badge:
-    """burnt: the mark of synthesis is drawn into the picture itself."""
+    """The "synthesised" badge."""
 
     burnt: bool
+    """It is drawn into the picture itself."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Of what is sent, kbps on the wire; None for no limit."""
+    """The bandwidth limit of what is sent."""
 
     max_kbps: float | None
+    """kbit/s on the wire; None for no limit."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """Record the call, or end that."""
+    """Start or stop recording the call."""
 
     on: bool
 
 
 @dataclass(frozen=True)
 class Consent:
-    """Whether the other side may record."""
+    """Allow the other side to record, or not."""
 
     allow: bool
 
 
 @dataclass(frozen=True)
 class PortraitSwitch:
-    """Appear as the posted portrait, or as oneself."""
+    """Appear as the posted portrait or as oneself."""
 
     on: bool
 
 
 @dataclass(frozen=True)
 class NewSource:
-    """A new source frame of oneself."""
+    """Take a new source frame of oneself."""
 
 
 @dataclass(frozen=True)
@@ -133,15 +138,15 @@ PageMessage = (
 
 
 def read_page_message(text: str) -> PageMessage:
-    """The message of a text frame; DecodeError if it is none."""
+    """The message in a text frame; DecodeError for anything else."""
     if len(text) > MAX_TEXT_BYTES:
-        raise DecodeError(f"a message of {len(text)} characters; at most {MAX_TEXT_BYTES} fit")
+        raise DecodeError(f"message of {len(text)} characters: at most {MAX_TEXT_BYTES} are allowed")
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DecodeError("a message that is no JSON") from error
+        raise DecodeError("message is not JSON") from error
     if not isinstance(values, dict):
-        raise DecodeError("a message that is no JSON object")
+        raise DecodeError("message is not a JSON object")
     fields = _Fields(values)
     match values.get("type"):
         case "hello":
@@ -175,7 +180,7 @@ def read_page_message(text: str) -> PageMessage:
         case "quit":
             return Quit()
         case kind:
-            raise DecodeError(f"a message of type {str(kind)[:40]!r}, which is unknown")
+            raise DecodeError(f"unknown message type {str(kind)[:40]!r}")
 
 
 class _Fields:
@@ -187,25 +192,25 @@ class _Fields:
     def switch(self, name: str) -> bool:
         value = self._values.get(name)
         if not isinstance(value, bool):
-            raise DecodeError(f"{name} is to be true or false")
+            raise DecodeError(f"{name} must be true or false")
         return value
 
     def number(self, name: str) -> float:
         value = self._values.get(name)
-        # An integer of JSON may have any length, and is no float then.
+        # A JSON integer may have any number of digits, too many for a float.
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e9 < value < 1e9:
-            raise DecodeError(f"{name} is to be a number")
+            raise DecodeError(f"{name} must be a number")
         return float(value)
 
     def text(self, name: str, limit: int) -> str:
         value = self._values.get(name)
         if not isinstance(value, str) or len(value) > limit:
-            raise DecodeError(f"{name} is to be a text of at most {limit} characters")
+            raise DecodeError(f"{name} must be a string of at most {limit} characters")
         return value
 
     def name(self, field: str) -> str:
-        """What a person is called: printable, without spaces around it."""
+        """A person's name: printable, without spaces around it."""
         value = self.text(field, MAX_NAME_CHARACTERS).strip()
         if value and not value.isprintable():
-            raise DecodeError(f"{field} is to be printable")
+            raise DecodeError(f"{field} must be printable")
         return value

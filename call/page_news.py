@@ -1,7 +1,6 @@
-"""What the page is told: the messages of docs/page.md, made from how a call stands.
+"""Messages to the page, as in docs/page.md, made from the state of the call.
 
-Comes in: session, ends, recording and figures, read and not changed. Goes out: JSON objects that `page_call` sends when they
-differ from the last ones.
+Sessions, ends and recordings are only read here. `page_call` sends a message when it differs from the last one.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ if TYPE_CHECKING:
     from facewire.call.stats import CallStats, Recent
 
 MIN_KBPS, MAX_KBPS = 8.0, 200.0
-"""Of the budget that the page may set."""
+"""Limits of the budget that the page may set."""
 MAX_DETAIL_CHARACTERS = 300
 
 Values = dict[str, Any]
 
 
 def hello(options: CallOptions, page: PageOptions, name: str) -> Values:
-    """The answer to the page's greeting. name: what this side calls itself now."""
+    """The answer to the page's greeting. name: this side's current name."""
     command = f"facewire call {shlex.quote(options.room)} --server {shlex.quote(options.server)}"
     link = f"{options.server}#{options.room}"
     return {
@@ -52,7 +51,7 @@ def hello(options: CallOptions, page: PageOptions, name: str) -> Values:
 
 
 def own(ends: Ends | None, *, camera_on: bool, microphone_on: bool) -> Values:
-    """How this side's media are. ends: None while they are being opened."""
+    """State of this side's media. ends: None while they are being opened."""
     live = ends.live if ends is not None else None
     framed, source = (live.framed, live.source) if live is not None else (None, None)
     camera = "starting" if ends is None else "none"
@@ -75,7 +74,7 @@ def own(ends: Ends | None, *, camera_on: bool, microphone_on: bool) -> Values:
 
 
 def call(session: Session) -> Values:
-    """How the call stands, and what the other side says of itself."""
+    """State of the call, and what the other side says about itself."""
     remote, state, seconds = session.other.hello, session.other.state, session.open_s
     playout = session.ends.playout
     other = None
@@ -99,7 +98,7 @@ def call(session: Session) -> Values:
 
 
 def recording(made: Recording) -> Values:
-    """Who records."""
+    """Who is recording."""
     return {
         "type": "recording",
         "here": made.here,
@@ -110,13 +109,13 @@ def recording(made: Recording) -> Values:
 
 
 class Sources:
-    """News of source frames. Remembers when each was taken: asked later, the clocks would say it a little differently."""
+    """Messages about source frames. Remembers when each was taken, as computing it again would give a slightly different time."""
 
     def __init__(self) -> None:
         self._taken_ms: dict[bytes, int | None] = {}
 
     def news(self, whose: str, ends: Ends, session: Session | None) -> Values | None:
-        """Of "own" or "other" source frame in use; None if there is none."""
+        """About the source frame in use, "own" or "other"; None if there is none."""
         if whose == "own":
             source = ends.live.source if ends.live is not None else None
             if source is None:
@@ -136,7 +135,7 @@ class Sources:
 
 
 def real_picture(ends: Ends, whose: str, side: int) -> bytes | None:
-    """The source frame of "own" or "other" as PNG; None if there is none. side: of the picture, pixels."""
+    """The "own" or "other" source frame as PNG; None if there is none. side: size of the picture in pixels."""
     from PIL import Image
 
     from facewire.codec import decode_source
@@ -156,7 +155,7 @@ def real_picture(ends: Ends, whose: str, side: int) -> bytes | None:
 
 
 def figures(session: Session, stats: CallStats, h264: H264Figures | None) -> Values:
-    """What the call costs and how well it goes. stats: has just been asked to look."""
+    """Cost and quality of the call. stats: must have looked just now."""
     recent, traffic, seconds, rate = stats.recent(), session.traffic(), session.open_s, session.rate
     playout = session.ends.playout.stats() if session.ends.playout is not None else None
     return {
@@ -186,7 +185,7 @@ def figures(session: Session, stats: CallStats, h264: H264Figures | None) -> Val
 
 
 def _h264(measured: H264Figures, seconds: float | None, session: Session, recent: Recent) -> Values:
-    """What the same call would take with H.264: its pictures, and over RTP the sound that this side sends."""
+    """What the same call would take with H.264: pictures, and sound over RTP, as this side sends them."""
     from facewire.call.rival import CRF
 
     sound_kbps = recent.sound_rtp_kbps or 0.0

@@ -1,8 +1,8 @@
-"""Rate control: from how the path is to what is sent over it. Pure: no clock, no socket.
+"""Rate control: decides from the state of the path what is sent over it. Pure: no clock, no socket.
 
-`session` calls `RateController.update` about twice a second with a `Measured`; the `Rate` it returns goes to the live
-sender, the sound and the bundling of messages. It starts low, rises while nothing is wrong, falls at once when the
-queue grows or the budget is passed, and answers loss that is not of its own making with repetition in place of retreat.
+`rate_loop` calls `RateController.update` twice a second with a `Measured`; the `Rate` that it returns is applied to the live
+sender, the sound and the bundling of messages. The rate starts low, rises while nothing is wrong, and falls at once when
+the queue grows or the budget is exceeded. Loss that it does not cause itself is answered with repetition, not with less.
 """
 
 from __future__ import annotations
@@ -16,42 +16,38 @@ from facewire.errors import InputError
 
 MIN_FPS, MAX_FPS = 5.0, 30.0
 QUEUE_LIMIT_MS = 150.0
-"""More round trip than that above the shortest one: packets wait for each other somewhere."""
+"""A round trip that exceeds the shortest one by more than this means that packets queue somewhere."""
 LOSS_LIMIT = 0.08
-"""From here on loss is looked into: of our own making, or the path's?"""
+"""Above this it is investigated whether we cause the loss ourselves."""
 HEAVY_LOSS, HEAVY_LOSS_S = 0.5, 1.5
-"""On a path that has been so bad for so long nothing is gained by repeating; less is sent in any case. One burst looks the same
-for a moment.
-"""
+"""Where so much has been lost for so long, repetition gains nothing, and less is sent. For a moment, one burst looks the same."""
 RISE_AFTER_S = 3.0
-"""Without trouble for so long, the next finer level is tried."""
+"""After this long without trouble, the next level is tried."""
 RISE_AFTER_FALL_S = 8.0
 PROBE_S = 3.0
-"""So long after a step down it shows whether the loss was of our own making."""
+"""How long after a step down it shows whether we caused the loss."""
 RANDOM_LOSS_FOR_S = 30.0
 BUDGET_SHARE = 0.93
-"""Of the budget is planned with: motion varies."""
+"""Share of the budget that is planned with, since motion varies."""
 MIN_KBPS = 8.0
 DEFAULT_KBPS = 32.0
-"""Budget of a call that was given none, for repetition against loss too."""
+"""Budget of a call without a limit, repetition against loss included."""
 START_LEVEL = 2
 WAITING_LEVEL = 1
-"""The finest while the other side waits for its first source frame, preview and whole: what media take, that has to wait for."""
+"""The highest level while the other side waits for its first source frame, preview or whole: media delay it."""
 COST_RISES, COST_FALLS = 0.3, 0.03
-"""Share by which what is measured changes what levels are taken to cost: a pause in speech says little of the speech after
-it.
-"""
+"""How quickly measurements change the estimated cost of levels, up and down: a pause says little about the speech after it."""
 DEFAULT_LEVEL = 5
-"""The finest level of a call that was given no budget: 12 kbps of video, 24 with sound."""
+"""The highest level of a call without a limit: 12 kbps of video, 24 with sound."""
 SEND_OVERHEAD_BYTES = MESSAGE_OVERHEAD_BYTES + 13
-"""Around the packets of a media message: the wire's, riding acknowledgements, our own heads."""
+"""Overhead of a media message: on the wire, for acknowledgements that ride along, and for our own headers."""
 REPORT_KBPS = 0.45
-"""Consent checks of ICE and the like."""
+"""ICE consent checks and the like."""
 SOUND_HEAD_BYTES = 5
 REPEATED_SOUND_BPS = 8_000
-"""Where sound goes out twice: coarser and whole is understood better than finer and full of holes."""
+"""Bit rate of sound that is sent twice: coarse but complete speech is easier to understand than finer speech with gaps."""
 ANSWER_EVERY_S = 0.24
-"""Who sends nothing still acknowledges."""
+"""How often a side that sends nothing acknowledges."""
 
 
 @dataclass(frozen=True)
@@ -74,27 +70,27 @@ class Rate:
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known when a decision is due."""
+    """What is known when a decision is made."""
 
     loss: float | None
     """Share of our messages lost, 0 to 1."""
     rtt_ms: float | None
     queue_ms: float | None
     held_back: int
-    """Messages thrown away since the last decision, since the association did not take them."""
+    """Messages dropped since the last decision because the association did not take them."""
     sent_kbps: float | None
-    """On the wire, of media and what comes with it, without source frames; None while it is not known."""
+    """Rate on the wire of media and everything that comes with them, without source frames; None while unknown."""
     source_waits: bool = False
-    """The other side has no picture yet, and pieces of one are on their way; motion is not sent before."""
+    """The other side has no picture yet, and pieces of one are on their way; no motion is sent until it has."""
     source_follows: bool = False
-    """It has a preview, and the whole is on its way."""
+    """The other side has a preview, and the whole source frame is on its way."""
 
 
 @dataclass(frozen=True)
 class _Level:
     rate: Rate
     motion_bytes: float
-    """Of a frame, as far as one can know: with its repetitions, for a lively speaker."""
+    """Estimated size of a frame of a lively speaker, repetitions included."""
 
 
 LEVELS = (
@@ -107,20 +103,20 @@ LEVELS = (
     _Level(Rate(Packing("default", 2, 1), 25.0, 16_000), 17.0),
     _Level(Rate(Packing("high", 2, 1), 25.0, 20_000), 24.0),
 )
-"""What can be sent at `FULL_FPS`, cheapest first. Frames are repeated from the start on: in the seconds before loss is known to be
-there, three packets lost in a row would hold the picture for half a second.
+"""What can be sent at `FULL_FPS`, cheapest first. Frames are repeated from the start: before loss has been measured, three
+packets lost in a row would freeze the picture for half a second.
 """
 
 
 def levels(fps: float = FULL_FPS) -> tuple[_Level, ...]:
-    """`LEVELS` for a call of at most so many frames a second."""
+    """`LEVELS` for a call of at most `fps` frames per second."""
     if not MIN_FPS <= fps <= MAX_FPS:
-        raise InputError(f"--fps {fps:g}: from {MIN_FPS:g} to {MAX_FPS:g} frames a second")
+        raise InputError(f"--fps {fps:g}: must be from {MIN_FPS:g} to {MAX_FPS:g} frames per second")
     return tuple(replace(level, rate=replace(level.rate, fps=level.rate.fps * fps / FULL_FPS)) for level in LEVELS)
 
 
 def estimate_kbps(level: _Level, *, video: bool, sound: bool) -> float:
-    """What a level costs on the wire, before anything is measured."""
+    """The estimated cost of a level on the wire, before anything is measured."""
     return _kbps(level.rate, level.motion_bytes, video, sound)
 
 
@@ -132,33 +128,33 @@ def _kbps(rate: Rate, motion_bytes: float, video: bool, sound: bool) -> float:
 
 
 class RateController:
-    """One call's decisions.
+    """The decisions of one call.
 
-    max_kbps: budget on the wire of what this side sends, sound included; None for 32. fps: the most frames a second. video, sound:
-    what this side sends.
+    max_kbps: budget for what this side sends, on the wire and sound included; None for 32. fps: the most frames per second.
+    video, sound: whether this side sends them.
     """
 
     def __init__(
         self, max_kbps: float | None = None, fps: float = FULL_FPS, *, video: bool = True, sound: bool = True
     ) -> None:
         if max_kbps is not None and not MIN_KBPS <= max_kbps <= 100_000:
-            raise InputError(f"--max-kbps {max_kbps:g}: from {MIN_KBPS:g} up, packet headers included")
+            raise InputError(f"--max-kbps {max_kbps:g}: must be at least {MIN_KBPS:g}, packet headers included")
         self.budget_kbps = DEFAULT_KBPS if max_kbps is None else max_kbps
         self._levels = levels(fps)
         self._video, self._sound = video, sound
         self._queue_ms = 0.0
-        """When last looked: one that shrinks needs no further step down."""
+        """At the last decision: a queue that is shrinking needs no further step down."""
         self._media_kbps: float | None = None
         self._scale = 1.0
-        """What levels really cost here, compared with the estimate."""
+        """The real cost of levels, relative to the estimate."""
         self._now = 0.0
         self._quiet_since = 0.0
         self._heavy_since: float | None = None
         self._fell_at: float | None = None
         self._probe: tuple[float, float] | None = None
-        """When a step down was made to see what becomes of the loss, and how high that was."""
+        """When a step down was made to see whether it reduces the loss, and how high the loss was."""
         self._random_until = self._random_loss = 0.0
-        """Until when, and at what share, loss is known not to be of our making."""
+        """Until when, and up to what share, loss is known not to be caused by us."""
         self._top = DEFAULT_LEVEL if max_kbps is None else len(self._levels) - 1
         self._ceiling = self._top
         self._ceiling_until = 0.0
@@ -190,33 +186,19 @@ class RateController:
 
     @property
     def source_kbps(self) -> float:
-        """What is left for the pieces of a source frame beside the media, never less than a quarter of the budget."""
+        """What media leave for pieces of a source frame, but at least a quarter of the budget."""
         media = self._media_kbps
         if media is None:
             media = estimate_kbps(self._levels[self.level], video=False, sound=self._sound)
         return max(self.budget_kbps / 4, BUDGET_SHARE * self.budget_kbps - media)
 
     def update(self, measured: Measured, elapsed_s: float) -> Rate:
-        """Decides anew. elapsed_s: since the last call."""
+        """Returns the new rate. elapsed_s: time since the last call."""
         self._now += max(0.0, elapsed_s)
-        if measured.sent_kbps is not None and measured.sent_kbps > 0:
-            rate = self.rate
-            expected = _kbps(
-                rate, self._levels[self.level].motion_bytes, self._video and not measured.source_waits, self._sound
-            )
-            change = min(2.0, max(0.5, measured.sent_kbps / expected)) - self._scale
-            self._scale += (COST_RISES if change > 0 else COST_FALLS) * change
-        self._media_kbps = measured.sent_kbps
-        queue_ms, before_ms = measured.queue_ms or 0.0, self._queue_ms
-        self._queue_ms = queue_ms
-        congested = (queue_ms > QUEUE_LIMIT_MS and queue_ms > 0.8 * before_ms) or measured.held_back > 0
+        self._learn_cost(measured)
         loss = measured.loss or 0.0
         over = measured.sent_kbps is not None and measured.sent_kbps > self.budget_kbps
-        if loss <= HEAVY_LOSS:
-            self._heavy_since = None
-        elif self._heavy_since is None:
-            self._heavy_since = self._now
-        heavy = self._heavy_since is not None and self._now - self._heavy_since >= HEAVY_LOSS_S
+        congested, heavy = self._is_congested(measured), self._is_heavy(loss)
         if congested or over or heavy:
             self._fall()
         elif loss > LOSS_LIMIT or self._probe is not None:
@@ -229,6 +211,29 @@ class RateController:
         self.level = self._affordable(self.level)
         return self.rate
 
+    def _learn_cost(self, measured: Measured) -> None:
+        """Compares what was sent with the estimate."""
+        self._media_kbps = measured.sent_kbps
+        if measured.sent_kbps is None or measured.sent_kbps <= 0:
+            return
+        video = self._video and not measured.source_waits
+        expected = _kbps(self.rate, self._levels[self.level].motion_bytes, video, self._sound)
+        change = min(2.0, max(0.5, measured.sent_kbps / expected)) - self._scale
+        self._scale += (COST_RISES if change > 0 else COST_FALLS) * change
+
+    def _is_congested(self, measured: Measured) -> bool:
+        queue_ms, before_ms = measured.queue_ms or 0.0, self._queue_ms
+        self._queue_ms = queue_ms
+        return (queue_ms > QUEUE_LIMIT_MS and queue_ms > 0.8 * before_ms) or measured.held_back > 0
+
+    def _is_heavy(self, loss: float) -> bool:
+        """Whether so much has been lost for so long that repetition gains nothing."""
+        if loss <= HEAVY_LOSS:
+            self._heavy_since = None
+        elif self._heavy_since is None:
+            self._heavy_since = self._now
+        return self._heavy_since is not None and self._now - self._heavy_since >= HEAVY_LOSS_S
+
     def _wait_for_source(self, waits: bool) -> None:
         if waits:
             self.level, self._quiet_since = min(self.level, WAITING_LEVEL), self._now
@@ -237,9 +242,9 @@ class RateController:
         self._waited = waits
 
     def _fall(self) -> None:
-        """A level down, and no way back up to this one for a while."""
+        """Goes down a level and stays below this one for a while."""
         if self._fell_at is not None and self._now - self._fell_at < 1.0:
-            return  # the last step has not had time to show
+            return  # the last step has not had time to take effect
         if self.level > 0:
             self._ceiling, self._ceiling_until = self.level - 1, self._now + 1.5 * RISE_AFTER_FALL_S
             self.level -= 1
@@ -247,7 +252,7 @@ class RateController:
         self._fell_at = self._quiet_since = self._now
 
     def _look_into(self, loss: float) -> None:
-        """Loss without a queue: one step down tells whether we cause it; if not, it is repeated against."""
+        """Loss without a queue: a step down tells whether we cause it. If not, repetition makes up for it."""
         if self._probe is None and (self._now < self._random_until or loss < 1.3 * self._random_loss):
             self._robust = True
             self._rise()
@@ -255,12 +260,12 @@ class RateController:
         self._quiet_since = self._now
         if self._probe is None:
             self._probe = self._now, loss
-            self.level = max(min(self.level, START_LEVEL), self.level - 1)  # a try that takes no frames away
+            self.level = max(min(self.level, START_LEVEL), self.level - 1)  # an experiment that costs no frames
         elif self._now - self._probe[0] >= PROBE_S:
             if loss > 0.7 * self._probe[1]:
                 self._random_until, self._random_loss, self._robust = self._now + RANDOM_LOSS_FOR_S, loss, True
                 self.level = min(self.level + 1, self._ceiling)
-            else:  # the step down has helped
+            else:  # the step down helped
                 self._ceiling, self._ceiling_until = self.level, self._now + 1.5 * RISE_AFTER_FALL_S
             self._probe = None
 
@@ -273,7 +278,7 @@ class RateController:
             self._quiet_since = self._now
 
     def _affordable(self, level: int) -> int:
-        """The finest level up to that one that the budget bears."""
+        """The highest level, up to this one, that the budget allows."""
         while level > 0 and self._cost(level) > BUDGET_SHARE * self.budget_kbps:
             level -= 1
         return level

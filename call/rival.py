@@ -1,7 +1,7 @@
-"""What H.264 would take for the pictures that this side sends: really encoded, a few seconds of them now and then.
+"""What H.264 would need for the pictures that this side sends, measured by encoding a few seconds of them now and then.
 
-Comes in: the squares that `facewire.sender` cuts from the camera. Goes out: `H264Figures` for the page. The encoder is x264 with a
-video call's settings, in a thread that gives way to everything else.
+`H264Watch` takes the squares that `facewire.sender` cuts from the camera and makes `H264Figures` for the page. The encoder is
+x264 with the settings of a video call, in a thread of the lowest priority.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from facewire.codec.wire import rtp_wire_bytes
 
 CRF = 34
-"""x264's quality: at 32.8 x264 veryfast has our ST-LPIPS, at 35.8 our AKD, in the median of 68 clips (docs/bandwidth.md)."""
+"""x264's quality. In the median of 68 clips x264 veryfast has our ST-LPIPS at 32.8 and our AKD at 35.8 (docs/bandwidth.md)."""
 BURST_S = 3.0
 EVERY_S = 15.0
-"""From the beginning of one burst to that of the next: 75 pictures, about a fifth of a second's work."""
+"""Time between the starts of two bursts. A burst of 75 pictures takes about a fifth of a second."""
 MIN_FRAMES = 10
-"""A machine that takes fewer in a burst gets a longer one."""
+"""On a machine that sends fewer pictures in that time, the burst lasts longer."""
 LOWEST_PRIORITY = 19
 
 _log = logging.getLogger(__name__)
@@ -35,20 +35,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class H264Figures:
-    """One burst."""
+    """Measurements of one burst."""
 
     payload_kbps: float
-    """Of the pictures after the first; the first is a key frame and comes once in a call."""
+    """Without the first picture: it is a key frame and comes only once in a call."""
     wire_kbps: float
-    """With packet headers."""
+    """The same with packet headers."""
     psnr_db: float
-    """Mean over luma."""
+    """Mean PSNR of luma."""
     at_s: float
     """When it was measured, on the monotonic clock."""
 
 
 class H264Watch:
-    """Encodes bursts of what it is shown. `take` is called from one thread with growing times, in ms."""
+    """Encodes bursts of the pictures given to `take`, which is called from one thread with increasing times."""
 
     def __init__(self) -> None:
         self.figures: H264Figures | None = None
@@ -57,7 +57,7 @@ class H264Watch:
         self._encoding: threading.Thread | None = None
 
     def take(self, square: NDArray[np.uint8], capture_ms: int) -> None:
-        """Looks at a picture, uint8 RGB (S, S, 3), that is just being sent."""
+        """Takes a picture, uint8 RGB (S, S, 3), that is being sent."""
         elapsed_ms = capture_ms - self._began_ms if self._began_ms is not None else 1000 * EVERY_S
         if elapsed_ms >= 1000 * EVERY_S and not self._burst:
             if self._encoding is None or not self._encoding.is_alive():
@@ -71,7 +71,7 @@ class H264Watch:
             self._encoding.start()
 
     def _encode(self, burst: Sequence[NDArray[np.uint8]], fps: float) -> None:
-        with contextlib.suppress(AttributeError, OSError):  # Linux has priorities for threads
+        with contextlib.suppress(AttributeError, OSError):  # on Linux, threads have priorities
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
         try:
             self.figures = encode_burst(burst, fps)
@@ -80,7 +80,7 @@ class H264Watch:
 
 
 def encode_burst(pictures: Sequence[NDArray[np.uint8]], fps: float) -> H264Figures:
-    """What pictures, uint8 RGB (S, S, 3), cost as H.264. Needs two at least."""
+    """Encodes at least two pictures, uint8 RGB (S, S, 3), as H.264."""
     rate = Fraction(fps).limit_denominator(1001)
     encoder = av.CodecContext.create("libx264", "w")
     decoder = av.CodecContext.create("h264", "r")

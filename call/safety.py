@@ -1,11 +1,11 @@
-"""Six words that two people compare by voice, to know that nobody sits between them.
+"""Six words that two people compare by voice to be sure that nobody is intercepting their call.
 
-Comes in: the fingerprints of both certificates of a connection (`Peer.fingerprints`). Goes out: words that are the same on
-both sides, and others on each side if somebody in between has put in certificates of their own. `page_call` shows them.
+They are made from the fingerprints of both certificates of a connection (`Peer.fingerprints`). They are the same on both
+sides, unless somebody in between uses certificates of their own. The page shows them.
 
-Somebody in between may make certificates until the words agree by chance: with certificates chosen for both sides that
-takes some 2^24 trials a side. So a trial is made dear: scrypt, some 40 ms and 16 MB each, which is two weeks' work of a core where
-the opening of a connection leaves seconds.
+An attacker could generate certificates until the words match by chance: choosing those for both sides, that takes about
+2^24 attempts per side. So each attempt is made expensive: scrypt takes about 40 ms and 16 MB. That is two weeks on one core,
+and opening a connection leaves seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _COST = {"n": 1 << 14, "r": 8, "p": 1}
 
 
 def safety_words(one: bytes, other: bytes) -> tuple[str, ...]:
-    """The words of two fingerprints, whichever is called first. Takes some 40 ms."""
+    """The words for two fingerprints, in either order. Takes about 40 ms."""
     low, high = sorted((one, other))
     digest = hashlib.scrypt(low + high, salt=_SALT, dklen=WORD_COUNT, **_COST)
     return tuple(WORDS[byte] for byte in digest)
@@ -43,4 +43,4 @@ squirrel statue stove summer sunset teapot temple thunder ticket tiger timber to
 umbrella uncle valley velvet village violin volcano waffle wagon walnut walrus weather whisper willow window winter
 """
 WORDS = tuple(_TEXT.split())
-"""256 of them, our own choice: concrete, of two or three syllables, unlike each other in sound."""
+"""256 concrete words of our own choice, of two or three syllables, that do not sound alike."""

@@ -1,7 +1,8 @@
-"""A call in numbers: a table that follows it live, and everything at its end for other programs.
+"""Statistics of a call: a live table, and everything at the end for other programs.
 
-Comes in: a `Session`, asked about twice a second. Goes out: a rich table, and plain values for JSON. Rates in the table are of the
-last seconds, totals and means in the JSON of the whole call. Bytes on the wire are IP packets, counted at the sockets.
+`CallStats` looks at a `Session` about twice a second and makes a rich table, and plain values for JSON. Rates in the table
+cover the last seconds; totals and means in the JSON cover the whole call. Bytes on the wire are those of IP packets, counted
+at the sockets.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ WINDOW_S = 3.0
 LINE_EVERY_S = 1.0
 SLOW_SHARE = 0.1
 MAX_LINES = 24 * 3600
-"""Lines of the timeline that are kept: a day."""
+"""The timeline covers up to a day."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class _Moment:
     shown: int
     concealed: int
     skipped: int
-    """Pictures left out on either way since this machine was too slow."""
+    """Pictures skipped in either direction because this machine was too slow."""
     captured: int
     sent: int
     sound_rtp_bytes: int
@@ -45,7 +46,7 @@ class _Moment:
 
 @dataclass(frozen=True)
 class Recent:
-    """The last seconds. Rates are None before there are two looks to compare."""
+    """The last seconds. Rates are None until there are two looks to compare."""
 
     sent_payload_kbps: float | None
     sent_wire_kbps: float | None
@@ -54,11 +55,11 @@ class Recent:
     fps_shown: float | None
     fps_sent: float | None
     concealed: float | None
-    """Share of the pictures shown, 0 to 1."""
+    """Concealed share of the pictures shown, 0 to 1."""
     slow: bool
-    """More than one picture in ten was left out since this machine was too slow."""
+    """More than one picture in ten was skipped because this machine was too slow."""
     sound_rtp_kbps: float | None
-    """What the sound sent would take on the wire over RTP."""
+    """What the sound sent would take over RTP."""
 
 
 class CallStats:
@@ -74,7 +75,7 @@ class CallStats:
         self.look()
 
     def look(self) -> None:
-        """Notes how things stand."""
+        """Takes a sample."""
         traffic, playout = self._session.traffic(), self._session.ends.playout
         shown = playout.stats() if playout is not None else None
         live = self._session.ends.live
@@ -151,7 +152,7 @@ class CallStats:
         return values
 
     def recent(self) -> Recent:
-        """How the last seconds were."""
+        """The last seconds in numbers."""
         first, last = self._moments[0], self._moments[-1]
         shown, skipped = last.shown - first.shown, last.skipped - first.skipped
         wanted = shown + skipped + last.captured - first.captured
@@ -168,7 +169,7 @@ class CallStats:
         )
 
     def _frame_rates(self) -> dict[str, float | None]:
-        """Frames a second sent, received and shown, from the opening of the call on."""
+        """Frames per second sent, received and shown since the call opened."""
         open_s, ends = self._session.open_s, self._session.ends
         if not open_s:
             return {"sent": None, "received": None, "shown": None}
@@ -180,7 +181,7 @@ class CallStats:
         }
 
     def table(self) -> Table:
-        """How the last seconds were."""
+        """The last seconds as a table."""
         from rich.table import Table
 
         session, link = self._session, self._session.link
@@ -190,7 +191,7 @@ class CallStats:
         table.add_row("on the wire, kbps", *(_text(self._rate(f"{way}_bytes"), 1) for way in ("sent", "received")))
         table.add_row("payload, kbps", *(_text(self._rate(f"{way}_payload"), 1) for way in ("sent", "received")))
         table.add_row(
-            "packets a second", *(_text(self._per_second(f"{way}_datagrams"), 1) for way in ("sent", "received"))
+            "packets per second", *(_text(self._per_second(f"{way}_datagrams"), 1) for way in ("sent", "received"))
         )
         table.add_row(
             "lost", *(_text(None if share is None else 100 * share, 1, " %") for share in (link.loss, link.loss_here))
@@ -198,10 +199,10 @@ class CallStats:
         traffic = session.traffic()
         for kind in KINDS:
             sent, received = (8 * way.kinds()[kind] / 1000 for way in (traffic.sent, traffic.received))
-            table.add_row(f"{kind}, kbit in all", f"{sent:.0f}", f"{received:.0f}")
+            table.add_row(f"{kind}, kbit in total", f"{sent:.0f}", f"{received:.0f}")
         if (playout := session.ends.playout) is not None:
             stats = playout.stats()
-            table.add_row("pictures a second", "", _text(self._per_second("shown"), 1))
+            table.add_row("pictures per second", "", _text(self._per_second("shown"), 1))
             table.add_row("pictures shown, concealed", "", f"{stats.shown}, {stats.concealed}")
             table.add_row("playout delay", "", f"{stats.delay_ms:.0f} ms")
             table.add_row("sound ahead of picture", "", _text(stats.lip_sync_ms, 0, " ms"))
@@ -222,14 +223,14 @@ class CallStats:
             "waiting": "waiting for the other side",
             "connecting": "connecting",
             "connected": f"in a call with {who}",
-            "stalled": f"{who} is not heard; waiting for the network",
+            "stalled": f"no signal from {who}; waiting for the network",
             "ended": "ended",
         }
         camera = session.other.state.camera if session.other.state is not None else "sending"
         notes = {
-            "no-face": "their face is not seen",
+            "no-face": "their face is not visible",
             "paused": "their camera is off",
-            "camera-lost": "their camera is gone",
+            "camera-lost": "their camera is disconnected",
         }
         note = notes.get(camera, "")
         if session.other.state is not None and session.other.state.muted:

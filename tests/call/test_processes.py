@@ -75,11 +75,19 @@ def caller(url: str, carphone: Path, voice: Path, out: Path, seconds: float, *mo
 
 
 def relayed(url: str) -> float:
-    """Messages that the server has handed on so far."""
+    """Messages that the server has passed on so far."""
     address = url.replace("ws://", "http://").removesuffix("/ws") + "/metrics"
     with urllib.request.urlopen(address, timeout=10) as response:
         found = re.search(r'signals_total{outcome="relayed"} ([0-9.]+)', response.read().decode())
     return float(found[1]) if found else 0.0
+
+
+def wait_for_answer(url: str) -> None:
+    """Waits until the server has passed on an offer and an answer: the two programs are connecting."""
+    deadline = time.monotonic() + 60
+    while relayed(url) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def result(program: Program, out: Path, seconds: float) -> dict[str, Any]:
@@ -201,10 +209,7 @@ def test_ctrl_c_ends_a_call_for_both(tmp_path: Path) -> None:
         started("call", "room", "--server", url, "--video", "test", "--sound", "silence", *alike) as one,
         started("receive", "room", "--server", url, *alike) as other,
     ):
-        deadline = time.monotonic() + 60
-        while relayed(url) < 2:  # an offer and an answer
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_for_answer(url)
         time.sleep(2)
         one.send_signal(signal.SIGINT)
         for program in (one, other):
@@ -231,7 +236,8 @@ def test_a_killed_program_that_comes_back_is_seen_again(
         for arguments in order:
             programs[arguments] = stack.enter_context(started(*arguments, FACEWIRE_SERVER=url))
             time.sleep(3)
-        time.sleep(8)
+        wait_for_answer(url)
+        time.sleep(5)  # until both have seen each other
         programs[goes].send_signal(signal.SIGKILL)
         programs[goes].wait()
         stack.enter_context(started(*goes, FACEWIRE_SERVER=url))
@@ -249,7 +255,8 @@ def test_a_killed_server_does_not_end_the_call(carphone: Path, voice: Path, tmp_
     with server() as (program, url):
         port = int(url.rsplit(":", 1)[1].split("/")[0])
         with started(*caller(url, carphone, voice, a, 15)) as one, started(*caller(url, carphone, voice, b, 20)):
-            time.sleep(6)
+            wait_for_answer(url)
+            time.sleep(4)
             program.send_signal(signal.SIGKILL)
             program.wait()
             time.sleep(3)
