@@ -1,7 +1,7 @@
 """A call between two processes on this machine, without camera or screen: python examples/headless_call.py [SECONDS]
 
-Starts a signalling server and two `facewire call`s. Each sends a moved portrait and silence, records what it gets, and
-says what it cost.
+Starts a signaling server and two `facewire call`s. Each sends a moving portrait and silence, records what it receives, and
+prints what it cost.
 """
 
 from __future__ import annotations

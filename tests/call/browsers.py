@@ -1,4 +1,4 @@
-"""Two people in their browsers: Chromium with a camera fed from a clip, a `facewire call` for each, and what their pages show.
+"""Two people in browsers: Chromium with a camera fed from a clip, a `facewire call` for each, and what their pages show.
 
 The programs are the installed command, the pages the real ones; the only thing in between is `Doorway`, which the tests may cut.
 """
@@ -27,7 +27,7 @@ from .conftest import write_voice
 
 CHROMIUM = Path("/usr/bin/chromium")
 CAMERA_FPS = 12
-"""The clip at less than half its speed: motion that can be followed by a machine that runs two of everything."""
+"""The clip plays at less than half its speed, so that a machine that runs everything twice can keep up."""
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -55,7 +55,7 @@ GRAB = """async ([id, count, every]) => {
   }
   return grabs;
 }"""
-"""Pictures of a video element as it shows them, each with its time in ms."""
+"""Grabs pictures of a video element while it plays, each with its time in ms."""
 
 LISTEN = """async (seconds) => {
   const context = new AudioContext(), analyser = context.createAnalyser(), block = new Float32Array(2048);
@@ -70,12 +70,12 @@ LISTEN = """async (seconds) => {
   await context.close();
   return loudest;
 }"""
-"""How loud the other side is at its loudest, 0 to 1, over some seconds."""
+"""The peak level of the other side's sound over some seconds, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Grab:
-    """A picture that a page showed. at_s: when, seconds since 1970. picture: uint8 RGB (H, W, 3)."""
+    """A picture that a page showed. at_s: seconds since 1970. picture: uint8 RGB (H, W, 3)."""
 
     at_s: float
     picture: NDArray[np.uint8]
@@ -83,7 +83,7 @@ class Grab:
 
 @dataclass
 class Person:
-    """One program and its page. errors: what went wrong in the page's scripts."""
+    """One program and its page. errors: errors of the page's scripts."""
 
     name: str
     process: asyncio.subprocess.Process
@@ -101,23 +101,23 @@ class Person:
         await self.page.wait_for_function(script, timeout=1000 * PATIENCE_S)
 
     async def says(self, text: str) -> None:
-        """Waits until the page shows a text, whatever its case."""
+        """Waits until the page shows a text, ignoring case."""
         script = "(text) => document.body.innerText.toLowerCase().includes(text.toLowerCase())"
         await self.page.wait_for_function(script, arg=text, timeout=1000 * PATIENCE_S)
 
     async def grabs(self, video: str, count: int = 40, every_ms: int = 200) -> list[Grab]:
-        """Pictures of the video element of that id."""
+        """Grabs pictures of the video element with that id."""
         grabbed = await self.page.evaluate(GRAB, [video, count, every_ms])
         return [Grab(at_ms / 1000, _decode_png(base64.b64decode(png))) for at_ms, png in grabbed]
 
     async def hears(self, seconds: float = 4.0) -> float:
-        """How loud the other side is, 0 to 1."""
+        """The peak level of the other side, 0 to 1."""
         loudest: float = await self.page.evaluate(LISTEN, seconds)
         return loudest
 
 
 class Browsers:
-    """A browser whose tabs are people. `person` starts a program and opens its page in a browser context of its own."""
+    """A browser in which every tab is a person. `person` starts a program and opens its page in its own browser context."""
 
     def __init__(self, folder: Path, clip: Path, server: str) -> None:
         self._folder, self._clip, self._server = folder, clip, server
@@ -182,7 +182,7 @@ async def _drain(stream: asyncio.StreamReader) -> None:
 
 
 def write_camera(path: Path, clip: Path, fps: int = CAMERA_FPS) -> Path:
-    """A clip as Chromium's fake camera takes it: uncompressed, 320 x 240, every picture of it, again and again."""
+    """Writes a clip for Chromium's fake camera, which repeats it: uncompressed, 320 x 240."""
     with VideoFile(clip) as video, path.open("wb") as file:
         file.write(f"YUV4MPEG2 W320 H240 F{fps}:1 Ip A1:1 C420jpeg\n".encode())
         for frame in video:

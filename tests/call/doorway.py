@@ -1,7 +1,7 @@
-"""A network between two programs that the tests control and count: their signalling passes here, and leads them to a `Relay`.
+"""A network between two programs that tests control: their signaling passes through here and leads them to a `Relay`.
 
-The programs are told this server's address in place of the real one's. What they say is handed on as it is, but for the
-addresses in their descriptions of a connection, which become the relay's.
+The programs get this server's address in place of the real one. Their messages are passed on unchanged, except for the
+addresses in session descriptions, which are replaced by the relay's.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from .relay import Relay
 
 
 class Doorway:
-    """In front of the signalling server at `server_url`. The two programs call themselves a and b, the relay's ends."""
+    """A proxy for the signaling server at `server_url`. The two programs must be named a and b, like the relay's ends."""
 
     def __init__(self, server_url: str, relay: Relay) -> None:
         self._server_url, self.relay = server_url, relay
         self.met_at: float | None = None
-        """When the server first told somebody that both are in the room, on the clock of `time.monotonic`."""
+        """When the server first said that both are in the room, by `time.monotonic`."""
         self.url = ""
         app = web.Application()
         app.router.add_get("/ws", self._door)

@@ -1,4 +1,4 @@
-"""A page without a browser: aiohttp and aiortc in the place of JavaScript, for tests of the page's process."""
+"""A page without a browser: aiohttp and aiortc instead of JavaScript, for tests of the process behind the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE_S = 60.0
 
 
 class ClipTrack(MediaStreamTrack):
-    """The pictures of a file, again and again, as a camera."""
+    """A camera that repeats the pictures of a file."""
 
     kind = "video"
 
@@ -42,7 +42,7 @@ class ClipTrack(MediaStreamTrack):
 
 
 class ToneTrack(MediaStreamTrack):
-    """A tone of 300 Hz that comes and goes, as a microphone."""
+    """A microphone with a tone of 300 Hz that comes and goes."""
 
     kind = "audio"
 
@@ -69,7 +69,7 @@ class PageClient:
         self._connection = RTCPeerConnection(RTCConfiguration([]))
         self._news = asyncio.Condition()
         self.known: dict[str, dict[str, Any]] = {}
-        """The newest message of each type; sources by "source own" and "source other"."""
+        """The newest message of each type, and of "source own" and "source other"."""
         self.problems: list[dict[str, Any]] = []
         self.pictures = 0
         self.loudest = 0
@@ -105,7 +105,7 @@ class PageClient:
         await self._socket.send_str(json.dumps(message))
 
     async def until(self, name: str, condition: Any, seconds: float = PATIENCE_S) -> dict[str, Any]:
-        """The newest message of that type as soon as it fulfils the condition."""
+        """Waits for a message of that type that meets the condition."""
         async with asyncio.timeout(seconds), self._news:
             await self._news.wait_for(lambda: name in self.known and condition(self.known[name]))
             return self.known[name]

@@ -1,8 +1,8 @@
 """What the page costs: `python -m tests.call.page_cost [--seconds N] [--one-way]`.
 
-Two people in two browsers on this machine, camera and voice both ways (with --one-way: from b to a). Prints how long it takes from
-the command to one's own picture, and for each side the cores that its program takes and the pictures a second that it sends and
-shows: on a machine that is too slow for two people pictures are left out, so one is no use without the other.
+Two people in two browsers on this machine, with camera and voice both ways (with --one-way: from b to a). Prints the time from
+the command to one's own picture, and for each side the cores that its program takes and the frame rates that it sends and
+shows. A machine that is too slow for two people skips pictures, so cores alone say little.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CAMERA_FPS = 25
 
 
 def cpu_s(root: int, name: str = "") -> float:
-    """CPU time of a process and all below it, seconds. name: only of those whose name holds it."""
+    """CPU time of a process and its descendants, seconds. name: only of those whose name contains it."""
     parents: dict[int, int] = {}
     used: dict[int, float] = {}
     for entry in Path("/proc").iterdir():
@@ -51,7 +51,7 @@ def cpu_s(root: int, name: str = "") -> float:
 
 
 async def first_sight(browsers: Browsers, name: str, *more: str) -> tuple[Person, float]:
-    """A person, and the seconds from the command to their own picture on the page."""
+    """Starts a person. Also returns the seconds from the command to their own picture on the page."""
     began = time.monotonic()
     person = await browsers.person(name, *more)
     if more:

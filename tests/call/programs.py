@@ -1,7 +1,7 @@
 """A call between two programs, measured from outside: `python -m tests.call.programs` (`--help`).
 
-Two `facewire call`s, video and sound both ways (with --one-way: video one way), and between them a relay that counts
-the datagrams of each way. The pictures come out of the programs as raw frames and are counted here.
+Two `facewire call`s with video and sound both ways (with --one-way: video one way), and between them a relay that counts
+datagrams in each direction. The programs write raw frames, which are counted here.
 """
 
 from __future__ import annotations
@@ -34,31 +34,31 @@ class Side:
     """What one program put on the wire, and what the other one showed of it."""
 
     kbps: float
-    """IP packets of that way after settling, its acknowledgements for the other way included; by the relay."""
+    """IP packets in that direction after settling, acknowledgements for the other direction included, counted by the relay."""
     datagrams_per_s: float
     first_picture_s: float
     """From both being in the room to the first picture at the other program's output."""
     pictures: int
-    """At that output, in all."""
+    """All pictures at that output."""
     sent: int
-    """Frames that this program packed, some of them before it was known that the other one is there."""
+    """Frames that this program packed, some of them before it knew that the other one was there."""
     frames: int
     """Frames that the other one decoded."""
     shown: int
     concealed: int
     skipped: int
-    """Pictures that the other one left out since its machine was too slow."""
+    """Pictures that the other one skipped because its machine was too slow."""
     longest_freeze_ms: float
     delay_ms: float
     end_to_end_ms: float
     sound_played_s: float
     lip_sync_ms: tuple[float, float]
     processors: float | None
-    """Processors that this program kept busy after settling, 2 being all of two cores; None where the system does not tell."""
+    """CPU cores that this program kept busy after settling; None where the system does not tell."""
     memory_mb: float | None
-    """The most it had at once."""
+    """Peak memory."""
     own_bytes_off: int
-    """By how much the program's own count of bytes sent is off the relay's."""
+    """Difference between the program's own count of bytes sent and the relay's."""
 
 
 @dataclass
@@ -71,7 +71,7 @@ class _Program:
 async def measure(
     folder: Path, seconds: float, *, voice: Path | None, one_way: bool = False, fps: float = 25.0
 ) -> dict[Way, Side]:
-    """Both sides of a call of so many seconds after settling. voice: None for no sound. one_way: only a sends video."""
+    """Measures both sides for `seconds` after settling. voice: None for no sound. one_way: only a sends video."""
     relay = Relay()
     server = SignalingServer(ServerOptions(port=0))
     await server.start()
@@ -143,14 +143,14 @@ async def _start(
 
 
 async def _count_pictures(stream: asyncio.StreamReader) -> tuple[int, float]:
-    """How many raw pictures came, and when the first one was whole."""
+    """How many raw pictures came, and when the first one was complete."""
     size = 3 * load_bundle().picture_size ** 2
     received, first_at = 0, 0.0
     while data := await stream.read(1 << 18):
         received += len(data)
         if not first_at and received >= size:
             first_at = time.monotonic()
-    assert received % size == 0, f"{received} bytes are no whole number of pictures"
+    assert received % size == 0, f"{received} bytes are not a whole number of pictures"
     return received // size, first_at
 
 
@@ -160,7 +160,7 @@ Busy = tuple[float | None, float | None]
 async def _watch(
     relay: Relay, seconds: float, programs: list[_Program]
 ) -> tuple[dict[Way, tuple[int, int]], float, list[Busy]]:
-    """Datagrams and bytes of each way after settling, of how many seconds, and what each program took of the machine."""
+    """Datagrams and bytes in each direction after settling, the seconds they took, and the load of each program."""
     async with asyncio.timeout(PATIENCE_S):
         while not all(count.datagrams > 20 for count in relay.counts.values()):
             assert all(program.process.returncode is None for program in programs), "a program ended before the call"
@@ -175,11 +175,11 @@ async def _watch(
 
 
 def _processor_s(program: _Program) -> float | None:
-    """Processor time of a running program, all its threads together."""
+    """CPU time of a running program, all threads together."""
     stat = Path(f"/proc/{program.process.pid}/stat")
     if not stat.exists():
         return None
-    fields = stat.read_text().rpartition(")")[2].split()  # the name may hold anything
+    fields = stat.read_text().rpartition(")")[2].split()  # the name may contain anything
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

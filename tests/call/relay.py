@@ -1,7 +1,7 @@
-"""A bad network in one process: a UDP relay between the two ends of a call, and the meeting point that leads them to it.
+"""A bad network in one process: a UDP relay between the two ends of a call, and the signaling that leads them to it.
 
-Real sockets on both sides. What the ends tell each other passes `MeetingPoint`, which puts the relay's addresses in the
-place of theirs; `Relay` then loses, delays, reorders and repeats their datagrams as `Impairment` says, and counts them.
+Both sides use real sockets. Their signaling passes through `MeetingPoint`, which replaces their addresses by the relay's;
+`Relay` then loses, delays, reorders and repeats their datagrams as `Impairment` says, and counts them.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from typing import Any, Literal, cast
 from facewire.signaling.events import Event, Joined, PeerJoined, PeerLeft, Signal
 
 HEADER_BYTES = 28
-"""UDP and IPv4."""
+"""UDP and IPv4 headers."""
 Way = Literal["ab", "ba"]
 Address = tuple[str, int]
 
 
 @dataclass
 class Impairment:
-    """What happens to datagrams, each way alike; may be changed at any time."""
+    """What happens to datagrams in both directions; may be changed at any time."""
 
     loss: float = 0.0
     """Share lost, 0 to 1."""
     burst: float = 1.0
-    """Datagrams lost one after the other, on average."""
+    """Average number of datagrams lost in a row."""
     delay_ms: float = 0.0
     jitter_ms: float = 0.0
-    """Added to the delay, from 0 to this, by chance; order is kept."""
+    """Random delay added, from 0 to this; order is kept."""
     reordered: float = 0.0
-    """Share that come 60 ms later than they should, behind others."""
+    """Share delivered 60 ms late, behind others."""
     repeated: float = 0.0
     kbps: float | None = None
-    """What passes, headers included."""
+    """Capacity, headers included."""
     queue_ms: float = 500.0
-    """What waits before that narrow place; what finds no room is lost."""
+    """Queue in front of the bottleneck; datagrams that do not fit are lost."""
     blackout: bool = False
 
 
 @dataclass
 class Count:
-    """datagrams and IP bytes that came to the relay, lost ones included."""
+    """Datagrams and IP bytes that reached the relay, lost ones included."""
 
     datagrams: int = 0
     wire_bytes: int = 0
@@ -53,14 +53,14 @@ class Count:
 
 @dataclass
 class _Connection:
-    """One attempt: where the ends really are, and the sockets that stand for them."""
+    """One attempt: the real addresses of the ends, and the sockets that stand for them."""
 
     real: dict[str, Address] = field(default_factory=dict)
     sockets: dict[str, asyncio.DatagramTransport] = field(default_factory=dict)
 
 
 class _Socket(asyncio.DatagramProtocol):
-    """Stands for one end: what comes here is for it."""
+    """Stands for one end: what arrives here is meant for it."""
 
     def __init__(self, relay: Relay, connection: _Connection, end: str) -> None:
         self.relay, self.connection, self.end = relay, connection, end
@@ -82,7 +82,7 @@ class Relay:
         self._last_at: dict[Way, float] = {"ab": 0.0, "ba": 0.0}
 
     async def stand_for(self, end: str, attempt: str, sdp: str) -> str:
-        """The description with this relay's address in the place of that end's own."""
+        """The description with this relay's address in place of that end's own."""
         connection = self._connections.setdefault(attempt, _Connection())
         candidates = [line.split() for line in re.findall(r"a=candidate:.*", sdp)]
         host = next(c for c in candidates if c[2].lower() == "udp" and ":" not in c[4] and c[7] == "host")
@@ -96,7 +96,7 @@ class Relay:
         return re.sub(r"(a=candidate:.*\r?\n)+", line + "\r\n", sdp)
 
     def carry(self, connection: _Connection, way: Way, data: bytes) -> None:
-        """A datagram came; what becomes of it."""
+        """Decides what happens to a datagram, and delivers it."""
         count, how, chance = self.counts[way], self.impairment, self.chance
         loop = asyncio.get_running_loop()
         count.datagrams += 1
@@ -121,7 +121,7 @@ class Relay:
             loop.call_at(at, self._deliver, connection, way, data)
 
     def _lose(self, way: Way) -> bool:
-        """Gilbert's model: bad stretches of some length, so many that the share is right."""
+        """Whether to lose the next datagram: Gilbert's model, with bursts of the average length that make up the share."""
         how = self.impairment
         if how.burst <= 1:
             return self.chance.random() < how.loss
@@ -145,12 +145,12 @@ class Relay:
 
 
 class MeetingPoint:
-    """Signalling without a server, for two: a makes the offers, b is polite."""
+    """Signaling for two without a server: a makes the offers, b is polite."""
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
         self.there = True
-        """Otherwise as if the server were gone: nothing passes."""
+        """If False, nothing passes, as if the server were gone."""
         self.passed: list[dict[str, Any]] = []
         self.a, self.b = Line(self, "a"), Line(self, "b")
 
@@ -167,7 +167,7 @@ class MeetingPoint:
 
 
 class Line:
-    """One end's signalling, as a session wants it."""
+    """One end's signaling, as a session takes it."""
 
     def __init__(self, point: MeetingPoint, end: str) -> None:
         self._point, self._end = point, end
@@ -181,7 +181,7 @@ class Line:
         return await self._point.carry(self._end, payload)
 
     def leave(self) -> None:
-        """The other end is told that this one's program has died."""
+        """Tells the other end that this one's program died."""
         (self._point.b if self._end == "a" else self._point.a).tell(PeerLeft("other", "lost"))
 
     def come(self) -> None:

@@ -1,4 +1,4 @@
-"""A long call, watched: `python -m tests.call.soak [--minutes N]` prints a line a minute: memory, tasks, threads, lip sync.
+"""Watches a long call: `python -m tests.call.soak [--minutes N]` prints memory, tasks, threads and lip sync every minute.
 
 Both sides in one process, through the relay with 1 % loss; one sends a clip and a voice, the other shows and plays them.
 """
@@ -29,8 +29,8 @@ SHOWN_FPS = 5.0
 
 @dataclass(frozen=True)
 class Look:
-    """How things stand. memory_mb: of the whole process. lip_sync_ms: sound ahead of the picture, the median of what was seen every
-    second since the look before: single values tell how busy the machine was.
+    """One sample. memory_mb: of the whole process. lip_sync_ms: how far sound is ahead of the picture, as the median since the
+    sample before, because single values rather tell how busy the machine was.
     """
 
     at_s: float
@@ -44,7 +44,7 @@ class Look:
     """Frames that the receiver decoded."""
     undecodable: int
     fps: float
-    """As the rate control has it."""
+    """As chosen by the rate control."""
     loss: float
     queue_ms: float
     held_back: int
@@ -53,7 +53,7 @@ class Look:
 
 
 async def soak(networks: Networks, voice: Path, seconds: float, every_s: float) -> list[Look]:
-    """Looks at a call from its settling on; what is left of it at the end is the last look."""
+    """Samples a call once it has settled; the last sample is what is left after its end."""
     tasks_before = len(asyncio.all_tasks())
     call = Call(networks)
     call.relay.impairment = Impairment(loss=0.01, delay_ms=40, jitter_ms=10)

@@ -1,7 +1,7 @@
-"""What bad paths do to a call, measured: `python -m tests.call.table [--seconds N] [NAME...]` prints docs/call.md's table.
+"""Measures calls over bad paths: `python -m tests.call.table [--seconds N] [NAME...]` prints the table in docs/call.md.
 
-One side sends a real clip and a voice, the other shows and plays them and sends a voice back, through `relay`. Pictures
-are drawn at `SHOWN_FPS`, to leave the machine to the network code; what is concealed is decided at each of them.
+One side sends a real clip and a voice through `relay`; the other one shows and plays them and sends a voice back. Pictures are
+drawn at only `SHOWN_FPS` to leave the machine to the network code; concealment is counted per drawn picture.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from .relay import Impairment
 
 SHOWN_FPS = 12.5
 SETTLING_S = 14.0
-"""The rate control has risen as far as it will by then."""
+"""By then the rate control has risen as far as it will."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One path and what it did. Kilobits are IP packets of one way, both ends' acknowledgements for the other way included."""
+    """One path and its effect. Rates count the IP packets of one direction, acknowledgements for the other one included."""
 
     name: str
     coded_fps: float
-    """Frames a second that came and could be decoded."""
+    """Frames per second that arrived and could be decoded."""
     shown: int
     concealed: float
-    """Share of pictures bridged across lost frames, guessed or held."""
+    """Share of pictures that were interpolated across lost frames, guessed or held."""
     freezes: int
-    """Of more than 200 ms."""
+    """Longer than 200 ms."""
     longest_ms: float
     back_s: float | None
     """From the end of a blackout to the next new frame."""
     sound_back_s: float | None
-    """And to the next speech that is played."""
+    """The same to the next speech played."""
     opened_s: float
     first_s: float
-    """From the start of both ends to the first motion drawn: a preview's."""
+    """From the start of both ends to the first motion drawn, on the preview."""
     sharp_s: float | None
-    """And until the whole source frame was there; None if it was not when settled."""
+    """The same to the whole source frame; None if it had not come when the call had settled."""
     there_kbps: float
-    """The side with video."""
+    """From the side with video."""
     here_kbps: float
     delay_ms: float
     end_to_end_ms: float
@@ -84,7 +84,7 @@ CONDITIONS: dict[str, tuple[Impairment, float, float | None]] = {
 async def measure(
     name: str, seconds: float, networks: Networks, voice: Path, *, sound: bool = True, both: bool = False
 ) -> Row:
-    """A call over one path: some seconds of settling, then so many measured. both: video both ways."""
+    """Measures a call over one path for `seconds` after settling. both: video both ways."""
     impairment, dark_s, budget = CONDITIONS[name]
     call = Call(networks)
     call.relay.impairment = impairment
@@ -117,7 +117,7 @@ async def measure(
                 back_s = time.monotonic() - light
             if sound_back_s is None and seen.sound_played_ms > dark.sound_played_ms:
                 sound_back_s = time.monotonic() - light
-            assert time.monotonic() - light < 30, "neither picture nor sound came back"
+            assert time.monotonic() - light < 30, "picture or sound did not come back"
             await asyncio.sleep(0.01)
     await asyncio.sleep(max(0.0, seconds - (time.monotonic() - start)))
     span = time.monotonic() - start
@@ -149,7 +149,7 @@ async def measure(
 
 
 def line(row: Row) -> str:
-    """A row of the document's table."""
+    """A row of the table in the document."""
     sharp = "–" if row.sharp_s is None else f"{row.sharp_s:.1f}"
     back = "" if row.back_s is None or row.sound_back_s is None else f"{row.back_s:.1f}, {row.sound_back_s:.1f} s"
     return (

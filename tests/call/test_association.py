@@ -1,4 +1,4 @@
-"""What the thrifty association costs and endures, on real sockets."""
+"""The thrifty association on real sockets: overhead, loss, and counted traffic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .relay import Impairment, Relay, Way
 
 
 class Pair:
-    """Two connected peers, through a relay."""
+    """Two peers connected through a relay."""
 
     def __init__(self) -> None:
         self.relay = Relay()
@@ -43,7 +43,7 @@ class Pair:
         self.relay.close()
 
 
-async def test_acknowledgements_ride_with_media_and_cost_no_packets_of_their_own() -> None:
+async def test_acknowledgements_ride_with_media_without_extra_packets() -> None:
     pair = Pair()
     await pair.open()
     before = [peer.traffic.sent.wire_by_kind["transport"] for peer in (pair.a, pair.b)]
@@ -59,7 +59,7 @@ async def test_acknowledgements_ride_with_media_and_cost_no_packets_of_their_own
     await pair.close()
 
 
-async def test_one_way_media_is_acknowledged_by_few_packets() -> None:
+async def test_one_way_media_takes_few_acknowledgement_packets() -> None:
     pair = Pair()
     await pair.open()
     await asyncio.sleep(ALONE_AFTER_S)
@@ -72,7 +72,7 @@ async def test_one_way_media_is_acknowledged_by_few_packets() -> None:
     await pair.close()
 
 
-async def test_pieces_arrive_over_a_lossy_path_and_media_is_never_sent_twice() -> None:
+async def test_pieces_survive_loss_and_media_is_never_resent() -> None:
     pair = Pair()
     await pair.open()
     pair.relay.impairment = Impairment(loss=0.2, delay_ms=20)
@@ -90,7 +90,7 @@ async def test_pieces_arrive_over_a_lossy_path_and_media_is_never_sent_twice() -
     await pair.close()
 
 
-async def test_a_connection_opens_although_first_packets_are_lost() -> None:
+async def test_connection_opens_when_first_packets_are_lost() -> None:
     pair = Pair()
     pair.relay.chance.seed(5)
     pair.relay.impairment = Impairment(loss=0.2, delay_ms=20)
@@ -98,7 +98,7 @@ async def test_a_connection_opens_although_first_packets_are_lost() -> None:
     await pair.close()
 
 
-async def test_own_count_agrees_with_the_relay() -> None:
+async def test_traffic_count_matches_the_relay() -> None:
     pair = Pair()
     await pair.open()
     for number in range(10):

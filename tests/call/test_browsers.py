@@ -1,4 +1,4 @@
-"""Two people in real browsers with real programs: pictures move as the camera's do, sound is heard, and what breaks mends."""
+"""Two people in real browsers with real programs: pictures follow the camera, sound is heard, and calls recover."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from .relay import Relay
 pytestmark = pytest.mark.slow
 
 Read = Callable[[NDArray[np.uint8]], NDArray[np.float64] | None]
-"""Of a picture: roll, turn to the side and opening of the mouth, in units of its own; None if it holds no face."""
+"""Reads a picture: roll, turn to the side and opening of the mouth, in arbitrary units; None if there is no face."""
 LONGEST_DELAY_S = 3.0
-"""From a camera's picture to the synthesised one, on a machine that runs two browsers, two programs and a test on two cores."""
+"""From the camera to the synthesised picture, on two cores that run two browsers, two programs and a test."""
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def by_networks(networks: Networks) -> Read:
 
 
 def likeness(shown: list[Grab], camera: list[Grab], read: Read) -> tuple[float, float]:
-    """The best correlation of the two heads' roll and turn over the delays that may be, and that delay in seconds."""
+    """The best correlation of roll and turn of the two heads over all possible delays, and that delay in seconds."""
 
     def curve(grabs: list[Grab]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         rows = [(grab.at_s, motion) for grab in grabs if (motion := read(grab.picture)) is not None]
@@ -97,8 +97,8 @@ async def door() -> AsyncIterator[Doorway]:
     await server.stop()
 
 
-async def test_the_picture_moves_as_the_camera_does(tmp_path: Path, carphone: Path, door: Doorway, read: Read) -> None:
-    """One way only: a machine of two cores that also runs two browsers draws one synthesised picture in time, not two."""
+async def test_picture_follows_the_camera(tmp_path: Path, carphone: Path, door: Doorway, read: Read) -> None:
+    """One way only: two cores that also run two browsers can draw one synthesised picture in time, but not two."""
     async with Browsers(tmp_path, carphone, door.url) as browsers:
         a, b = await browsers.person("a", "--video", "none", "--sound", "none"), await browsers.person("b")
         await a.join()
@@ -151,7 +151,7 @@ async def test_two_people_see_hear_and_record_each_other(tmp_path: Path, carphon
         assert a.errors == b.errors == []
 
 
-async def test_a_cut_of_the_network_mends(tmp_path: Path, carphone: Path, door: Doorway) -> None:
+async def test_call_recovers_from_a_network_outage(tmp_path: Path, carphone: Path, door: Doorway) -> None:
     async with Browsers(tmp_path, carphone, door.url) as browsers:
         a, b = await browsers.person("a"), await browsers.person("b")
         await a.join()
@@ -168,7 +168,7 @@ async def test_a_cut_of_the_network_mends(tmp_path: Path, carphone: Path, door: 
 
 
 async def other_page_cannot_act(person: Person) -> None:
-    """A page of another program on this machine, in the same browser: its cookies go with what it asks, its origin is wrong."""
+    """A page of another program on this machine, in the same browser: its requests carry our cookie, but the wrong origin."""
 
     async def evil(_: web.Request) -> web.Response:
         return web.Response(text="<!doctype html><title>evil</title>", content_type="text/html")

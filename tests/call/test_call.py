@@ -1,4 +1,4 @@
-"""Whole calls over loopback sockets: what is seen, what it costs, and what becomes of it when the network goes away."""
+"""Whole calls over loopback sockets: media, traffic, and recovery when the network goes away."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ from .conftest import Call, make_ends, playout_of
 from .relay import Impairment, Way
 
 
-async def test_both_are_seen_and_heard_and_every_datagram_is_counted(
-    call: Call, networks: Networks, voice: Path
-) -> None:
+async def test_media_flow_both_ways_and_every_datagram_is_counted(call: Call, networks: Networks, voice: Path) -> None:
     both = (make_ends(networks, video=True, sound=voice, shows=True) for _ in range(2))
     call.start(*both)
     began = time.monotonic()
@@ -44,7 +42,7 @@ async def test_both_are_seen_and_heard_and_every_datagram_is_counted(
         assert session.traffic().sent.datagrams == pytest.approx(call.relay.counts[way].datagrams, abs=6)
 
 
-async def test_a_connection_that_both_sides_end_at_once_is_counted_once(call: Call, networks: Networks) -> None:
+async def test_traffic_of_a_connection_closed_by_both_sides_is_counted_once(call: Call, networks: Networks) -> None:
     call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
     playout = playout_of(call.b)
     await call.until(lambda: playout.stats().sources > 0)  # 8 kB: what still comes is little beside it
@@ -57,7 +55,7 @@ async def test_a_connection_that_both_sides_end_at_once_is_counted_once(call: Ca
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
-async def test_a_lossy_path_is_bridged(call: Call, networks: Networks, voice: Path, seed: int) -> None:
+async def test_call_works_over_a_lossy_path(call: Call, networks: Networks, voice: Path, seed: int) -> None:
     call.relay.chance.seed(seed)
     call.relay.impairment = Impairment(loss=0.1, delay_ms=40, jitter_ms=20, reordered=0.05, repeated=0.05)
     call.start(a=make_ends(networks, video=True, shows=True), b=make_ends(networks, sound=voice, shows=True))
@@ -68,7 +66,7 @@ async def test_a_lossy_path_is_bridged(call: Call, networks: Networks, voice: Pa
     assert playout.stats().undecodable <= 4
 
 
-async def test_after_a_short_blackout_the_connection_goes_on(call: Call, networks: Networks) -> None:
+async def test_connection_survives_a_short_blackout(call: Call, networks: Networks) -> None:
     call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
     playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 10)
@@ -80,7 +78,7 @@ async def test_after_a_short_blackout_the_connection_goes_on(call: Call, network
     assert call.b.stats.stalls == 1
 
 
-async def test_after_a_long_blackout_the_call_goes_on_without_a_new_source(call: Call, networks: Networks) -> None:
+async def test_call_resumes_after_a_long_blackout_without_a_new_source(call: Call, networks: Networks) -> None:
     call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
     playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 10)
@@ -97,7 +95,7 @@ async def test_after_a_long_blackout_the_call_goes_on_without_a_new_source(call:
     assert call.a.outgoing.stats.sources == 1
 
 
-async def test_a_side_whose_program_died_can_come_back(call: Call, networks: Networks) -> None:
+async def test_restarted_program_rejoins_the_call(call: Call, networks: Networks) -> None:
     call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
     playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 10)
@@ -114,7 +112,7 @@ async def test_a_side_whose_program_died_can_come_back(call: Call, networks: Net
     await call.until(lambda: playout.stats().frames > before + 5, 15)
 
 
-async def test_without_its_server_a_call_goes_on(call: Call, networks: Networks) -> None:
+async def test_call_survives_loss_of_the_server(call: Call, networks: Networks) -> None:
     call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
     playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 10)
@@ -124,7 +122,7 @@ async def test_without_its_server_a_call_goes_on(call: Call, networks: Networks)
     assert call.b.state == "connected"
 
 
-async def test_other_weights_are_told_to_both_and_show_nothing(call: Call, networks: Networks) -> None:
+async def test_mismatched_weights_end_the_call_on_both_sides(call: Call, networks: Networks) -> None:
     other_weights = dataclasses.replace(networks.bundle, hash=b"\x01" * 8)
     call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True), b_bundle=other_weights)
     endings = await asyncio.gather(*call.tasks)
@@ -132,7 +130,7 @@ async def test_other_weights_are_told_to_both_and_show_nothing(call: Call, netwo
     assert playout_of(call.b).stats().frames == 0
 
 
-async def test_the_other_sides_goodbye_ends_the_call(call: Call, networks: Networks) -> None:
+async def test_goodbye_ends_the_call_on_both_sides(call: Call, networks: Networks) -> None:
     call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
     await call.until(lambda: call.a.state == call.b.state == "connected")
     call.a.end()
@@ -143,7 +141,7 @@ async def test_the_other_sides_goodbye_ends_the_call(call: Call, networks: Netwo
     assert len(encode_control(Bye(""))) < 5
 
 
-async def test_a_budget_may_come_and_go_during_a_call(call: Call, networks: Networks, voice: Path) -> None:
+async def test_budget_can_change_during_a_call(call: Call, networks: Networks, voice: Path) -> None:
     call.start(a=make_ends(networks, video=True, sound=voice), b=make_ends(networks, shows=True))
     playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 5)
@@ -159,7 +157,7 @@ async def test_a_budget_may_come_and_go_during_a_call(call: Call, networks: Netw
 
 
 @pytest.mark.slow
-async def test_a_budget_is_kept_on_the_wire(call: Call, networks: Networks, voice: Path) -> None:
+async def test_budget_holds_on_the_wire(call: Call, networks: Networks, voice: Path) -> None:
     sends, limit = make_ends(networks, video=True, sound=voice), SessionOptions(max_kbps=16)
     call.start(a=sends, b=make_ends(networks, shows=True), a_options=limit)
     playout = playout_of(call.b)
@@ -171,7 +169,7 @@ async def test_a_budget_is_kept_on_the_wire(call: Call, networks: Networks, voic
 
 
 @pytest.mark.slow
-async def test_over_a_narrow_path_the_source_frame_goes_out_once(call: Call, networks: Networks, voice: Path) -> None:
+async def test_source_frame_is_sent_once_over_a_narrow_path(call: Call, networks: Networks, voice: Path) -> None:
     call.relay.impairment = Impairment(delay_ms=40, kbps=20, queue_ms=1000)
     call.start(a=make_ends(networks, video=True, sound=voice), b=make_ends(networks, shows=True))
     playout = playout_of(call.b)

@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
         ("own_signaling.py", "Bob saw Ada"),
     ],
 )
-def test_an_example_runs_as_it_stands(name: str, words: str) -> None:
+def test_example_runs_as_it_stands(name: str, words: str) -> None:
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / name), "4"], capture_output=True, text=True, timeout=120, check=False
     )

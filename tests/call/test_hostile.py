@@ -1,4 +1,4 @@
-"""What a hostile other side may send over its own connection: it is refused and counted, and the call goes on."""
+"""What a hostile peer may send over its own connection is rejected and counted, and the call goes on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .conftest import Call, make_ends, playout_of
 
 
 async def running(call: Call, networks: Networks) -> Peer:
-    """A call from a to b; returns a's connection, to do harm with."""
+    """Starts a call from a to b and returns a's connection, for attacks."""
     call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
     playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 5)
@@ -42,7 +42,7 @@ async def goes_on(call: Call) -> None:
     assert call.b.state == "connected"
 
 
-async def test_garbage_on_every_channel(call: Call, networks: Networks) -> None:
+async def test_garbage_on_every_channel_is_rejected(call: Call, networks: Networks) -> None:
     peer = await running(call, networks)
     for channel in CHANNELS:
         for size in (0, 1, 7, 300, 1100, 4097, 60_000):
@@ -52,7 +52,7 @@ async def test_garbage_on_every_channel(call: Call, networks: Networks) -> None:
     assert call.b.stats.refused["malformed"] >= 15
 
 
-async def test_text_and_more_channels(call: Call, networks: Networks) -> None:
+async def test_text_and_extra_channels_are_ignored(call: Call, networks: Networks) -> None:
     peer = await running(call, networks)
     peer._channels["control"].send("hello?")
     for number in range(5):
@@ -63,7 +63,7 @@ async def test_text_and_more_channels(call: Call, networks: Networks) -> None:
     assert call.b._connections.current.peer.strange == 1
 
 
-async def test_messages_that_are_well_formed_and_make_no_sense(call: Call, networks: Networks) -> None:
+async def test_well_formed_nonsense_is_rejected(call: Call, networks: Networks) -> None:
     peer = await running(call, networks)
     nonsense = [
         encode_media(
@@ -80,7 +80,7 @@ async def test_messages_that_are_well_formed_and_make_no_sense(call: Call, netwo
     assert call.b.stats.refused.total() >= 1
 
 
-async def test_repeated_messages(call: Call, networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_repeated_messages_are_rejected(call: Call, networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
     peer = await running(call, networks)
     recorded: list[bytes] = []
     send = peer.send
@@ -102,7 +102,7 @@ async def test_repeated_messages(call: Call, networks: Networks, monkeypatch: py
     "channel",
     ["media", pytest.param("source", marks=pytest.mark.slow), pytest.param("control", marks=pytest.mark.slow)],
 )
-async def test_a_flood(call: Call, networks: Networks, channel: Channel) -> None:
+async def test_flood_is_dropped(call: Call, networks: Networks, channel: Channel) -> None:
     peer = await running(call, networks)
     flood = {
         "media": encode_media(MediaMessage(7, None, None, (("motion", b"\x20" * 30),))),
@@ -115,7 +115,7 @@ async def test_a_flood(call: Call, networks: Networks, channel: Channel) -> None
     await goes_on(call)
 
 
-async def test_a_second_greeting_changes_nothing(call: Call, networks: Networks) -> None:
+async def test_second_greeting_is_ignored(call: Call, networks: Networks) -> None:
     peer = await running(call, networks)
     bundle = networks.bundle
     hello = Hello(
@@ -126,7 +126,7 @@ async def test_a_second_greeting_changes_nothing(call: Call, networks: Networks)
     assert call.b.other.name != "Mallory"
 
 
-async def test_nonsense_from_the_signalling(call: Call, networks: Networks) -> None:
+async def test_malformed_signaling_is_rejected(call: Call, networks: Networks) -> None:
     await running(call, networks)
     payloads: list[dict[str, Any]] = [
         {},
@@ -145,7 +145,7 @@ async def test_nonsense_from_the_signalling(call: Call, networks: Networks) -> N
 
 
 @pytest.mark.parametrize("description", [None, "v=0", {}, {"sdp": "v=0"}, {"sdp": "m=application\n" + "a" * 40_000}])
-async def test_descriptions_of_no_connection_raise_only_our_error(description: object) -> None:
+async def test_invalid_descriptions_raise_decode_error(description: object) -> None:
     peer = Peer(PeerOptions(), lambda channel, data: None, lambda: None, lambda: None)
     with pytest.raises(DecodeError):
         await peer.answer(description)

@@ -1,4 +1,4 @@
-"""Keys while a call runs: what they do to it, and that the terminal is as before afterwards."""
+"""Keys during a call, and the terminal afterwards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .conftest import Call, make_ends, playout_of
 from .test_processes import server
 
 
-def test_microphone_and_camera_go_off_and_on(call: Call, networks: Networks, voice: Path) -> None:
+def test_keys_switch_microphone_and_camera(call: Call, networks: Networks, voice: Path) -> None:
     session = call.session(call.point.a, make_ends(networks, video=True, sound=voice))
     keys = Keys(session, call.listener)
     keys.press("mc")
@@ -32,7 +32,7 @@ def test_microphone_and_camera_go_off_and_on(call: Call, networks: Networks, voi
     assert call.listener.texts == ["microphone off", "camera off", "camera on"]
 
 
-def test_arrows_look_around_within_bounds(call: Call, networks: Networks) -> None:
+def test_arrow_keys_turn_the_view_within_limits(call: Call, networks: Networks) -> None:
     session = call.session(call.point.b, make_ends(networks, shows=True))
     playout = playout_of(session)
     keys = Keys(session, view=FreeView(roll=0.1))
@@ -45,14 +45,14 @@ def test_arrows_look_around_within_bounds(call: Call, networks: Networks) -> Non
     assert playout._decoder.view == FreeView()
 
 
-def test_keys_of_what_is_not_there_do_nothing(call: Call) -> None:
+def test_keys_without_ends_do_nothing(call: Call) -> None:
     session = call.session(call.point.a, None)
     Keys(session, call.listener).press("mc0\x1b[A")
     assert call.listener.texts == []
     assert not session.muted
 
 
-def test_q_ends_a_call_and_leaves_the_terminal_as_it_was() -> None:
+def test_q_ends_the_call_and_restores_the_terminal() -> None:
     if not shutil.which("setsid"):
         pytest.skip("needs util-linux")
     ours, theirs = pty.openpty()

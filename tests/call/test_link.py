@@ -1,4 +1,4 @@
-"""What the link monitor makes of messages and reports."""
+"""Loss, round trip and queueing as measured from messages and reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from facewire.call.messages import SEQUENCES, MediaMessage
 def exchange(
     loss: float, one_way_s: float, messages: int = 400, start: int = 65_400
 ) -> tuple[LinkMonitor, LinkMonitor]:
-    """A sends, B hears some of it and reports every time; all reports arrive."""
+    """A sends, B receives some of it and reports every time; all reports arrive."""
     chance, a, b = random.Random(1), LinkMonitor(), LinkMonitor()
     for count in range(messages):
         now = 0.1 * count
@@ -37,7 +37,7 @@ def test_loss_and_round_trip_are_measured_on_both_sides(loss: float) -> None:
     assert a.state.queue_ms == pytest.approx(0, abs=6)
 
 
-def test_a_growing_round_trip_is_a_queue() -> None:
+def test_growing_round_trip_counts_as_queueing() -> None:
     a = LinkMonitor()
     b = LinkMonitor()
     for count in range(60):
@@ -50,7 +50,7 @@ def test_a_growing_round_trip_is_a_queue() -> None:
 
 
 @given(st.lists(st.integers(0, SEQUENCES - 1), max_size=300))
-def test_no_sequence_of_numbers_breaks_it(numbers: list[int]) -> None:
+def test_any_sequence_numbers_are_handled(numbers: list[int]) -> None:
     arrivals, taken = Arrivals(), 0
     for at, number in enumerate(numbers):
         taken += arrivals.take(number, float(at))
@@ -58,7 +58,7 @@ def test_no_sequence_of_numbers_breaks_it(numbers: list[int]) -> None:
     assert arrivals.loss is None or 0 <= arrivals.loss <= 1
 
 
-def test_repeated_messages_are_told_from_reordered_ones() -> None:
+def test_repeated_messages_are_distinguished_from_reordered_ones() -> None:
     arrivals = Arrivals()
     assert [arrivals.take(number, 0.0) for number in (65_534, 1, 65_535, 0, 1, 65_534, 2)] == [
         True,
@@ -72,7 +72,7 @@ def test_repeated_messages_are_told_from_reordered_ones() -> None:
 
 
 @given(st.integers(0, 65_535), st.integers(0, 65_535), st.integers(0, 255))
-def test_reports_that_cannot_be_true_do_no_harm(heard: int, received: int, hold: int) -> None:
+def test_impossible_reports_are_harmless(heard: int, received: int, hold: int) -> None:
     from facewire.call.messages import Report
 
     link = LinkMonitor()

@@ -1,4 +1,4 @@
-"""Media and control messages: what is written is read back, and nothing but DecodeError comes out of anything else."""
+"""Media and control messages: they round-trip, and anything else raises DecodeError."""
 
 from __future__ import annotations
 
@@ -92,25 +92,25 @@ controls: st.SearchStrategy[Control] = st.one_of(
 
 
 @given(media)
-def test_media_come_back_as_they_went(message: MediaMessage) -> None:
+def test_media_messages_round_trip(message: MediaMessage) -> None:
     data = encode_media(message)
     assert decode_media(data) == message
 
 
 @given(media)
-def test_a_media_message_costs_few_bytes_beside_its_packets(message: MediaMessage) -> None:
+def test_media_message_overhead_is_small(message: MediaMessage) -> None:
     packets = sum(len(packet) for _, packet in message.parts)
     assert len(encode_media(message)) - packets <= 3 + 5 + 5 + 2 * len(message.parts)
 
 
 @given(st.binary(max_size=300))
-def test_no_bytes_break_the_media_parser(data: bytes) -> None:
+def test_any_bytes_decode_or_raise_decode_error_media(data: bytes) -> None:
     with contextlib.suppress(DecodeError):
         assert encode_media(decode_media(data)) == data  # whatever is accepted has exactly one spelling
 
 
 @given(media, st.data())
-def test_damaged_media_messages_raise_only_our_error(message: MediaMessage, data: st.DataObject) -> None:
+def test_damaged_media_messages_raise_decode_error(message: MediaMessage, data: st.DataObject) -> None:
     original = encode_media(message)
     place = data.draw(st.integers(0, len(original) - 1))
     damaged = original[:place] + bytes([data.draw(st.integers(0, 255))]) + original[place + 1 :]
@@ -121,12 +121,12 @@ def test_damaged_media_messages_raise_only_our_error(message: MediaMessage, data
 
 
 @given(controls)
-def test_control_messages_come_back_as_they_went(message: Control) -> None:
+def test_control_messages_round_trip(message: Control) -> None:
     assert decode_control(encode_control(message)) == message
 
 
 @given(st.binary(max_size=300))
-def test_no_bytes_break_the_control_parser(data: bytes) -> None:
+def test_any_bytes_decode_or_raise_decode_error_control(data: bytes) -> None:
     with contextlib.suppress(DecodeError):
         decode_control(data)
 
@@ -144,7 +144,7 @@ values = st.recursive(
 
 @given(st.integers(-2, 7), st.lists(values, max_size=13))
 @settings(max_examples=40)
-def test_no_values_break_the_control_parser(kind: int, fields: list[object]) -> None:
+def test_any_control_values_decode_or_raise_decode_error(kind: int, fields: list[object]) -> None:
     with contextlib.suppress(DecodeError):
         decode_control(msgpack.packb([kind, *fields]))
 
@@ -160,7 +160,7 @@ def test_golden_bytes() -> None:
     assert encode_control(State("sending", False, "live")) == GOLDEN_STATE
 
 
-def test_messages_that_are_too_large_are_refused() -> None:
+def test_oversized_messages_are_rejected() -> None:
     with pytest.raises(DecodeError):
         decode_media(b"\x40" + bytes(MAX_MEDIA_BYTES))
     with pytest.raises(DecodeError):
@@ -169,12 +169,12 @@ def test_messages_that_are_too_large_are_refused() -> None:
         encode_media(MediaMessage(0, parts=(("motion", bytes(4096)),)))
 
 
-def test_a_deeply_nested_control_message_is_refused() -> None:
+def test_deeply_nested_control_message_is_rejected() -> None:
     with pytest.raises(DecodeError):
         decode_control(b"\x91" * 1000)
 
 
-def test_another_version_of_the_protocol_is_told_in_words() -> None:
+def test_other_protocol_version_is_explained() -> None:
     values = [getattr(HELLO, field.name) for field in dataclasses.fields(Hello)]
     values[0] = 9
     with pytest.raises(VersionError, match="install the same version"):
@@ -197,7 +197,7 @@ def test_another_version_of_the_protocol_is_told_in_words() -> None:
         ("video", 1),
     ],
 )
-def test_a_hello_with_what_cannot_be_is_refused(field: str, value: object) -> None:
+def test_hello_with_invalid_values_is_rejected(field: str, value: object) -> None:
     values = [value if f.name == field else getattr(HELLO, f.name) for f in dataclasses.fields(Hello)]
     with pytest.raises(DecodeError):
         decode_control(msgpack.packb([0, *values]))

@@ -1,4 +1,4 @@
-"""The process behind the page, with real media and no browser: what is asked for happens, what changes is told."""
+"""The process behind the page, with real media but no browser: it does what the page asks and reports what changes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def meeting() -> AsyncIterator[str]:
     await server.stop()
 
 
-async def test_the_lobby_shows_what_will_be_sent(tmp_path: Path, carphone: Path, portrait_file: Path) -> None:
+async def test_lobby_shows_what_will_be_sent(tmp_path: Path, carphone: Path, portrait_file: Path) -> None:
     async with Program(tmp_path, options()) as server, PageClient(server, carphone) as page:
         hello = await page.until("hello", bool)
         assert (hello["room"], hello["name"], hello["sends"]) == (
@@ -95,9 +95,7 @@ async def test_the_lobby_shows_what_will_be_sent(tmp_path: Path, carphone: Path,
         await page.until("source own", lambda message: message["picture"] == "live")
 
 
-async def test_a_server_that_is_not_there_is_said_and_the_room_can_be_tried_again_until_the_page_quits(
-    tmp_path: Path, carphone: Path
-) -> None:
+async def test_unreachable_server_is_reported_and_joining_can_be_retried(tmp_path: Path, carphone: Path) -> None:
     program = Program(tmp_path, options())
     async with program as server, PageClient(server, carphone) as page:
         await page.until("phase", lambda message: message["phase"] == "lobby")
@@ -111,7 +109,7 @@ async def test_a_server_that_is_not_there_is_said_and_the_room_can_be_tried_agai
         await asyncio.wait_for(asyncio.shield(program.running), 20)
 
 
-async def test_a_tab_that_is_closed_ends_the_process_after_a_while(
+async def test_process_ends_a_while_after_the_tab_is_closed(
     tmp_path: Path, carphone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_call, "PAGE_AWAY_S", 0.5)
@@ -122,7 +120,7 @@ async def test_a_tab_that_is_closed_ends_the_process_after_a_while(
         await asyncio.wait_for(asyncio.shield(program.running), 20)
 
 
-async def test_a_process_that_is_cancelled_in_a_call_ends(tmp_path: Path, carphone: Path, meeting: str) -> None:
+async def test_process_cancelled_during_a_call_ends(tmp_path: Path, carphone: Path, meeting: str) -> None:
     program = Program(tmp_path, options(meeting))
     async with program as server, PageClient(server, carphone) as page:
         await page.until("phase", lambda message: message["phase"] == "lobby")

@@ -1,4 +1,4 @@
-"""What a page may say: every message of the protocol is read, and nothing but DecodeError comes out of anything else."""
+"""Messages from the page: those of the protocol are read, and anything else raises DecodeError."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read(**values: object) -> object:
     return read_page_message(json.dumps(values))
 
 
-def test_messages_of_the_protocol_are_read() -> None:
+def test_protocol_messages_are_read() -> None:
     assert read(type="hello", version=1) == PageHello(1)
     assert read(type="offer", sdp="v=0") == Offer("v=0")
     assert read(type="join", name=" Ada ") == JoinRoom("Ada")
@@ -46,18 +46,18 @@ def test_messages_of_the_protocol_are_read() -> None:
     assert read(type="quit", more="ignored") == Quit()
 
 
-def test_the_free_view_is_held_to_its_limits() -> None:
+def test_free_view_is_clipped_to_its_limits() -> None:
     assert read(type="view", yaw=1000, pitch=-3, roll=0, frontal=True) == View(MAX_YAW_DEGREES, -3.0, 0.0, True)
 
 
 @given(types, st.dictionaries(fields, json_values))
-def test_nothing_but_our_error_comes_out_of_wrong_fields(kind: str, values: dict[str, object]) -> None:
+def test_wrong_fields_raise_decode_error(kind: str, values: dict[str, object]) -> None:
     with contextlib.suppress(DecodeError):
         read_page_message(json.dumps({"type": kind, **values}))
 
 
 @given(st.text(max_size=200))
-def test_nothing_but_our_error_comes_out_of_any_text(text: str) -> None:
+def test_any_text_is_read_or_raises_decode_error(text: str) -> None:
     with contextlib.suppress(DecodeError):
         read_page_message(text)
 
@@ -79,6 +79,6 @@ def test_nothing_but_our_error_comes_out_of_any_text(text: str) -> None:
         '{"type": ["quit"]}',
     ],
 )
-def test_what_cannot_be_is_refused(text: str) -> None:
+def test_malformed_messages_raise_decode_error(text: str) -> None:
     with pytest.raises(DecodeError):
         read_page_message(text)

@@ -1,4 +1,4 @@
-"""`facewire call` with its page, as a person starts it: what is printed, who gets in, how it ends."""
+"""`facewire call` with its page, as a person starts it: output, access, and how it ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def status(url: str) -> int:
         return error.code
 
 
-def test_the_address_is_printed_and_ctrl_c_ends_it() -> None:
+def test_address_is_printed_and_ctrl_c_ends_the_process() -> None:
     with started("call", "kitchen", "--no-browser", *NOWHERE) as program:
         url = address(program)
         assert status(url.partition("?")[0]) == 403
@@ -48,7 +48,7 @@ def test_the_address_is_printed_and_ctrl_c_ends_it() -> None:
     assert "Traceback" not in errors
 
 
-def test_the_browser_is_opened_with_the_address(tmp_path: Path) -> None:
+def test_browser_is_opened_at_the_address(tmp_path: Path) -> None:
     told = tmp_path / "told"
     os.mkfifo(told)
     browser = tmp_path / "browser"
@@ -75,7 +75,7 @@ def test_the_browser_is_opened_with_the_address(tmp_path: Path) -> None:
         (["wss://calls.example.org#kitchen", "--server", "wss://other.example.org"], "--server"),
     ],
 )
-def test_what_cannot_be_is_one_line_before_any_page(
+def test_invalid_options_are_reported_in_one_line_before_any_page(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from facewire.cli import main
@@ -86,7 +86,7 @@ def test_what_cannot_be_is_one_line_before_any_page(
     assert len(errors.strip().splitlines()) == 1
 
 
-def test_the_link_of_an_invitation_holds_server_and_room() -> None:
+def test_invitation_link_names_server_and_room() -> None:
     assert _meeting_place(None, "wss://calls.example.org/ws#kitchen") == ("wss://calls.example.org/ws", "kitchen")
     assert _meeting_place("ws://here", "kitchen") == ("ws://here", "kitchen")
     with pytest.raises(InputError):

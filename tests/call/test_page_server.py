@@ -1,4 +1,4 @@
-"""The page's server lets in one tab of one browser, and nobody else; every refusal is said in words."""
+"""The page's server lets in one tab of one browser and nobody else, and explains every refusal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HELLO = json.dumps({"type": "hello", "version": 1})
 
 
 class Listener(PageHandler):
-    """A handler that answers a greeting and notes what it is told."""
+    """A handler that answers a greeting and records what it is told."""
 
     def __init__(self) -> None:
         self.heard: asyncio.Queue[object] = asyncio.Queue()
@@ -78,7 +78,7 @@ async def connect(browser: aiohttp.ClientSession, server: PageServer, **headers:
     return await browser.ws_connect(server.origin + "/ws", headers={"Origin": server.origin} | headers)
 
 
-async def test_the_token_opens_the_page_once_and_a_reload_works(
+async def test_token_opens_the_page_once_and_reloading_works(
     server: PageServer, browser: aiohttp.ClientSession
 ) -> None:
     await enter(browser, server)
@@ -91,7 +91,7 @@ async def test_the_token_opens_the_page_once_and_a_reload_works(
 
 
 @pytest.mark.parametrize("address", ["/", "/?token=wrong", "/?token=", "/picture/own", "/nothing", "/package.json"])
-async def test_without_token_and_cookie_there_is_only_a_page_in_words(
+async def test_without_token_and_cookie_only_a_message_is_shown(
     server: PageServer, browser: aiohttp.ClientSession, address: str
 ) -> None:
     async with browser.get(server.origin + address) as response:
@@ -100,7 +100,7 @@ async def test_without_token_and_cookie_there_is_only_a_page_in_words(
         assert not response.cookies
 
 
-async def test_another_host_name_is_refused(server: PageServer, browser: aiohttp.ClientSession) -> None:
+async def test_other_host_names_are_refused(server: PageServer, browser: aiohttp.ClientSession) -> None:
     await enter(browser, server)
     port = URL(server.origin).port
     for host in (f"localhost:{port}", "evil.example", f"evil.example:{port}", "127.0.0.1"):
@@ -109,7 +109,7 @@ async def test_another_host_name_is_refused(server: PageServer, browser: aiohttp
             assert "answers only at" in await response.text()
 
 
-async def test_another_page_cannot_act_although_the_browser_has_the_cookie(
+async def test_other_origins_cannot_act_with_the_cookie(
     server: PageServer, browser: aiohttp.ClientSession, listener: Listener
 ) -> None:
     await enter(browser, server)
@@ -129,13 +129,13 @@ async def test_another_page_cannot_act_although_the_browser_has_the_cookie(
     assert listener.portrait == b""
 
 
-async def test_the_socket_wants_the_cookie(server: PageServer, browser: aiohttp.ClientSession) -> None:
+async def test_websocket_requires_the_cookie(server: PageServer, browser: aiohttp.ClientSession) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         await connect(browser, server)
     assert refused.value.status == 403
 
 
-async def test_a_page_talks_and_a_second_tab_is_told_that_it_is_one(
+async def test_second_tab_is_turned_away(
     server: PageServer, browser: aiohttp.ClientSession, listener: Listener
 ) -> None:
     await enter(browser, server)
@@ -163,7 +163,7 @@ async def test_a_page_talks_and_a_second_tab_is_told_that_it_is_one(
 
 
 @pytest.mark.parametrize("greeting", ["nonsense", '{"type": "hello", "version": 2}', '{"type": "quit"}'])
-async def test_a_page_of_another_version_is_closed(
+async def test_page_of_another_version_is_closed(
     server: PageServer, browser: aiohttp.ClientSession, listener: Listener, greeting: str
 ) -> None:
     await enter(browser, server)
@@ -174,7 +174,7 @@ async def test_a_page_of_another_version_is_closed(
     assert listener.heard.empty()
 
 
-async def test_every_answer_is_hardened(server: PageServer, browser: aiohttp.ClientSession) -> None:
+async def test_every_response_has_security_headers(server: PageServer, browser: aiohttp.ClientSession) -> None:
     await enter(browser, server)
     for address in ("/", "/main.js", "/nothing", "/picture/own"):
         async with browser.get(server.origin + address) as response:
@@ -188,7 +188,7 @@ async def test_every_answer_is_hardened(server: PageServer, browser: aiohttp.Cli
             assert response.headers["Referrer-Policy"] == "no-referrer"
 
 
-async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
+async def test_cookie_is_hidden_from_scripts_and_other_sites(
     server: PageServer, browser: aiohttp.ClientSession
 ) -> None:
     async with browser.get(server.url, allow_redirects=False) as response:
@@ -210,7 +210,7 @@ async def test_only_the_pages_own_files_are_served(
         assert response.content_type == "text/javascript"
 
 
-async def test_portraits_are_taken_or_refused_in_words(
+async def test_portraits_are_accepted_or_rejected_with_a_reason(
     server: PageServer, browser: aiohttp.ClientSession, listener: Listener
 ) -> None:
     await enter(browser, server)

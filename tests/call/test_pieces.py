@@ -1,4 +1,4 @@
-"""Source messages in pieces: whole again in whatever order they come, and refused when they cannot be right."""
+"""Source messages in pieces: they can be assembled in any order, and wrong ones are rejected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from facewire.errors import DecodeError
 
 
 @given(st.binary(min_size=1, max_size=12_000), st.randoms(use_true_random=False))
-def test_pieces_in_any_order_and_twice_make_the_message_once(data: bytes, chance: random.Random) -> None:
+def test_pieces_in_any_order_and_repeated_assemble_once(data: bytes, chance: random.Random) -> None:
     pieces = cut(data)
     assert all(len(piece) <= PIECE_BYTES for piece in pieces)
     arriving = pieces * 2
@@ -25,12 +25,12 @@ def test_pieces_in_any_order_and_twice_make_the_message_once(data: bytes, chance
 
 
 @given(st.binary(max_size=PIECE_BYTES + 20))
-def test_no_bytes_break_the_assembly(data: bytes) -> None:
+def test_any_bytes_are_handled_by_the_assembly(data: bytes) -> None:
     with contextlib.suppress(DecodeError):
         Assembly().add(data)
 
 
-def test_a_late_piece_of_the_message_before_does_not_harm_the_new_one() -> None:
+def test_late_piece_of_the_previous_message_is_harmless() -> None:
     old, new = cut(b"o" * 5000), cut(b"n" * 5000)
     assembly = Assembly()
     for piece in [*old[:3], *new[:4], old[3]]:
@@ -38,7 +38,7 @@ def test_a_late_piece_of_the_message_before_does_not_harm_the_new_one() -> None:
     assert assembly.add(new[4]) == b"n" * 5000
 
 
-def test_of_many_messages_begun_only_two_are_kept() -> None:
+def test_only_two_incomplete_messages_are_kept() -> None:
     assembly = Assembly()
     first = cut(b"x" * 3000)
     assembly.add(first[0])
@@ -47,7 +47,7 @@ def test_of_many_messages_begun_only_two_are_kept() -> None:
     assert all(assembly.add(piece) is None for piece in first[1:])
 
 
-def test_a_message_that_does_not_have_its_hash_is_refused() -> None:
+def test_message_with_a_wrong_hash_is_rejected() -> None:
     first, last = cut(b"a" * 1500)
     assembly = Assembly()
     assembly.add(first)

@@ -1,4 +1,4 @@
-"""Calls between programs: the command as a person runs it, and what the other side does when one is killed."""
+"""Calls between programs: the command as a person runs it, and recovery when one is killed."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_call_between_two_programs(carphone: Path, voice: Path, tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("sound", "limit_kbps"), [(True, 32.0), (False, 12.0)])
-async def test_what_two_programs_put_on_the_wire_is_counted_between_them(
+async def test_traffic_between_two_programs_is_counted_on_the_wire(
     voice: Path, tmp_path: Path, sound: bool, limit_kbps: float
 ) -> None:
     sides = await measure(tmp_path, 15, voice=voice if sound else None)
@@ -133,7 +133,7 @@ async def test_what_two_programs_put_on_the_wire_is_counted_between_them(
         assert side.concealed <= 0.1 * side.shown
 
 
-def test_a_server_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_unreachable_server_is_reported_in_one_line(tmp_path: Path) -> None:
     with started("call", "room", "--server", "ws://127.0.0.1:9", "--video", "none", "--out", "none") as program:
         _, errors = program.communicate(timeout=60)
     assert program.returncode == 2
@@ -141,7 +141,7 @@ def test_a_server_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert len(errors.strip().splitlines()) == 1
 
 
-def test_nobody_comes(tmp_path: Path) -> None:
+def test_waiting_ends_when_nobody_comes(tmp_path: Path) -> None:
     with server() as (_, url), started("receive", "room", "--server", url, "--out", "none", "--wait", "1") as program:
         _, errors = program.communicate(timeout=60)
     assert program.returncode == 2
@@ -161,7 +161,7 @@ def test_nobody_comes(tmp_path: Path) -> None:
         (["--portrait", "no-such-picture.png"], "no-such-picture.png"),
     ],
 )
-def test_options_that_cannot_be_are_one_line(
+def test_invalid_options_are_reported_in_one_line(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from facewire.cli import main
@@ -173,7 +173,7 @@ def test_options_that_cannot_be_are_one_line(
     assert len(errors.strip().splitlines()) == 1
 
 
-def test_a_backend_that_is_not_installed_is_said_before_anybody_is_called(
+def test_missing_backend_is_reported_before_the_call(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from facewire.cli import main
@@ -186,9 +186,7 @@ def test_a_backend_that_is_not_installed_is_said_before_anybody_is_called(
 
 
 @pytest.mark.slow
-def test_a_portrait_and_a_free_view_take_the_place_of_what_comes(
-    carphone: Path, portrait_file: Path, tmp_path: Path
-) -> None:
+def test_portrait_and_free_view_replace_what_is_received(carphone: Path, portrait_file: Path, tmp_path: Path) -> None:
     recording = tmp_path / "a.mkv"
     with (
         server() as (_, url),
@@ -202,7 +200,7 @@ def test_a_portrait_and_a_free_view_take_the_place_of_what_comes(
         assert sum(1 for _ in recorded.decode(video=0)) > 1
 
 
-def test_ctrl_c_ends_a_call_for_both(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_call_on_both_sides(tmp_path: Path) -> None:
     alike = ("--threads", "1", "--out", "none")
     with (
         server() as (meeting, url),
@@ -225,9 +223,7 @@ def test_ctrl_c_ends_a_call_for_both(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", ["who came first", "who came second"])
-def test_a_killed_program_that_comes_back_is_seen_again(
-    carphone: Path, voice: Path, tmp_path: Path, killed: str
-) -> None:
+def test_killed_program_is_seen_again_after_restart(carphone: Path, voice: Path, tmp_path: Path, killed: str) -> None:
     a, b = tmp_path / "a.mkv", tmp_path / "b.mkv"
     stays, goes = caller("", carphone, voice, a, 30), caller("", carphone, voice, b, 60)
     with server() as (_, url), contextlib.ExitStack() as stack:
@@ -250,7 +246,7 @@ def test_a_killed_program_that_comes_back_is_seen_again(
 
 
 @pytest.mark.slow
-def test_a_killed_server_does_not_end_the_call(carphone: Path, voice: Path, tmp_path: Path) -> None:
+def test_call_survives_a_killed_server(carphone: Path, voice: Path, tmp_path: Path) -> None:
     a, b = tmp_path / "a.mkv", tmp_path / "b.mkv"
     with server() as (program, url):
         port = int(url.rsplit(":", 1)[1].split("/")[0])

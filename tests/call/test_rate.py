@@ -1,4 +1,4 @@
-"""Rate control against simulated paths: it starts low, keeps the budget, yields to queues and not to chance."""
+"""Rate control on simulated paths: it starts low, keeps the budget, and yields to queues but not to random loss."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STEP_S = 0.5
 
 
 class Path:
-    """A link of some capacity with a queue before it, and loss by chance."""
+    """A link of limited capacity with a queue in front of it, and random loss."""
 
     def __init__(self, kbps: float, loss: float = 0.0, rtt_ms: float = 60.0, queue_limit_ms: float = 2000.0) -> None:
         self.kbps, self.loss, self.rtt_ms, self.limit = kbps, loss, rtt_ms, queue_limit_ms
@@ -42,7 +42,7 @@ class Path:
 
 
 def cost(rate: Rate) -> float:
-    """What a rate takes on the wire: the messages' overhead, the motion, the sound."""
+    """What a rate takes on the wire: overhead of messages, motion, sound."""
     motion = {"lowest": 7, "low": 9, "default": 12, "high": 17}[rate.packing.preset] * (
         1 + 0.45 * rate.packing.redundancy
     )
@@ -59,7 +59,7 @@ def run(controller: RateController, path: Path, seconds: float) -> list[tuple[Ra
     return history
 
 
-def test_it_starts_low_and_rises_on_a_good_path() -> None:
+def test_rate_starts_low_and_rises_on_a_good_path() -> None:
     controller = RateController()
     history = run(controller, Path(1000.0), 30)
     assert history[0][1] < 18
@@ -68,7 +68,7 @@ def test_it_starts_low_and_rises_on_a_good_path() -> None:
     assert history[-1][1] < 32
 
 
-def test_it_stays_below_a_narrow_path() -> None:
+def test_rate_stays_below_the_capacity_of_a_narrow_path() -> None:
     controller = RateController()
     history = run(controller, Path(20.0), 120)
     queues = [queue for _, _, queue in history[20:]]
@@ -78,7 +78,7 @@ def test_it_stays_below_a_narrow_path() -> None:
 
 
 @pytest.mark.parametrize("loss", [0.1, 0.2])
-def test_loss_by_chance_is_answered_with_repetition(loss: float) -> None:
+def test_random_loss_is_answered_with_repetition(loss: float) -> None:
     controller = RateController()
     history = run(controller, Path(1000.0, loss=loss), 40)
     late = history[-20:]
@@ -87,7 +87,7 @@ def test_loss_by_chance_is_answered_with_repetition(loss: float) -> None:
     assert all(rate.fps == 25 for rate, _, _ in late)
 
 
-def test_bursts_of_loss_take_no_frames_away() -> None:
+def test_bursts_of_loss_cost_no_frames() -> None:
     controller = RateController()
     run(controller, Path(1000.0), 20)
     for number in range(120):
@@ -96,20 +96,20 @@ def test_bursts_of_loss_take_no_frames_away() -> None:
         assert rate.fps == 25
 
 
-def test_a_path_that_loses_most_gets_less() -> None:
+def test_heavy_loss_lowers_the_rate() -> None:
     controller = RateController()
     run(controller, Path(1000.0, loss=0.7), 30)
     assert controller.level == 0
 
 
-def test_loss_that_comes_from_sending_too_much_is_answered_with_less() -> None:
+def test_loss_caused_by_sending_too_much_lowers_the_rate() -> None:
     controller = RateController()
     history = run(controller, Path(17.0, queue_limit_ms=60.0), 60)
     overloads = [sent for _, sent, _ in history[40:] if sent > 17.0]
     assert len(overloads) < len(history[40:]) / 4
 
 
-def test_the_first_source_frame_gets_what_sound_can_spare() -> None:
+def test_first_source_frame_gets_what_sound_leaves() -> None:
     controller = RateController(18.0)
     for _ in range(10):
         controller.update(Measured(0.0, 60.0, 0.0, 0, None, source_waits=True), STEP_S)
@@ -122,7 +122,7 @@ def test_the_first_source_frame_gets_what_sound_can_spare() -> None:
     assert controller.level == START_LEVEL
 
 
-def test_a_pause_in_speech_does_not_make_finer_levels_look_cheap() -> None:
+def test_pause_in_speech_does_not_make_higher_levels_look_cheap() -> None:
     controller = RateController(18.0)
     path = Path(1000.0)
     for number in range(240):
@@ -134,21 +134,21 @@ def test_a_pause_in_speech_does_not_make_finer_levels_look_cheap() -> None:
 
 
 @pytest.mark.parametrize("budget", [12.0, 16.0, 20.0, 32.0, 64.0])
-def test_a_budget_is_kept(budget: float) -> None:
+def test_budget_holds(budget: float) -> None:
     controller = RateController(budget)
     history = run(controller, Path(1000.0), 60)
     assert all(sent <= budget for _, sent, _ in history[-60:])
 
 
 @pytest.mark.parametrize("budget", [16.0, 24.0])
-def test_a_budget_is_kept_on_a_lossy_path(budget: float) -> None:
+def test_budget_holds_on_a_lossy_path(budget: float) -> None:
     controller = RateController(budget)
     history = run(controller, Path(1000.0, loss=0.2), 60)
     assert all(sent <= 1.05 * budget for _, sent, _ in history[-60:])
 
 
 @pytest.mark.parametrize("budget", [0.0, MIN_KBPS - 1, float("nan"), float("inf"), -3.0])
-def test_a_budget_that_nothing_fits_in_is_refused(budget: float) -> None:
+def test_budget_too_small_for_anything_is_rejected(budget: float) -> None:
     with pytest.raises(InputError, match="max-kbps"):
         RateController(budget)
 
@@ -164,9 +164,7 @@ measurements = st.builds(
 
 
 @given(st.none() | st.floats(MIN_KBPS, 200), st.lists(st.tuples(measurements, st.floats(0, 60)), max_size=60))
-def test_whatever_is_measured_the_rate_is_one_that_exists(
-    budget: float | None, history: list[tuple[Measured, float]]
-) -> None:
+def test_any_measurement_gives_a_valid_rate(budget: float | None, history: list[tuple[Measured, float]]) -> None:
     controller = RateController(budget)
     for measured, elapsed in history:
         rate = controller.update(measured, elapsed)
@@ -176,19 +174,19 @@ def test_whatever_is_measured_the_rate_is_one_that_exists(
         assert 0 < controller.source_kbps <= controller.budget_kbps
 
 
-def test_levels_cost_more_the_finer_they_are() -> None:
+def test_higher_levels_cost_more() -> None:
     for video, sound in ((True, True), (True, False)):
         costs = [estimate_kbps(level, video=video, sound=sound) for level in LEVELS]
         assert costs == sorted(costs)
 
 
-def test_video_alone_and_the_whole_call_stay_below_their_targets_by_estimate() -> None:
+def test_estimates_stay_below_the_targets() -> None:
     assert estimate_kbps(LEVELS[DEFAULT_LEVEL], video=True, sound=False) < 12
     assert estimate_kbps(LEVELS[DEFAULT_LEVEL], video=True, sound=True) < 24
 
 
 @pytest.mark.parametrize("fps", [5.0, 12.5, 30.0])
-def test_a_call_of_another_frame_rate_has_the_same_levels(fps: float) -> None:
+def test_other_frame_rates_have_the_same_levels(fps: float) -> None:
     controller = RateController(40, fps)
     seen = {rate.fps for rate, _, _ in run(controller, Path(500), 100)}
     assert seen == {fps}
@@ -198,6 +196,6 @@ def test_a_call_of_another_frame_rate_has_the_same_levels(fps: float) -> None:
 
 
 @pytest.mark.parametrize("fps", [0, 4.9, 31, float("nan"), float("inf")])
-def test_a_frame_rate_that_no_call_has_is_refused(fps: float) -> None:
+def test_invalid_frame_rates_are_rejected(fps: float) -> None:
     with pytest.raises(InputError, match="--fps"):
         RateController(fps=fps)

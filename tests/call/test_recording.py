@@ -1,4 +1,4 @@
-"""Recording: only with the other side's consent, told on both sides, and marked in the file."""
+"""Recording: only with consent, known to both sides, and marked in the file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PICTURE = np.full((256, 256, 3), 128, np.uint8)
 
 
 class Two:
-    """Both sides of a call, what each tells the other passed on when `pass_on` is called."""
+    """Both sides of a call; `pass_on` delivers what they tell each other."""
 
     def __init__(self, folder: Path) -> None:
         self.problems: list[str] = []
@@ -46,7 +46,7 @@ def two(tmp_path: Path) -> Two:
     return Two(tmp_path)
 
 
-def test_nothing_is_recorded_before_the_other_side_agrees(two: Two, tmp_path: Path) -> None:
+def test_nothing_is_recorded_without_consent(two: Two, tmp_path: Path) -> None:
     two.ada.record(True)
     film(two.ada)
     two.pass_on()
@@ -101,7 +101,7 @@ def test_both_voices_are_in_the_file(two: Two) -> None:
     assert both.std() > 0.1
 
 
-def test_consent_can_be_taken_back(two: Two) -> None:
+def test_consent_can_be_withdrawn(two: Two) -> None:
     two.ada.record(True)
     two.pass_on()
     two.grace.consent(True)
@@ -117,7 +117,7 @@ def test_consent_can_be_taken_back(two: Two) -> None:
     assert two.ada.file.stat().st_size == size
 
 
-def test_an_answer_that_nobody_asked_for_records_nothing(two: Two, tmp_path: Path) -> None:
+def test_unrequested_answers_record_nothing(two: Two, tmp_path: Path) -> None:
     for step in ("yes", "on", "no", "off"):
         two.ada.step(step)
         film(two.ada)
@@ -125,7 +125,7 @@ def test_an_answer_that_nobody_asked_for_records_nothing(two: Two, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_new_person_in_the_room_has_not_agreed(two: Two) -> None:
+def test_consent_does_not_carry_over_to_a_new_person(two: Two) -> None:
     two.ada.record(True)
     two.pass_on()
     two.grace.consent(True)
@@ -137,7 +137,7 @@ def test_a_new_person_in_the_room_has_not_agreed(two: Two) -> None:
     assert two.ada.file.exists()
 
 
-def test_after_a_reconnection_the_other_side_is_told_again(two: Two) -> None:
+def test_recording_is_announced_again_after_reconnecting(two: Two) -> None:
     two.ada.record(True)
     two.pass_on()
     two.grace.consent(True)
@@ -151,7 +151,7 @@ def test_after_a_reconnection_the_other_side_is_told_again(two: Two) -> None:
     two.ada.close()
 
 
-def test_who_asked_before_anybody_came_asks_whoever_comes(two: Two) -> None:
+def test_request_made_while_alone_is_repeated_to_whoever_joins(two: Two) -> None:
     two.ada.record(True)
     two.said_by_ada.clear()  # there was nobody
     two.ada.greeted(same=False)
@@ -159,7 +159,7 @@ def test_who_asked_before_anybody_came_asks_whoever_comes(two: Two) -> None:
     assert two.grace.there == "asking"
 
 
-def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
+def test_missing_folder_is_reported(tmp_path: Path) -> None:
     two = Two(tmp_path / "gone")
     two.ada.record(True)
     two.pass_on()
@@ -169,7 +169,7 @@ def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
     assert len(two.problems) == 1
 
 
-def test_a_portrait_is_marked_as_one(tmp_path: Path) -> None:
+def test_recording_of_a_portrait_is_marked_as_one(tmp_path: Path) -> None:
     two = Two(tmp_path)
     two.ada.portrait = True
     two.ada.record(True)
@@ -183,7 +183,7 @@ def test_a_portrait_is_marked_as_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [64, 256, 512])
-def test_the_badge_is_legible_on_any_picture(size: int) -> None:
+def test_badge_is_legible_on_any_picture(size: int) -> None:
     for level in (0, 128, 255):
         picture = np.full((size, size, 3), level, np.uint8)
         marked = stamp(picture)
@@ -192,7 +192,7 @@ def test_the_badge_is_legible_on_any_picture(size: int) -> None:
         assert (marked[: size // 2] == picture[: size // 2]).all()
 
 
-def test_a_full_disk_ends_the_recording_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+def test_full_disk_ends_the_recording_and_leaves_no_file(tmp_path: Path) -> None:
     script = """
 import resource, sys
 from pathlib import Path

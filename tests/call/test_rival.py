@@ -1,4 +1,4 @@
-"""The comparison with H.264 is a real encoding of the pictures shown to it, now and then."""
+"""The comparison with H.264 really encodes some of the pictures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_motion_costs_more_than_stillness(nodding: list[Picture]) -> None:
     assert 28 < moving.psnr_db < 45
 
 
-def test_only_a_burst_now_and_then_is_encoded(nodding: list[Picture]) -> None:
+def test_only_occasional_bursts_are_encoded(nodding: list[Picture]) -> None:
     watch = H264Watch()
     watch_seconds(watch, nodding, 0, BURST_S - 0.1)
     wait_for_encoder()
@@ -50,7 +50,7 @@ def test_only_a_burst_now_and_then_is_encoded(nodding: list[Picture]) -> None:
     assert watch.figures.payload_kbps < first.payload_kbps
 
 
-def test_a_slow_machine_is_waited_for(nodding: list[Picture]) -> None:
+def test_bursts_are_longer_on_a_slow_machine(nodding: list[Picture]) -> None:
     watch = H264Watch()
     for second in range(14):
         watch.take(nodding[second % 12], 1000 * second)

@@ -1,4 +1,4 @@
-"""Safety words: the same for both sides, others for anybody in between."""
+"""Safety words: the same on both sides, and different if somebody is in between."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from facewire.models.runtime import Networks
 from .conftest import Call, make_ends
 
 
-def test_the_list_has_a_word_for_each_byte() -> None:
+def test_word_list_has_a_word_for_each_byte() -> None:
     assert len(set(WORDS)) == len(WORDS) == 256
     assert all(word.isascii() and word.islower() and len(word) >= 4 for word in WORDS)
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32), st.integers(0, 255))
 @settings(max_examples=4)
-def test_both_sides_get_the_same_words_and_any_other_certificate_gives_others(a: bytes, b: bytes, bit: int) -> None:
+def test_words_agree_on_both_sides_and_change_with_the_certificate(a: bytes, b: bytes, bit: int) -> None:
     words = safety_words(a, b)
     assert words == safety_words(b, a)
     assert len(words) == WORD_COUNT
@@ -26,9 +26,7 @@ def test_both_sides_get_the_same_words_and_any_other_certificate_gives_others(a:
     assert safety_words(a, other) != words
 
 
-async def test_two_programs_see_the_same_fingerprints_and_keep_theirs_over_connections(
-    call: Call, networks: Networks
-) -> None:
+async def test_fingerprints_agree_and_outlive_connections(call: Call, networks: Networks) -> None:
     call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
     await call.until(lambda: call.b.state == call.a.state == "connected")
     assert call.a.fingerprints is not None

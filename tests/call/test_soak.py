@@ -1,4 +1,4 @@
-"""A call of a minute leaves nothing behind; `tests.call.soak` is the same for as long as one likes."""
+"""A call of a minute leaves nothing behind; `tests.call.soak` does the same for longer calls."""
 
 from __future__ import annotations
 

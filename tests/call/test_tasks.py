@@ -40,7 +40,7 @@ async def test_closing_before_the_first_step_leaves_no_coroutine_behind(warned: 
     assert warned == []
 
 
-async def test_expected_errors_are_told_in_words() -> None:
+async def test_expected_errors_are_reported_in_words() -> None:
     told: list[str] = []
     tasks = Tasks(told.append)
 
@@ -54,7 +54,7 @@ async def test_expected_errors_are_told_in_words() -> None:
     assert told == ["no such address"]
 
 
-async def test_a_connection_lost_while_the_call_ends_leaves_no_coroutine_behind(
+async def test_connection_lost_while_the_call_ends_leaves_no_coroutine_behind(
     call: Call, networks: Networks, warned: list[warnings.WarningMessage]
 ) -> None:
     call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))

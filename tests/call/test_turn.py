@@ -32,7 +32,7 @@ def inside(namespace: str, *command: str) -> list[str]:
 
 @pytest.fixture
 def hosts() -> Iterator[tuple[str, str, str]]:
-    """Names of three namespaces: left, middle, right. The outer ones reach the middle's address and nothing else."""
+    """Names of three namespaces: left, middle and right. The outer two can reach the middle, but not each other."""
     if os.geteuid() or not shutil.which("ip") or not shutil.which("turnserver"):
         pytest.skip("needs root, iproute2 and coturn")
     names = tuple(f"fw{os.getpid()}{end}" for end in "lmr")
@@ -61,7 +61,7 @@ def hosts() -> Iterator[tuple[str, str, str]]:
 
 
 class Middle:
-    """The host in the middle: a coturn, a signalling server that names it, and the two who call each other through them."""
+    """The host in the middle with coturn and a signaling server, and the two programs that call each other through them."""
 
     def __init__(self, hosts: tuple[str, str, str], folder: Path, transport: str) -> None:
         self.left, self.middle, self.right = hosts
@@ -102,7 +102,7 @@ class Middle:
             self.callers.append(subprocess.Popen(inside(host, *FACEWIRE, *call), stderr=subprocess.PIPE, text=True))
 
     def results(self, seconds: float) -> list[dict[str, Any]]:
-        """What both hosts' programs wrote when the call was over."""
+        """The figures that both programs wrote at the end of the call."""
         for caller in self.callers:
             _, errors = caller.communicate(timeout=seconds)
             assert caller.returncode == 0, errors
@@ -119,7 +119,7 @@ class Middle:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_a_call_through_coturn(hosts: tuple[str, str, str], transport: str, tmp_path: Path) -> None:
+def test_call_works_through_coturn(hosts: tuple[str, str, str], transport: str, tmp_path: Path) -> None:
     middle = Middle(hosts, tmp_path, transport)
     try:
         middle.call(6)
@@ -131,9 +131,7 @@ def test_a_call_through_coturn(hosts: tuple[str, str, str], transport: str, tmp_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_a_killed_coturn_that_comes_back_carries_the_call_again(
-    hosts: tuple[str, str, str], transport: str, tmp_path: Path
-) -> None:
+def test_call_resumes_after_coturn_restarts(hosts: tuple[str, str, str], transport: str, tmp_path: Path) -> None:
     middle = Middle(hosts, tmp_path, transport)
     try:
         middle.call(45)
