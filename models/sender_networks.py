@@ -49,6 +49,10 @@ class Reading:
     points: Tensor
     heat: Tensor
 
+    def __getitem__(self, frames: slice | Tensor) -> Reading:
+        """What was read from some of the pictures."""
+        return Reading(**{name: value[frames] for name, value in vars(self).items()})
+
 
 class HeatMapTrunk(nn.Module):
     """Shared trunk: picture (B, 3, 128, 128) -> 45 heat maps at 32x32 and a feature vector (B, 96)."""

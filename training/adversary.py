@@ -44,11 +44,13 @@ class PatchDiscriminator(nn.Module):
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What the networks get from the adversary. deceit: hinge loss −D(ours); features: mean distance of D's features."""
+class AdversaryLosses:
+    """What the networks learn from the adversary."""
 
-    deceit: Tensor
-    features: Tensor
+    feature_matching: Tensor
+    """Mean distance of the discriminators' features."""
+    adversarial: Tensor
+    """Hinge loss −D(ours)."""
 
 
 class Adversary:
@@ -79,18 +81,18 @@ class Adversary:
             self.optimiser.step()
         return loss.detach()
 
-    def judge(self, ours: Tensor, true: Tensor) -> Judgement:
-        """Losses of synthesised against true pictures; the discriminators stand still."""
+    def losses(self, ours: Tensor, true: Tensor) -> AdversaryLosses:
+        """Losses of synthesised against true pictures; the discriminators do not learn."""
         self.networks.requires_grad_(False)
-        deceit = features = ours.new_zeros(())
+        adversarial = feature_matching = ours.new_zeros(())
         with torch.no_grad():
             wanted = self.views(true)
         for (score, found), (_, theirs) in zip(self.views(ours), wanted, strict=True):
-            deceit = deceit - score.float().mean() / SCALES
+            adversarial = adversarial - score.float().mean() / SCALES
             for a, b in zip(found, theirs, strict=True):
                 near = (a.float() - b.float()).abs().mean() / (b.float().abs().mean() + 1e-6)
-                features = features + near / (SCALES * len(WIDTHS))
-        return Judgement(deceit, features)
+                feature_matching = feature_matching + near / (SCALES * len(WIDTHS))
+        return AdversaryLosses(feature_matching, adversarial)
 
     def state_dict(self) -> dict[str, Any]:
         """For the run's checkpoint."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from facewire.models.geometry import base_grid
-from facewire.training.data import Batch
+from facewire.training.batches import Batch
 from facewire.training.motion_space import MotionSpace, mirror_order
 
 MAX_TURN = math.radians(17)

@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from facewire.codec import PRESETS
 from facewire.errors import InputError
 from facewire.models.config import MODELS, ModelConfig
 
@@ -98,9 +99,10 @@ def run_train(args: argparse.Namespace) -> None:
 def _train(args: argparse.Namespace, ranks: Ranks) -> None:
     import torch
 
-    from facewire.training.data import fits, open_store
-    from facewire.training.loop import LoopOptions, Stage, train
-    from facewire.training.receiver_stage import ReceiverStage
+    from facewire.training.batches import fits
+    from facewire.training.data import open_store
+    from facewire.training.loop import LoopOptions, train
+    from facewire.training.stage import Stage, StageSetup
 
     console = Console(stderr=True)
     device = torch.device("cuda", ranks.local) if args.device == "cuda" else torch.device(args.device)
@@ -117,28 +119,29 @@ def _train(args: argparse.Namespace, ranks: Ranks) -> None:
         console.print(f"{size:.1f} GB of pictures do not fit into the GPU: each batch is read from the cache, slower")
     if args.weight and args.stage != "joint":
         raise InputError("--weight goes with the stage joint only")
+    setup = StageSetup(store, val, device, args.batch, seed, args.size, args.model, resident)
     stage: Stage
     if args.stage == "sender":
         from facewire.training.sender_stage import SenderStage
 
-        stage = SenderStage(store, val, device, args.batch, seed, resident)
+        stage = SenderStage(setup)
         options = LoopOptions(args.minutes, args.rate or 2e-3, clip=5.0, ema=0.998)
     else:
         from facewire.training.joint_stage import JointStage, JointWeights
+        from facewire.training.receiver_stage import ReceiverStage
 
-        place = (store, val, device, args.batch, args.size, seed, resident, args.model)
         if args.stage == "joint":
             try:
-                stage = JointStage(*place, JointWeights().changed(args.weight))
+                stage = JointStage(setup, JointWeights().changed(args.weight))
             except ValueError as error:
                 raise InputError(f"--weight: {error}") from error
         else:
-            stage = ReceiverStage(*place)
+            stage = ReceiverStage(setup)
         options = LoopOptions(args.minutes, args.rate or 1e-3, clip=1.0, ema=0.998)
     options = LoopOptions(**(vars(options) | {"validate_every_s": args.validate_every, "steps": args.steps}))
     for path in args.start:
         load_weights(stage.model, path)
-    if isinstance(stage, ReceiverStage) and not args.resume:
+    if not args.resume:
         stage.prepare()
     train(stage, options, args.out, args.resume, partial(console.print, soft_wrap=True), ranks)
 
@@ -195,7 +198,7 @@ def add_arguments_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset",
         default="default",
-        choices=("high", "default", "low", "lowest", "none"),
+        choices=(*(preset.name for preset in PRESETS), "none"),
         help="quality of the motion (default: default); none leaves it uncoded",
     )
     parser.add_argument("--every", type=_count, default=1, metavar="N", help="score every n-th frame; all are coded")

@@ -1,8 +1,7 @@
-"""Training data: clips decoded once to uint8, with label motion, sampled in pairs on the training device.
+"""Training data: the clips of a folder, decoded once, with the motion of their labels.
 
-Comes in: a folder laid out as `manifest.csv` + `labels/` + clips (+ portraits). Goes out: `FrameStore`, and batches that
-`training.augment` and the stages work on. Decoded pictures live in one memory-mapped file in the cache folder, so that several
-trainings share them; a GPU with room for them, about 200 kB a frame, gets them whole.
+The input is a folder with `manifest.csv`, `labels/`, clips and perhaps portraits; the output is a `FrameStore`, from which
+`training.batches` draws. Decoded pictures are kept in one memory-mapped file in the cache folder, which several runs can share.
 """
 
 from __future__ import annotations
@@ -18,10 +17,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.progress import track
-from torch import Tensor
 
 from facewire.errors import InputError
 from facewire.training.face_labels import read_labels
@@ -139,6 +136,11 @@ class FrameStore:
     portraits: int
     space: MotionSpace
 
+    @property
+    def first_portrait(self) -> int:
+        """Index of the first frame that is a portrait; the number of frames if there is none."""
+        return int(self.starts[len(self.people) - self.portraits])
+
 
 def open_store(data: Path, cache: Path, split: str, space: MotionSpace | None = None) -> FrameStore:
     """Open the cached store of a split, building it first if it is not there (minutes; several GB of disk).
@@ -211,111 +213,6 @@ def _build(data: Path, cache: Path, split: str, space: MotionSpace | None) -> No
         names=np.array([row.name for row in rows]),
         **spaces,
     )
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Frames with their label motion, on the training device. pictures: float (B, 3, S, S) in [0, 1]."""
-
-    pictures: Tensor
-    motion: Tensor
-    shape: Tensor
-    points: Tensor
-    openings: Tensor
-
-
-class PairSampler:
-    """Draws frame indices: person uniform, then clip, then frames that are far apart in pose, mouth and eyes.
-
-    far: share of draws that take the farthest of `candidates` frames from the source. portrait_share: share of portraits.
-    """
-
-    def __init__(
-        self, store: FrameStore, seed: int, far: float = 0.6, candidates: int = 6, portrait_share: float = 0.0
-    ) -> None:
-        self.store = store
-        self.random = np.random.default_rng(seed)
-        self.far, self.candidates = far, candidates
-        self.portrait_share = portrait_share if store.portraits else 0.0
-        clips = len(store.people) - store.portraits
-        self.clips_of: dict[int, list[int]] = {}
-        for clip in range(clips):
-            if store.starts[clip + 1] - store.starts[clip] >= 8:
-                self.clips_of.setdefault(int(store.people[clip]), []).append(clip)
-        self.persons = sorted(self.clips_of)
-        motion, openings = store.motion, store.openings
-        self.features = np.concatenate(
-            [motion[:, :2] / 0.15, openings[:, :1] / 0.04, openings[:, 1:].mean(1, keepdims=True) / 0.08], 1
-        )
-
-    def reseed(self, seed: int) -> None:
-        """Start another random sequence."""
-        self.random = np.random.default_rng(seed)
-
-    def draw(self, sources: int, drivings: int, neighbour: bool = False) -> NDArray[np.int64]:
-        """Frame indices (sources, 1 + drivings): a source frame and its driving frames from the same clip.
-
-        neighbour: one more column, the frame beside the first driving frame.
-        """
-        columns = 1 + drivings + neighbour
-        rows = []
-        for _ in range(sources):
-            if self.portrait_share and self.random.random() < self.portrait_share:
-                first = self.store.starts[len(self.store.people) - self.store.portraits]
-                rows.append([int(first + self.random.integers(self.store.portraits))] * columns)
-                continue
-            clip = self.random.choice(self.clips_of[self.random.choice(self.persons)])
-            low, high = self.store.starts[clip], self.store.starts[clip + 1]
-            source = int(self.random.integers(low, high))
-            row = [source]
-            for _ in range(drivings):
-                options = self.random.integers(low, high, self.candidates)
-                if self.random.random() < self.far:
-                    distance = np.abs(self.features[options] - self.features[source]).sum(1)
-                    row.append(int(options[distance.argmax()]))
-                else:
-                    row.append(int(options[0]))
-            if neighbour:
-                row.append(row[1] + 1 if row[1] + 1 < high else row[1] - 1)
-            rows.append(row)
-        return np.array(rows)
-
-
-GPU_SHARE = 0.6
-"""Share of a GPU's free memory that a store may take; the rest is for training."""
-UPLOAD_FRAMES = 2048
-
-
-def fits(store: FrameStore, device: torch.device) -> bool:
-    """Whether a CUDA device has room for a store's pictures beside the training."""
-    return store.pictures.nbytes <= GPU_SHARE * torch.cuda.mem_get_info(device)[0]
-
-
-class BatchLoader:
-    """Moves drawn frames to the device; the whole store lives there when `resident` (a GPU with room, see `fits`)."""
-
-    def __init__(self, store: FrameStore, device: torch.device, resident: bool = False) -> None:
-        self.store, self.device = store, device
-        self.pictures: Tensor | None = None
-        if resident:  # in slices: main memory need not hold it all
-            self.pictures = torch.empty(store.pictures.shape, dtype=torch.uint8, device=device)
-            for first in range(0, len(store.pictures), UPLOAD_FRAMES):
-                part = np.array(store.pictures[first : first + UPLOAD_FRAMES])
-                self.pictures[first : first + len(part)] = torch.from_numpy(part).to(device)
-        self.tables = {
-            name: torch.from_numpy(np.ascontiguousarray(getattr(store, name))).to(device)
-            for name in ("motion", "shape", "points", "openings")
-        }
-
-    def load(self, indices: NDArray[np.int64], size: int) -> Batch:
-        """Batch of frames at `size` pixels (area-averaged from 256)."""
-        where = torch.from_numpy(indices).to(self.device)
-        held = self.pictures
-        raw = held[where] if held is not None else torch.from_numpy(self.store.pictures[indices]).to(self.device)
-        pictures = raw.permute(0, 3, 1, 2).float() / 255
-        if size < pictures.shape[-1]:
-            pictures = torch.nn.functional.avg_pool2d(pictures, pictures.shape[-1] // size)
-        return Batch(pictures, **{name: table[where] for name, table in self.tables.items()})
 
 
 def clip_ranges(store: FrameStore) -> Iterator[tuple[int, int]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,13 +31,15 @@ from facewire.models import face_points as fp
 from facewire.models.face_codec import FaceCodec, motion_vector
 from facewire.models.sender_networks import Reading, SenderNetworks
 from facewire.training.adversary import Adversary
-from facewire.training.data import Batch, FrameStore
+from facewire.training.batches import Batch
 from facewire.training.perceptual import PerceptualLoss, trunk_file
-from facewire.training.receiver_stage import DRIVINGS, ReceiverStage
-from facewire.training.sender_stage import LIDS, WEIGHTS, K, heat_losses, reading_losses
+from facewire.training.sender_stage import LIDS, K, label_losses
+from facewire.training.sender_stage import WEIGHTS as SENDER_WEIGHTS
+from facewire.training.stage import StageSetup, weighted_sum
+from facewire.training.synthesis_stage import SynthesisStage
 
-PRESET_SHARES = (0.1, 0.6, 0.15, 0.15)
-"""How often motion is coarsened as by each preset of `codec.quantiser.PRESETS`."""
+PRESET_SHARES = {"high": 0.1, "default": 0.6, "low": 0.15, "lowest": 0.15}
+"""How often motion is rounded as by each preset of the codec."""
 TAIL_DROP_SHARE = 0.2
 """Share of frames that lose a random tail of the expression code besides, so that fewer coefficients stay useful."""
 FEWEST_COEFFICIENTS = 4
@@ -50,27 +53,27 @@ class JointWeights:
     """Pyramid of L1, gradient and SSIM of the synthesised frame."""
     warped: float = 0.2
     """The same of the warped source alone, at half size."""
-    choice: float = 0.02
+    alpha_binarity: float = 0.02
     """4 α (1 − α): each pixel comes from the warped source or from G's paint, for a mixture of both is soft."""
     perceptual: float = 0.03
     """VGG features of the face."""
     identity: float = 0.015
     """1 − cosine of the face-recognition feature."""
-    features: float = 0.1
+    feature_matching: float = 0.1
     """Feature matching of the discriminators."""
-    deceit: float = 0.01
+    adversarial: float = 0.01
     """Hinge loss of the discriminators."""
-    reread: float = 0.35
+    motion_consistency: float = 0.35
     """What a frozen sender reads from the synthesised frame, against the true one."""
     labels: float = 0.02
     """All losses of the sender stage."""
     equivariance: float = 0.4
     """Points follow affine and thin-plate bends of the picture."""
-    prior: float = 0.1
+    keypoint_prior: float = 0.1
     """Keypoints stay apart."""
     deformation: float = 0.1
     """L1 of δ."""
-    steady: float = 0.5
+    temporal: float = 0.5
     """Change of the points between neighbouring frames, against the labels' change."""
     rate: float = 0.0005
     """Bits of the expression code's change between neighbouring frames."""
@@ -90,88 +93,76 @@ class JointWeights:
         return replace(self, **values)
 
 
-class JointStage(ReceiverStage):
+class JointStage(SynthesisStage):
     """Trains everything from pixels.
 
     Norms of the sender are in evaluation mode: frames of one person are no fair sample for batch statistics.
     """
 
-    neighbour = True
-
-    def __init__(
-        self,
-        train: FrameStore,
-        val: FrameStore,
-        device: torch.device,
-        batch: int,
-        size: int,
-        seed: int,
-        resident: bool = False,
-        model: str = "laptop",
-        weights: JointWeights | None = None,
-    ) -> None:
+    def __init__(self, setup: StageSetup, weights: JointWeights | None = None) -> None:
+        super().__init__(setup, neighbour_row=True)
         self.weights = weights or JointWeights()
-        super().__init__(train, val, device, batch, size, seed, resident, model)
-        self.quanta, self.kept = _wire(self.model.config.expression_size, device)
-        self.scene_quanta = torch.tensor([p.scene_units * SCENE_STEP / UNITS_PER_STEP for p in PRESETS], device=device)
-        self.perceptual = self._optional("perceptual", trunk_file(), PerceptualLoss)
-        self.identity = self._optional("identity", identity_file(), Identity)
-        self.adversary = Adversary(device) if self.weights.features or self.weights.deceit else None
+        self.wire = WireNoise.of_presets(self.model.config.expression_size, setup.device)
+        perceptual = self._teacher("perceptual", trunk_file())
+        self.perceptual = PerceptualLoss(perceptual).to(setup.device) if perceptual else None
+        identity = self._teacher("identity", identity_file())
+        self.identity = Identity(identity).to(setup.device) if identity else None
+        self.adversary = Adversary(setup.device) if self.weights.feature_matching or self.weights.adversarial else None
         self.reader: SenderNetworks | None = None
+        """A frozen copy of the sender, from the first step on."""
 
-    def _optional(self, name: str, path: Any, kind: type) -> Any:
-        if not getattr(self.weights, name):
+    def _teacher(self, loss: str, file: Path | None) -> Path | None:
+        """The file of the network that a loss needs, if the loss counts and the file is installed."""
+        if not getattr(self.weights, loss):
             return None
-        if path is None:
+        if file is None:
             logging.getLogger(__name__).warning(
-                "training without the %s loss: docs/training.md says what to install", name
+                "training without the %s loss: docs/training.md says what to install", loss
             )
-            return None
-        return kind(path).to(self.device)
-
-    def freeze(self) -> None:
-        """Everything learns."""
+        return file
 
     def transmitted(self, motion: Tensor, scene: Tensor) -> tuple[Tensor, Tensor]:
-        """Motion (B, 6 + E) and scene codes (B, 8) as after the wire: rounding noise of a random preset, the coefficients it
-        does not send at 0, and some scenes at rest, as for portraits.
+        """Motion (B, 6 + E) and scene codes (B, 8) as they arrive: with the rounding noise of a random preset, and without the
+        coefficients that it does not send. Some scenes are at rest, as for portraits.
         """
         b, size = motion.shape
-        preset = torch.multinomial(motion.new_tensor(PRESET_SHARES), b, replacement=True)
-        noisy = motion + (torch.rand_like(motion) - 0.5) * self.quanta[preset]
-        kept = self.kept[preset]
+        preset = torch.multinomial(motion.new_tensor(self.wire.shares), b, replacement=True)
+        noisy = motion + (torch.rand_like(motion) - 0.5) * self.wire.motion[preset]
+        kept = self.wire.coefficients[preset]
         fewer = torch.randint(FEWEST_COEFFICIENTS, size - 6 + 1, (b,), device=motion.device)
         kept = torch.where(torch.rand(b, device=motion.device) < TAIL_DROP_SHARE, torch.minimum(kept, fewer), kept)
         sent = torch.arange(size, device=motion.device) < 6 + kept[:, None]
-        scene = self.shaken_scene(scene, self.scene_quanta[preset, None])
+        scene = self.noisy_scene(scene, self.wire.scene[preset, None])
         return torch.where(sent, noisy, torch.zeros_like(noisy)), scene
 
     def losses(self, step: int) -> dict[str, Tensor]:
-        """One step from pixels. Rows of the batch: sources, two rows of driving frames, neighbours of the first."""
+        """One step from pixels."""
         self.model.train()
         self.model.sender.eval()
-        batch = self.draw()
-        b, weights = self.batch, self.weights
-        seen = torch.cat([batch.pictures[:b], self.augment.degrade(batch.pictures[b:])])
+        batch, rows, weights = self.draw(), self.rows, self.weights
+        sources, true = batch[rows.sources], batch[rows.driving]
+        # The source frame is sent at its best; the camera may be bad in all others.
+        seen = torch.cat([sources.pictures, self.augment.degrade(batch.pictures[rows.sources.stop :])])
         with torch.autocast(self.device.type, torch.bfloat16):
             reading = self.model.read(seen)
             motion = motion_vector(reading)
-            driven = slice((1 + DRIVINGS) * b)
-            sent, scene = self.transmitted(motion[driven][b:], self.scene(seen[driven], motion[driven], b))
-            synthesis = self.model.synthesise(batch.pictures[:b], reading.shape[:b], motion[:b], sent, scene)
-        true = batch.pictures[b : (1 + DRIVINGS) * b]
-        points = batch.points[b : (1 + DRIVINGS) * b]
-        losses = self.picture_losses(synthesis, true, points)
-        losses["choice"] = (4 * synthesis.alpha * (1 - synthesis.alpha)).mean()
-        # The dear losses see one of the two rows of driving frames in turn: as good in the mean, half the time.
-        half = slice(step % DRIVINGS * b, (step % DRIVINGS + 1) * b)
-        losses |= self.perception(synthesis.frame[half], true[half], points[half])
-        if weights.reread:
-            losses["reread"] = self.reread(synthesis.frame, true)
-        losses |= self.reading(reading, batch)
-        losses["total"] = torch.stack([getattr(weights, name) * value for name, value in losses.items()]).sum()
+            among = rows.sources_and_driving
+            scene = self.scene(seen[among], motion[among], rows.width)
+            driving, scene = self.transmitted(motion[rows.driving], scene)
+            synthesis = self.model.synthesise(
+                sources.pictures, reading.shape[rows.sources], motion[rows.sources], driving, scene
+            )
+        losses = self.picture_losses(synthesis, true)
+        losses["alpha_binarity"] = (4 * synthesis.alpha * (1 - synthesis.alpha)).mean()
+        # The expensive losses see one driving row in turn: as good on average, half the time.
+        turn = rows.row(step % rows.driving_rows)
+        losses |= self.perception(synthesis.frame[turn], true.pictures[turn], true.points[turn])
+        if weights.motion_consistency:
+            losses["motion_consistency"] = self.motion_consistency(synthesis.frame, true.pictures)
+        losses |= self.reading_losses(reading, batch)
+        losses["total"] = weighted_sum(losses, weights)
         if self.adversary is not None:
-            losses["adversary"] = self.adversary.learn(synthesis.frame[half], true[half])
+            losses["discriminator"] = self.adversary.learn(synthesis.frame[turn], true.pictures[turn])
         return losses
 
     def perception(self, frame: Tensor, true: Tensor, points: Tensor) -> dict[str, Tensor]:
@@ -186,31 +177,27 @@ class JointStage(ReceiverStage):
                     theirs = self.identity(align(true, five_points(points)))
                 losses["identity"] = 1 - (ours.float() * theirs.float()).sum(1).mean()
             if self.adversary is not None:
-                judgement = self.adversary.judge(frame, true)
-                losses |= {"features": judgement.features, "deceit": judgement.deceit}
+                losses |= vars(self.adversary.losses(frame, true))
         return losses
 
-    def reading(self, reading: Reading, batch: Batch) -> dict[str, Tensor]:
-        """Losses of what the sender reads: labels, equivariance, priors, steadiness and rate."""
-        b, face, weights = self.batch, self.model.face, self.weights
-        pairs = Batch(**{name: value[: 2 * b] for name, value in vars(batch).items()})
-        first = replace(reading, **{name: value[: 2 * b] for name, value in vars(reading).items()})
-        labels = reading_losses(first, pairs, face, b) | heat_losses(first, pairs.points)
-        losses = {"labels": torch.stack([WEIGHTS[name] * value for name, value in labels.items()]).sum()}
+    def reading_losses(self, reading: Reading, batch: Batch) -> dict[str, Tensor]:
+        """Losses of what the sender reads: labels, equivariance, priors, change over time and rate."""
+        face, rows, weights = self.model.face, self.rows, self.weights
+        pairs = slice(0, rows.first_driving.stop)
+        losses = {"labels": weighted_sum(label_losses(reading[pairs], batch[pairs], face), SENDER_WEIGHTS)}
         placed = self.model.place(reading)
+        now, beside = rows.first_driving, rows.neighbours
         if weights.equivariance:
-            rows = slice(b, 2 * b)
-            losses["equivariance"] = self.equivariance(batch.pictures[rows], placed[rows], reading.points[rows])
-        losses["prior"] = keypoint_prior(placed[:, : len(fp.KEYPOINTS)])
+            losses["equivariance"] = self.equivariance(batch.pictures[now], placed[now], reading.points[now])
+        losses["keypoint_prior"] = keypoint_prior(placed[:, : len(fp.KEYPOINTS)])
         losses["deformation"] = (reading.expression @ face.expression_basis.flatten(0, 1).T).abs().mean()
-        now, beside = slice(b, 2 * b), slice((1 + DRIVINGS) * b, (2 + DRIVINGS) * b)
         change = (placed[beside] - placed[now]) - (batch.points[beside] - batch.points[now])
-        losses["steady"] = change[..., :2].abs().mean()
+        losses["temporal"] = change[..., :2].abs().mean()
         steps = (reading.expression[beside] - reading.expression[now]).abs() / EXPRESSION_STEP
         losses["rate"] = torch.log2(1 + steps).sum(1).mean()
         return losses
 
-    def reread(self, frame: Tensor, true: Tensor) -> Tensor:
+    def motion_consistency(self, frame: Tensor, true: Tensor) -> Tensor:
         """What a frozen copy of the sender reads from the synthesised frame must be what it reads from the true one, L1.
 
         It asks for the full amplitude of mouths and lids, where picture losses are content with half of it.
@@ -237,8 +224,8 @@ class JointStage(ReceiverStage):
         straight = plate(self.model.place(again)[..., :2])
         return (straight - placed[..., :2]).abs().mean() * 2 + (plate(again.points) - located).abs().mean()
 
-    def motions(self, model: FaceCodec, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Read from the pictures."""
+    def drive(self, model: FaceCodec, batch: Batch) -> tuple[Tensor, Tensor]:
+        """By what the sender reads from the pictures."""
         with torch.autocast(self.device.type, torch.bfloat16):
             reading = model.read(batch.pictures)
         return reading.shape[:1], motion_vector(reading)
@@ -259,13 +246,30 @@ class JointStage(ReceiverStage):
             self.reader.load_state_dict(state["reader"])
 
 
-def _wire(expression_size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Quanta (presets, 6 + E) in motion's units, and expression coefficients sent (presets,), of the codec's presets."""
-    steps = torch.tensor([ANGLE_STEP_RAD] * 3 + [TRANSLATION_STEP] * 3 + [EXPRESSION_STEP] * expression_size)
-    coarse = [[p.pose_units] * 6 + [p.expression_units] * expression_size for p in PRESETS]
-    quanta = torch.tensor(coarse) / UNITS_PER_STEP * steps
-    kept = torch.tensor([min(p.coefficients, expression_size) for p in PRESETS])
-    return quanta.to(device), kept.to(device)
+@dataclass(frozen=True)
+class WireNoise:
+    """What the wire does to motion, for each preset of the codec: one entry or line a preset."""
+
+    shares: list[float]
+    """How often each is drawn."""
+    motion: Tensor
+    """(presets, 6 + E) quanta in the units of `Motion.head`."""
+    scene: Tensor
+    """(presets,) quanta of the scene code."""
+    coefficients: Tensor
+    """(presets,) expression coefficients that are sent."""
+
+    @classmethod
+    def of_presets(cls, expression_size: int, device: torch.device) -> WireNoise:
+        """Of `codec.quantiser.PRESETS`."""
+        steps = torch.tensor([ANGLE_STEP_RAD] * 3 + [TRANSLATION_STEP] * 3 + [EXPRESSION_STEP] * expression_size)
+        coarse = [[p.pose_units] * 6 + [p.expression_units] * expression_size for p in PRESETS]
+        return cls(
+            shares=[PRESET_SHARES[preset.name] for preset in PRESETS],
+            motion=(torch.tensor(coarse) / UNITS_PER_STEP * steps).to(device),
+            scene=torch.tensor([p.scene_units * SCENE_STEP / UNITS_PER_STEP for p in PRESETS], device=device),
+            coefficients=torch.tensor([min(p.coefficients, expression_size) for p in PRESETS], device=device),
+        )
 
 
 def keypoint_prior(keypoints: Tensor) -> Tensor:

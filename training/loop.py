@@ -16,41 +16,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 import safetensors.torch
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor, nn
+from torch import nn
 
 from facewire.errors import FacewireError, InputError
-from facewire.models.face_codec import FaceCodec
 from facewire.training.ranks import Ranks, average_gradients, share_weights
-
-
-class Stage(Protocol):
-    """One stage of the curriculum: a model, its losses, and how it is judged."""
-
-    model: FaceCodec
-    samples_per_step: int
-
-    def losses(self, step: int) -> dict[str, Tensor]:
-        """Losses of one step; "total" is minimised."""
-
-    def validate(self, model: FaceCodec) -> dict[str, float]:
-        """Figures on people never trained on."""
-
-    def strip(self, model: FaceCodec, path: Path) -> None:
-        """Write a picture that shows where training stands."""
-
-    def reseed(self, step: int) -> None:
-        """Draw other samples than the run's beginning did; called when a run is resumed at a step."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """What the stage needs besides the model to go on."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
+from facewire.training.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -121,7 +96,7 @@ class _Run:
         self.setbacks = 0
         self.snapshot = self.state()
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Any]:
         return copy.deepcopy(
             {
                 "model": self.stage.model.state_dict(),
@@ -133,12 +108,12 @@ class _Run:
             }
         )
 
-    def restore(self, state: dict[str, object]) -> None:
-        self.stage.model.load_state_dict(state["model"])  # type: ignore[arg-type]
-        self.ema.load_state_dict(state["ema"])  # type: ignore[arg-type]
-        self.optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
-        self.stage.load_state_dict(state["stage"])  # type: ignore[arg-type]
-        self.step, self.elapsed = int(state["step"]), float(state["elapsed"])  # type: ignore[call-overload, arg-type]
+    def restore(self, state: dict[str, Any]) -> None:
+        self.stage.model.load_state_dict(state["model"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.stage.load_state_dict(state["stage"])
+        self.step, self.elapsed = int(state["step"]), float(state["elapsed"])
 
     def load(self) -> None:
         path = self.out / "state.pt"
@@ -215,9 +190,9 @@ class _Run:
                     sums, since, rate_start = {}, 0, time.monotonic()
                 if self.elapsed - validated > self.options.validate_every_s:
                     validated = self.elapsed
-                    self.judge()
+                    self.validate()
         self.save()  # before the last validation: whoever stopped us may not wait for it
-        self.judge()
+        self.validate()
 
     def one_step(self) -> dict[str, float] | None:
         for group in self.optimiser.param_groups:
@@ -257,7 +232,7 @@ class _Run:
                 f"go on with --resume and a --rate below {self.options.learning_rate:g}, or look for broken clips or labels"
             )
 
-    def judge(self) -> None:
+    def validate(self) -> None:
         if not self.ranks.first:
             return
         with torch.no_grad():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facewire.codec import PRESETS
 from facewire.coding import Coding
 from facewire.metrics.quality import agreement
 from facewire.models.bundle import load_bundle
@@ -17,7 +18,6 @@ from facewire.models.runtime import Networks
 from facewire.training.data import ClipRow, read_clip
 from facewire.training.evaluate_clip import EvaluateOptions, judge_of, means, read_motions, transmit
 
-PRESET_NAMES = ("high", "default", "low", "lowest")
 COEFFICIENTS = (0, 2, 4, 8, 12)
 STEP_SCALES = (0.5, 2.0, 4.0, 8.0)
 FRAMES = 4
@@ -35,7 +35,7 @@ class Setting:
 
 SETTINGS = (
     {"uncoded": Setting("none")}
-    | {f"preset {name}": Setting(name) for name in PRESET_NAMES}
+    | {f"preset {preset.name}": Setting(preset.name) for preset in PRESETS}
     | {f"{n} coefficients": Setting("default", coefficients=n) for n in COEFFICIENTS}
     | {f"steps × {scale:g}": Setting("default", scale) for scale in STEP_SCALES}
 )

@@ -13,7 +13,8 @@ from rich.progress import track
 
 from facewire.codec.motion import SCENE_SIZE, Motion
 from facewire.sender.scene_motion import BASIS_SIZE, CELLS, SceneSpace, scene_flow, view
-from facewire.training.data import FrameStore, PairSampler
+from facewire.training.batches import PairSampler, Rows
+from facewire.training.data import FrameStore
 
 PAIRS = 3000
 """At most; no more than there are frames."""
@@ -29,7 +30,7 @@ def fit_scene_space(store: FrameStore, seed: int = 0) -> SceneSpace:
     sampler = PairSampler(store, seed, far=0.3)
     fields = []
     for _ in track(range(min(PAIRS, len(store.pictures))), description="how scenes move", transient=True):
-        a, b = sampler.draw(1, 1)[0]
+        a, b = sampler.draw(Rows(1))[0]
         views = [view(np.asarray(store.pictures[i]), Motion.from_head(store.motion[i])) for i in (a, b)]
         flow, trust = scene_flow(*views)
         weighted = (control * trust[:, None]).T

@@ -6,9 +6,8 @@ count most, and the *difference* of two frames of one person, because only that 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,32 +17,47 @@ from torch import Tensor
 from torch.nn import functional
 
 from facewire.models import face_points as fp
-from facewire.models.config import ModelConfig
 from facewire.models.face_codec import FaceCodec
 from facewire.models.geometry import FaceModel
 from facewire.models.sender_networks import HEAT_MAP_SIZE, Reading
-from facewire.training.augment import Augmenter
-from facewire.training.data import Batch, BatchLoader, FrameStore, PairSampler, clip_ranges
-from facewire.training.motion_space import MotionSpace
+from facewire.training.batches import Batch, Rows
+from facewire.training.stage import Stage, StageSetup, weighted_sum
 
 HEAT_SIGMA = 0.07
 K, D = len(fp.KEYPOINTS), len(fp.DETAILS)
 LIDS = [K + i for i, point in enumerate(fp.DETAILS) if point in fp.UPPER_LIDS + fp.LOWER_LIDS]
-WEIGHTS = {
-    "angles": 20.0, "shift": 20.0, "keypoints": 20.0, "canonical": 10.0, "details": 40.0,
-    "difference": 40.0, "openings": 40.0, "code": 1.0, "heat": 1.0, "located": 5.0,
-}  # fmt: skip
+PICTURE_SIZE = 256
+PORTRAIT_SHARE = 0.2
+VAL_FRAMES = 12
 
 
-def new_codec(space: MotionSpace, config: ModelConfig) -> FaceCodec:
-    """Untrained networks on the face model of a motion space."""
-    codec = FaceCodec(config)
-    codec.face.template.copy_(torch.from_numpy(space.template))
-    codec.face.mean.copy_(torch.from_numpy(space.mean))
-    codec.face.shape_basis.copy_(torch.from_numpy(space.shape_basis))
-    codec.face.expression_basis.copy_(torch.from_numpy(space.expression_basis))
-    codec.sender.template.copy_(torch.from_numpy(space.template[list(fp.HEAT_MAP_POINTS), :2]))
-    return codec
+@dataclass(frozen=True)
+class SenderWeights:
+    """Weight of each loss."""
+
+    angles: float = 20.0
+    """L1 of yaw, pitch and roll."""
+    shift: float = 20.0
+    """L1 of x, y and log-scale."""
+    keypoints: float = 20.0
+    """L1 of the keypoints in the picture."""
+    canonical: float = 10.0
+    """L1 of all points of the face at rest, in the head frame."""
+    details: float = 40.0
+    """L1 of the detail points in the picture, lids three times."""
+    change: float = 40.0
+    """L1 of how points and pose change between the two frames of a pair: only that moves the picture."""
+    openings: float = 40.0
+    """Squared error of how far mouth and eyes are open."""
+    expression: float = 1.0
+    """Smooth L1 of the expression code."""
+    heat_maps: float = 1.0
+    """Cross-entropy of the heat maps."""
+    located: float = 5.0
+    """L1 of the points located in the heat maps."""
+
+
+WEIGHTS = SenderWeights()
 
 
 def openings(points: Tensor) -> Tensor:
@@ -54,8 +68,11 @@ def openings(points: Tensor) -> Tensor:
     return (points[:, lower, :2] - points[:, upper, :2]).square().sum(-1).add(1e-6).sqrt()
 
 
-def reading_losses(reading: Reading, batch: Batch, face: FaceModel, pairs: int) -> dict[str, Tensor]:
-    """Losses of a reading against the labels; the first `pairs` frames and the next `pairs` belong together."""
+def label_losses(reading: Reading, batch: Batch, face: FaceModel) -> dict[str, Tensor]:
+    """Losses of a reading against the labels, named as in `SenderWeights`.
+
+    The n-th frame of the first half of the batch and the n-th of the second half are a pair of one clip.
+    """
     pose, code = batch.motion[:, :6], batch.motion[:, 6:]
     local = face.head_frame(reading.shape, reading.expression)
     placed = face.place(local, reading.pose)
@@ -65,9 +82,10 @@ def reading_losses(reading: Reading, batch: Batch, face: FaceModel, pairs: int) 
     canonical = face.head_frame(reading.shape, torch.zeros_like(reading.expression))
     canonical_label = face.head_frame(batch.shape, torch.zeros_like(code))
     opened, opened_label = openings(placed), openings(batch.points)
-    a, b = slice(0, pairs), slice(pairs, 2 * pairs)
+    pairs = Rows(len(batch) // 2)
+    a, b = pairs.sources, pairs.driving
     change = (reading.expression[a] - reading.expression[b]) - (code[a] - code[b])
-    moved = (change @ face.expression_basis.flatten(0, 1).T).view(pairs, -1, 3)
+    moved = (change @ face.expression_basis.flatten(0, 1).T).view(pairs.width, -1, 3)
     turned = (reading.pose[a] - reading.pose[b]) - (pose[a] - pose[b])
     return {
         "angles": (reading.pose[:, :3] - pose[:, :3]).abs().mean(),
@@ -75,69 +93,42 @@ def reading_losses(reading: Reading, batch: Batch, face: FaceModel, pairs: int) 
         "keypoints": error[:, :K].abs().mean(),
         "canonical": (canonical - canonical_label).abs().mean(),
         "details": detail.abs().mean() + 2 * error[:, LIDS].abs().mean(),
-        "difference": moved[:, K:, :2].abs().mean() + 2 * moved[:, LIDS, 1].abs().mean() + 0.3 * turned.abs().mean(),
+        "change": moved[:, K:, :2].abs().mean() + 2 * moved[:, LIDS, 1].abs().mean() + 0.3 * turned.abs().mean(),
         "openings": 40 * (opened - opened_label).square().mean(),
-        "code": functional.smooth_l1_loss(reading.expression, code, beta=0.2),
+        "expression": functional.smooth_l1_loss(reading.expression, code, beta=0.2),
+        **heat_map_losses(reading, batch.points),
     }
 
 
-class SenderStage:
+class SenderStage(Stage):
     """Trains L, H and Δ on labelled pairs."""
 
-    def __init__(
-        self, train: FrameStore, val: FrameStore, device: torch.device, pairs: int, seed: int, resident: bool = False
-    ) -> None:
-        self.pairs, self.device, self.seed = pairs, device, seed
-        self.samples_per_step = 2 * pairs
-        self.loader = BatchLoader(train, device, resident)
-        self.val_loader = BatchLoader(val, device)
-        self.sampler = PairSampler(train, seed, portrait_share=0.2)
-        self.augment = Augmenter(train.space, device, seed)
-        torch.manual_seed(seed)
-        self.model = new_codec(train.space, ModelConfig()).to(device)
+    def __init__(self, setup: StageSetup) -> None:
+        setup = replace(setup, size=PICTURE_SIZE, model="laptop")
+        super().__init__(setup, Rows(setup.batch), PORTRAIT_SHARE, VAL_FRAMES)
+        self.samples_per_step = 2 * self.rows.width
         self.model.receiver.requires_grad_(False)
-        self.val_frames = [np.linspace(a, b - 1, 12).astype(np.int64) for a, b in clip_ranges(val)]
 
     def losses(self, step: int) -> dict[str, Tensor]:
-        """One step on augmented pairs; the two frames of a pair are moved independently."""
-        drawn = self.sampler.draw(self.pairs, 1)
-        batch = self.loader.load(drawn.T.reshape(-1), 256)
-        batch = self.augment.mirror(self._interleave(batch), group=2)
-        batch = self.augment.colour(batch, group=2)
-        batch = self._interleave(batch, back=True)
-        batch, _ = self.augment.similarity(batch)
+        """One step on augmented pairs. Both frames of a pair get the same colours, but each is moved by itself."""
+        batch = self.loader.load(self.sampler.draw(self.rows).reshape(-1), PICTURE_SIZE)
+        batch = self.augment.mirror(batch, self.rows.count)
+        batch = self.augment.colour(batch, self.rows.count)
+        batch, _ = self.augment.similarity(self.rows.row_by_row(batch))
         batch = replace(batch, pictures=self.augment.degrade(batch.pictures))
         self.model.train()
         with torch.autocast(self.device.type, torch.bfloat16):
             reading = self.model.read(batch.pictures)
-        losses = reading_losses(reading, batch, self.model.face, self.pairs)
-        losses |= heat_losses(reading, batch.points)
-        losses["total"] = torch.stack([WEIGHTS[name] * value for name, value in losses.items()]).sum()
+        losses = label_losses(reading, batch, self.model.face)
+        losses["total"] = weighted_sum(losses, WEIGHTS)
         return losses
-
-    def _interleave(self, batch: Batch, back: bool = False) -> Batch:
-        rows = torch.arange(2 * self.pairs, device=self.device)
-        order = rows.view(self.pairs, 2).T if back else rows.view(2, self.pairs).T
-        return Batch(**{name: value[order.reshape(-1)] for name, value in vars(batch).items()})
-
-    def reseed(self, step: int) -> None:
-        """Draw other pairs and augmentations than before."""
-        self.sampler.reseed(self.seed + step)
-        self.augment.reseed(self.seed + step)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing besides the model."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing besides the model."""
 
     def validate(self, model: FaceCodec) -> dict[str, float]:
         """Pose error, landmark error, and mouth and eye correlation within clips, on validation people."""
         model.eval()
         rows: dict[str, list[float]] = {}
         for frames in self.val_frames:
-            batch = self.val_loader.load(frames, 256)
+            batch = self.val_loader.load(frames, PICTURE_SIZE)
             reading = model.read(batch.pictures)
             placed = model.place(reading)
             error = (placed - batch.points)[..., :2].norm(dim=-1) * 128
@@ -161,7 +152,7 @@ class SenderStage:
         model.eval()
         columns = []
         for frames in self.val_frames[::9]:
-            batch = self.val_loader.load(frames[::6], 256)
+            batch = self.val_loader.load(frames[::6], PICTURE_SIZE)
             reading = model.read(batch.pictures)
             placed = model.place(reading)
             for picture, points in zip(batch.pictures, placed, strict=True):
@@ -172,7 +163,7 @@ class SenderStage:
         cv2.imwrite(str(path), np.concatenate(columns[:16:2], 1))
 
 
-def heat_losses(reading: Reading, points: Tensor) -> dict[str, Tensor]:
+def heat_map_losses(reading: Reading, points: Tensor) -> dict[str, Tensor]:
     """Cross-entropy of the heat maps on Gaussian targets and L1 of the located points."""
     target = points[:, [fp.POINTS.index(point) for point in fp.HEAT_MAP_POINTS], :2]
     centres = (torch.arange(HEAT_MAP_SIZE, device=points.device) * 2 + 1) / HEAT_MAP_SIZE - 1
@@ -181,7 +172,7 @@ def heat_losses(reading: Reading, points: Tensor) -> dict[str, Tensor]:
     bump = (gy[..., :, None] * gx[..., None, :]).flatten(2)
     bump = bump / (bump.sum(-1, keepdim=True) + 1e-6)
     return {
-        "heat": -(bump * reading.heat).sum(-1).mean(),
+        "heat_maps": -(bump * reading.heat).sum(-1).mean(),
         "located": (reading.points - target).abs().mean(),
     }
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from facewire.models import face_points as fp
 from facewire.models.geometry import FaceModel, base_grid, rotation_matrix
-from facewire.training.data import Batch
+from facewire.training.batches import Batch
 
 MAX_YAW, MAX_PITCH = math.radians(18), math.radians(10)
 """Beyond this a picture's stretched cheek is no longer believable."""

@@ -11,8 +11,8 @@ from facewire.models.config import ModelConfig
 from facewire.models.face_codec import FaceCodec
 from facewire.models.geometry import base_grid, rotation_matrix
 from facewire.training.augment import ThinPlate, compress
+from facewire.training.batches import Batch
 from facewire.training.cli import load_weights
-from facewire.training.data import Batch
 from facewire.training.turns import angles_of, turn_heads
 
 

@@ -1,6 +1,7 @@
 """The joint stage: what the wire does to motion, the adversary, and weights of losses."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from facewire.models.face_codec import FaceCodec
 from facewire.training.adversary import Adversary
 from facewire.training.cli import load_weights
 from facewire.training.data import open_store
-from facewire.training.joint_stage import JointStage, JointWeights
+from facewire.training.joint_stage import PRESET_SHARES, JointStage, JointWeights
+from facewire.training.stage import StageSetup
 
 CPU = torch.device("cpu")
 
@@ -24,14 +26,14 @@ def stage(clips: Path, cache: Path) -> JointStage:
     torch.set_num_threads(1)
     store = open_store(clips, cache, "train")
     val = open_store(clips, cache, "val", store.space)
-    return JointStage(store, val, CPU, 1, 128, 3, weights=JointWeights().changed(["perceptual=0", "identity=0"]))
+    return JointStage(StageSetup(store, val, CPU, 1, 3), JointWeights().changed(["perceptual=0", "identity=0"]))
 
 
 def test_transmitted_motion_is_as_coarse_as_the_presets_allow(stage: JointStage) -> None:
     torch.manual_seed(0)
     motion = torch.full((4000, 26), 0.5)
     sent, scene = stage.transmitted(motion, torch.full((4000, 8), 0.5))
-    error = (sent - motion)[:, :6].abs() / stage.quanta[:, :6].amax(0)
+    error = (sent - motion)[:, :6].abs() / stage.wire.motion[:, :6].amax(0)
     assert error.max() <= 0.5 + 1e-5
     assert error.max() > 0.45
     dropped = (sent[:, 6:] == 0).sum(1)
@@ -64,19 +66,21 @@ def test_every_loss_has_a_weight_and_counts(stage: JointStage) -> None:
     losses = stage.losses(0)
     total = sum(getattr(stage.weights, name) * value for name, value in losses.items() if hasattr(stage.weights, name))
     assert torch.allclose(losses["total"], torch.as_tensor(total))
-    assert {"features", "deceit", "equivariance", "steady", "rate", "reread"} <= set(losses)
+    assert {"feature_matching", "adversarial", "equivariance", "temporal", "rate", "motion_consistency"} <= set(losses)
     losses["total"].backward()  # type: ignore[no-untyped-call]
     parts = {name.split(".")[0] for name, p in stage.model.named_parameters() if p.grad is not None and p.grad.any()}
     assert parts == {"sender", "receiver"}
 
 
-def test_a_weight_of_zero_leaves_the_adversary_out(stage: JointStage, clips: Path, cache: Path) -> None:
-    weights = stage.weights.changed(["features=0", "deceit=0"])
-    plain = JointStage(
-        open_store(clips, cache, "train"), open_store(clips, cache, "val"), CPU, 1, 128, 3, weights=weights
-    )
+def test_every_preset_is_drawn_in_training() -> None:
+    assert PRESET_SHARES.keys() == {preset.name for preset in PRESETS}
+    assert sum(PRESET_SHARES.values()) == pytest.approx(1)
+
+
+def test_a_weight_of_zero_leaves_the_adversary_out(stage: JointStage) -> None:
+    plain = JointStage(stage.setup, stage.weights.changed(["feature_matching=0", "adversarial=0"]))
     assert plain.adversary is None
-    assert "features" not in plain.losses(0)
+    assert "feature_matching" not in plain.losses(0)
 
 
 def test_weights_of_unknown_losses_are_refused() -> None:
@@ -95,15 +99,15 @@ def test_the_adversary_learns_to_tell_smooth_from_sharp() -> None:
     for _ in range(60):
         last = float(adversary.learn(smooth, sharp))
     assert last < 0.6 * first
-    caught, fooled = adversary.judge(smooth, sharp), adversary.judge(sharp, sharp)
-    assert float(caught.deceit) > float(fooled.deceit)
-    assert float(caught.features) > 100 * float(fooled.features)
+    caught, fooled = adversary.losses(smooth, sharp), adversary.losses(sharp, sharp)
+    assert float(caught.adversarial) > float(fooled.adversarial)
+    assert float(caught.feature_matching) > 100 * float(fooled.feature_matching)
 
 
 def test_adversary_and_reader_come_back_from_a_checkpoint(stage: JointStage) -> None:
     stage.losses(0)
     state = stage.state_dict()
-    other = JointStage(stage.loader.store, stage.val_loader.store, CPU, 1, 128, 9, weights=stage.weights)
+    other = JointStage(replace(stage.setup, seed=9), stage.weights)
     other.load_state_dict(state)
     assert other.adversary is not None
     assert stage.adversary is not None

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from facewire.training.augment import Augmenter, apply_similarity
-from facewire.training.data import Batch, FrameStore, open_store
+from facewire.training.batches import Batch
+from facewire.training.data import FrameStore, open_store
 from facewire.training.motion_space import angles, head_frame, similarity
 
 

@@ -16,21 +16,21 @@ from facewire.training.data import open_store
 from facewire.training.loop import LoopOptions, train
 from facewire.training.receiver_stage import ReceiverStage
 from facewire.training.sender_stage import SenderStage
+from facewire.training.stage import Stage, StageSetup
 
 CPU = torch.device("cpu")
-Stage = SenderStage | ReceiverStage
 
 
-def stage_of(kind: type[Stage], clips: Path, cache: Path, seed: int = 3) -> Stage:
+def stage_of(kind: type[SenderStage | ReceiverStage], clips: Path, cache: Path, seed: int = 3) -> Stage:
     torch.set_num_threads(1)
     store = open_store(clips, cache, "train")
     val = open_store(clips, cache, "val", store.space)
-    return (
-        SenderStage(store, val, CPU, 1, seed) if kind is SenderStage else ReceiverStage(store, val, CPU, 1, 128, seed)
-    )
+    return kind(StageSetup(store, val, CPU, 1, seed))
 
 
-def losses_of_run(kind: type[Stage], clips: Path, cache: Path, out: Path, steps: int, seed: int = 3) -> list[float]:
+def losses_of_run(
+    kind: type[SenderStage | ReceiverStage], clips: Path, cache: Path, out: Path, steps: int, seed: int = 3
+) -> list[float]:
     """Losses of a run's first steps; its budget is minutes, as usual, and SIGTERM ends it."""
     stage = stage_of(kind, clips, cache, seed)
     real, seen = stage.losses, []
@@ -62,7 +62,9 @@ def test_a_seed_gives_the_same_run(clips: Path, cache: Path, tmp_path: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [SenderStage, ReceiverStage])
-def test_a_seed_gives_the_same_first_hundred_steps(kind: type[Stage], clips: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_seed_gives_the_same_first_hundred_steps(
+    kind: type[SenderStage | ReceiverStage], clips: Path, cache: Path, tmp_path: Path
+) -> None:
     first, second = (losses_of_run(kind, clips, cache, tmp_path / name, 100) for name in "ab")
     assert len(first) == 100
     assert first == second
@@ -102,6 +104,7 @@ from facewire.training.loop import LoopOptions, train
 from facewire.training.ranks import join
 from facewire.training.joint_stage import JointStage
 from facewire.training.receiver_stage import ReceiverStage
+from facewire.training.stage import StageSetup
 
 clips, cache, out = map(Path, sys.argv[1:4])
 kind = {"receiver": ReceiverStage, "joint": JointStage}[sys.argv[4]]
@@ -110,7 +113,7 @@ with join("cpu") as ranks:
     assert ranks.count == 2
     store = open_store(clips, cache, "train")
     val = open_store(clips, cache, "val", store.space)
-    stage = kind(store, val, torch.device("cpu"), 1, 128, ranks.seed(3))
+    stage = kind(StageSetup(store, val, torch.device("cpu"), 1, ranks.seed(3)))
     real, losses = stage.losses, []
     def watched(step):
         found = real(step)

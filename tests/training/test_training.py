@@ -17,28 +17,29 @@ from facewire.cli import main
 from facewire.errors import InputError
 from facewire.models.config import ModelConfig
 from facewire.models.face_codec import FaceCodec
+from facewire.training.batches import BatchLoader, PairSampler, Rows
 from facewire.training.cli import load_weights
-from facewire.training.data import BatchLoader, PairSampler, open_store
+from facewire.training.data import open_store
 from facewire.training.joint_stage import JointStage
 from facewire.training.loop import LoopOptions, train
 from facewire.training.receiver_stage import ReceiverStage
 from facewire.training.sender_stage import SenderStage
+from facewire.training.stage import Stage, StageSetup
 
 CPU = torch.device("cpu")
 
 
-def stage_of(kind: type, clips: Path, cache: Path) -> SenderStage | ReceiverStage:
+def stage_of(kind: type[SenderStage | ReceiverStage | JointStage], clips: Path, cache: Path) -> Stage:
     torch.set_num_threads(1)
     store = open_store(clips, cache, "train")
     val = open_store(clips, cache, "val", store.space)
-    if kind is SenderStage:
-        return SenderStage(store, val, CPU, pairs=1, seed=3)
-    stage: ReceiverStage = kind(store, val, CPU, 1, 128, 3)
-    return stage
+    return kind(StageSetup(store, val, CPU, batch=1, seed=3))
 
 
 @pytest.mark.parametrize("kind", [SenderStage, ReceiverStage, JointStage])
-def test_each_stage_trains_and_leaves_everything_behind(kind: type, clips: Path, cache: Path, tmp_path: Path) -> None:
+def test_each_stage_trains_and_leaves_everything_behind(
+    kind: type[SenderStage | ReceiverStage | JointStage], clips: Path, cache: Path, tmp_path: Path
+) -> None:
     stage = stage_of(kind, clips, cache)
     train(stage, LoopOptions(steps=2), tmp_path, resume=False, say=lambda _: None)
     for name in ("state.pt", "weights.safetensors", "metrics.csv", "curve.png", "strip.png"):
@@ -60,7 +61,7 @@ def test_same_seed_gives_the_same_first_losses(clips: Path, cache: Path) -> None
 def test_a_few_steps_lower_the_loss(clips: Path, cache: Path) -> None:
     stage = stage_of(ReceiverStage, clips, cache)
     optimiser = torch.optim.AdamW([p for p in stage.model.parameters() if p.requires_grad], 1e-3)
-    indices = stage.sampler.draw(1, 2)
+    indices = stage.sampler.draw(stage.rows)
     stage.sampler.draw = lambda *_: indices  # type: ignore[method-assign]
     losses = []
     for step in range(12):
@@ -140,17 +141,17 @@ def test_a_folder_without_clips_is_refused(tmp_path: Path) -> None:
 def test_pairs_come_from_one_clip_and_lie_apart(clips: Path, cache: Path) -> None:
     store = open_store(clips, cache, "train")
     sampler = PairSampler(store, seed=0, far=1.0)
-    drawn = sampler.draw(50, 2)
+    drawn = sampler.draw(Rows(50, driving_rows=2))
     clip = [int((store.starts <= i).sum()) for i in drawn.reshape(-1)]
     assert all(a == b == c for a, b, c in zip(clip[::3], clip[1::3], clip[2::3], strict=True))
     apart = abs(store.motion[drawn[:, 1], 0] - store.motion[drawn[:, 0], 0]).mean()
-    near = PairSampler(store, seed=0, far=0.0).draw(50, 2)
+    near = PairSampler(store, seed=0, far=0.0).draw(Rows(50, driving_rows=2))
     assert apart > abs(store.motion[near[:, 1], 0] - store.motion[near[:, 0], 0]).mean()
 
 
 def test_loader_averages_pictures_and_keeps_labels(clips: Path, cache: Path) -> None:
     store = open_store(clips, cache, "train")
-    batch = BatchLoader(store, CPU).load(PairSampler(store, 0).draw(1, 1).reshape(-1), 128)
+    batch = BatchLoader(store, CPU).load(PairSampler(store, 0).draw(Rows(1)).reshape(-1), 128)
     assert batch.pictures.shape == (2, 3, 128, 128)
     assert float(batch.pictures.max()) <= 1
     assert batch.motion.shape == (2, 26)
@@ -160,8 +161,8 @@ def test_a_store_held_by_the_device_gives_the_same_batches(
     clips: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = open_store(clips, cache, "train")
-    indices = PairSampler(store, 0).draw(4, 1).reshape(-1)
-    monkeypatch.setattr("facewire.training.data.UPLOAD_FRAMES", 7)  # several slices, the last one short
+    indices = PairSampler(store, 0).draw(Rows(4)).reshape(-1)
+    monkeypatch.setattr("facewire.training.batches.UPLOAD_FRAMES", 7)  # several slices, the last one short
     held = BatchLoader(store, CPU, resident=True)
     assert held.pictures is not None
     assert len(held.pictures) % 7
