@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from facewire.call.inbox import Inbox, InboxHandler
 from facewire.call.link import LinkMonitor, LinkState
 from facewire.call.messages import SESSION_BYTES
-from facewire.call.peer import OPEN_TIMEOUT_S, Certificate, Channel, Peer, PeerOptions
+from facewire.call.peer import OPEN_TIMEOUT_S, Channel, Peer, PeerOptions
 from facewire.call.states import SessionStats
 from facewire.call.tasks import Tasks
 from facewire.call.traffic import Traffic

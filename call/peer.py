@@ -17,8 +17,7 @@ from aiortc import RTCConfiguration, RTCDataChannel, RTCIceServer, RTCSessionDes
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
 from facewire.call.traffic import Traffic
-from facewire.call.webrtc import Certificate as Certificate
-from facewire.call.webrtc import DataConnection
+from facewire.call.webrtc import Certificate, DataConnection
 from facewire.errors import DecodeError, InputError, reason
 from facewire.signaling import IceServer
 

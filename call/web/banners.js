@@ -1,4 +1,4 @@
-// Lines above the picture: what is wrong, what somebody asks, what somebody should know. One line a matter, the weightiest first.
+// The lines above the picture: questions, faults and notes, the most important first.
 
 import { $, make, makeButton, makeIcon } from "./dom.js";
 import { text } from "./text.js";
@@ -16,9 +16,9 @@ const NOTE_MS = 8000;
 
 export class Banners {
   #shown = "";
-  #understood = new Set();
+  #dismissed = new Set();
   /** @type {Map<string, number>} */ #since = new Map();
-  /** @type {{recording: string, until: number}} */ #said = { recording: "", until: 0 };
+  /** @type {{recording: string, until: number}} */ #recorded = { recording: "", until: 0 };
 
   /**
    * @param {import("./state.js").Store} store
@@ -36,14 +36,14 @@ export class Banners {
   /** @param {import("./state.js").State} state */
   #render(state) {
     if (state.phase?.phase === "joining") {
-      this.#understood.clear();
+      this.#dismissed.clear();
       this.#since.clear();
     }
     const banners = state.phase?.phase === "call" ? this.#banners(state) : [];
     const key = banners.map(keyOf).join("\n");
     if (key === this.#shown) return;
     this.#shown = key;
-    const kept = new Map([...this.place.children].map((line) => [line.getAttribute("data-key"), line])); // with the focus they may have
+    const kept = new Map([...this.place.children].map((line) => [line.getAttribute("data-key"), line])); // lines that stay keep the focus
     this.place.replaceChildren(...banners.map((banner) => kept.get(keyOf(banner)) ?? element(banner)));
   }
 
@@ -75,29 +75,29 @@ export class Banners {
         words: words.sound,
         buttons: [{ words: words.soundButton, strong: true, press: () => void this.media.unblock() }],
       },
-      other && other.picture !== "live" && !this.#understood.has(other.picture) && {
+      other && other.picture !== "live" && !this.#dismissed.has(other.picture) && {
         id: other.picture,
         kind: "note",
         icon: "portrait",
         words: (other.picture === "portrait" ? words.portrait : words.file)(other.name),
-        buttons: [{ words: words.understood, press: () => this.#understand(other.picture) }],
+        buttons: [{ words: words.dismiss, press: () => this.#dismiss(other.picture) }],
       },
       this.#recordingNote(state),
       own?.camera === "no-face" && { id: "face", kind: "bad", icon: "warn", words: words.ownNoFace },
       own?.camera === "camera-lost" && state.wantCamera && { id: "camera", kind: "bad", icon: "cam-off", words: words.camera },
       call?.state === "connected" &&
         other?.camera === "no-face" && { id: "their-face", kind: "note", icon: "info", words: words.theirNoFace(other.name) },
-      figures?.slow && this.#isNew("slow") && { id: "slow", kind: "note", icon: "info", words: words.slow },
+      figures?.slow && this.#isRecent("slow") && { id: "slow", kind: "note", icon: "info", words: words.slow },
       call?.server === false && { id: "server", kind: "note", icon: "info", words: words.serverGone },
     ];
     return all.filter((banner) => typeof banner === "object" && banner !== null).slice(0, 3);
   }
 
   /**
-   * Whether that is younger than a few seconds; afterwards the status line goes on saying it.
+   * Whether a condition began in the last few seconds. After that the status line alone shows it.
    * @param {string} what
    */
-  #isNew(what) {
+  #isRecent(what) {
     const since = this.#since.get(what) ?? performance.now();
     if (!this.#since.has(what)) {
       this.#since.set(what, since);
@@ -107,13 +107,13 @@ export class Banners {
   }
 
   /** @param {string} what */
-  #understand(what) {
-    this.#understood.add(what);
+  #dismiss(what) {
+    this.#dismissed.add(what);
     this.store.set({});
   }
 
   /**
-   * How the wish to record went; the end of it is said for a few seconds.
+   * The state of a recording; its end is shown for a few seconds.
    * @param {import("./state.js").State} state
    * @returns {Banner | undefined}
    */
@@ -121,18 +121,18 @@ export class Banners {
     const name = call?.other?.name ?? "";
     if (recording.here === "asking") return { id: "asking", kind: "note", icon: "record", words: text.banner.asking(name) };
     if (recording.here === "on") {
-      this.#said = { recording: "", until: 0 };
+      this.#recorded = { recording: "", until: 0 };
       return undefined;
     }
     const words = [
       recording.here === "refused" ? text.banner.refused(name) : "",
       recording.file ? text.banner.saved(recording.file) : "",
     ].join(" ").trim();
-    if (words !== this.#said.recording) {
-      this.#said = { recording: words, until: performance.now() + NOTE_MS };
+    if (words !== this.#recorded.recording) {
+      this.#recorded = { recording: words, until: performance.now() + NOTE_MS };
       setTimeout(() => this.store.set({}), NOTE_MS + 50);
     }
-    if (!words || performance.now() > this.#said.until) return undefined;
+    if (!words || performance.now() > this.#recorded.until) return undefined;
     return { id: "recorded", kind: "note", icon: recording.here === "refused" ? "info" : "check", words };
   }
 }

@@ -1,4 +1,4 @@
-// Settings, devices, portrait, shortcuts, safety words, and asking before a recording.
+// The dialogs: settings, devices, portrait, shortcuts, safety words and recording.
 
 import { $, make, setAttribute, setImage, setText, show } from "./dom.js";
 import { text } from "./text.js";
@@ -10,7 +10,7 @@ const MODIFIER = "⇧";
 const THEME = "facewire-theme";
 const SINGLE_KEYS = "facewire-keys";
 const MAX_PICTURE_BYTES = 20_000_000;
-/** Steps of the slider for the budget; the last one is no limit. */
+/** Steps of the slider for the rate limit, kbit/s; beyond the last one there is no limit. */
 const BUDGETS = [8, 10, 12, 15, 18, 20, 24, 30, 40, 60, 100, 200];
 
 export class Dialogs {
@@ -53,7 +53,7 @@ export class Dialogs {
     if (!dialog.open) dialog.showModal();
   }
 
-  /** What the red mark opens: ending one's own recording, or no longer allowing the other's. */
+  /** Opened by the red mark: stop one's own recording, or withdraw consent to the other side's. */
   recording() {
     this.open("recording");
   }
@@ -90,7 +90,7 @@ export class Dialogs {
     $("portrait-clear").addEventListener("click", () => this.send({ type: "portrait", on: false }));
     $("appear-self").addEventListener("click", () => this.send({ type: "portrait", on: false }));
     $("appear-portrait").addEventListener("click", (event) => {
-      event.preventDefault(); // it is chosen once the process has taken a picture
+      event.preventDefault(); // checked only once the process has accepted a picture
       if (this.store.state.own?.portrait && this.store.state.own.picture !== "portrait") this.send({ type: "portrait", on: true });
       else file.click();
     });
@@ -192,7 +192,7 @@ export class Dialogs {
 /**
  * @param {MediaDeviceInfo[]} devices
  * @param {string} kind
- * @param {string} word for devices without a name
+ * @param {string} word to number unnamed devices with
  */
 function optionsOf(devices, kind, word) {
   return devices

@@ -1,4 +1,4 @@
-// The buttons of a call, and the keys that press them.
+// The call's buttons and their keyboard shortcuts.
 
 import { $, setAttribute, setIcon, setLabel, setPressed, setText, show } from "./dom.js";
 import { duration } from "./format.js";
@@ -6,7 +6,7 @@ import { text } from "./text.js";
 
 /** @typedef {import("./state.js").State} State */
 
-/** Whether this page can tell when its video is in a window of its own. */
+/** Whether the browser tells the page about picture in picture. */
 const PIP = Boolean(document.pictureInPictureEnabled);
 const IDLE_MS = 3500;
 const TICK_MS = 250;
@@ -57,14 +57,14 @@ export class Dock {
     else dialogs.open("record-dialog");
   }
 
-  /** After each hello. A browser that takes videos out by itself gets the mark in the picture for good. */
+  /** Called after each hello. Where the browser alone controls picture in picture, the label is always burnt into the picture. */
   begin() {
     this.send({ type: "badge", burnt: !PIP || this.store.state.pip });
   }
 
   async #pip() {
     if (document.pictureInPictureElement) return document.exitPictureInPicture();
-    this.send({ type: "badge", burnt: true }); // before, so that no picture there is without it
+    this.send({ type: "badge", burnt: true }); // first, so that no picture appears there without the label
     await this.#remote.requestPictureInPicture().catch(() => this.send({ type: "badge", burnt: false }));
     return undefined;
   }
@@ -80,7 +80,7 @@ export class Dock {
     else await document.documentElement.requestFullscreen().catch(() => undefined);
   }
 
-  /** In full screen, everything but the picture and its mark goes away while nobody does anything. */
+  /** Shows the controls; in full screen they disappear again after a while without input, all but the picture and its label. */
   #awake() {
     setAttribute(document.body, "data-idle", null);
     clearTimeout(this.#idle);
@@ -153,12 +153,12 @@ function statusOf(state, call) {
   return call.state === "connected" && state.figures?.slow ? text.status.slow : text.status[call.state];
 }
 
-/** @type {Record<string, string>} key to the button it presses */
+/** @type {Record<string, string>} key to button id */
 const KEYS = { m: "mic", c: "cam", e: "eye", t: "turn", r: "record", p: "pip", f: "full", s: "figures", w: "words-open" };
 const TYPING = "input:not([type=range]):not([type=radio]):not([type=checkbox]), select, textarea, dialog";
 
 /**
- * Single keys, in a call, where nothing is being typed; they can be switched off in the settings.
+ * Handles single-key shortcuts during a call, except while something is being typed. The settings can switch them off.
  * @param {import("./state.js").Store} store
  * @param {import("./turn.js").Turn} turn
  * @param {import("./dialogs.js").Dialogs} dialogs

@@ -1,7 +1,7 @@
-// Small helpers for the one document of this page. Each writes only what differs, so that rendering twice costs nothing.
+// Small DOM helpers. Each writes only what has changed, so rendering twice costs nothing.
 
 /**
- * The element of that id.
+ * The element with an id.
  * @template {Element} [E=HTMLElement]
  * @param {string} id
  * @param {new () => E} kind
@@ -25,7 +25,7 @@ export function setText(element, words) {
 /**
  * @param {Element} element
  * @param {string} name
- * @param {string | null} value null takes the attribute away
+ * @param {string | null} value null removes the attribute
  */
 export function setAttribute(element, name, value) {
   if (value === null) element.removeAttribute(name);
@@ -50,7 +50,7 @@ export function setIcon(button, name) {
 }
 
 /**
- * A name for screen readers that is also shown as a tip.
+ * Sets the accessible name, which is also shown as a tooltip.
  * @param {HTMLElement} button
  * @param {string} words
  */
@@ -90,7 +90,7 @@ export function make(tag, with_ = {}, ...children) {
 }
 
 /**
- * A button with words on it.
+ * A button with a text.
  * @param {string} words
  * @param {string} kind classes besides `button`
  * @param {() => void} press

@@ -1,4 +1,4 @@
-// Numbers, times and sizes as a person reads them.
+// Formatting of numbers, times and sizes.
 
 import { text } from "./text.js";
 
@@ -9,7 +9,7 @@ const [whole, tenths] = [decimals(0), decimals(1)];
 const clock = new Intl.DateTimeFormat(text.locale, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 /**
- * Two digits that count: 4.2, 13, 210.
+ * At least two significant digits: 4.2, 13, 210.
  * @param {number} value
  */
 export function number(value) {
@@ -44,7 +44,7 @@ export function oneDecimal(value) {
 }
 
 /**
- * 4:07, or 1:02:03 from an hour on.
+ * Such as 4:07, or 1:02:03 from one hour up.
  * @param {number} seconds
  */
 export function duration(seconds) {

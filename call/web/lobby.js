@@ -1,4 +1,4 @@
-// The lobby: one's own picture with the square that is looked at drawn in, name, devices, what to appear as, and joining.
+// The lobby: preview with the framed square, name, devices, how to appear, and joining.
 
 import { $, setAttribute, setIcon, setLabel, setPressed, setText, show } from "./dom.js";
 import { text } from "./text.js";
@@ -75,7 +75,7 @@ export class Lobby {
     setAttribute($("preview"), "data-face", lost ? "lost" : square ? "found" : null);
     const note = veil ? "" : noteOf(state);
     setText($("preview-note"), note);
-    setAttribute($("preview-note"), "data-quiet", note === text.lobby.framed ? "" : null); // the corners say it
+    setAttribute($("preview-note"), "data-quiet", note === text.lobby.framed ? "" : null); // the corners of the square show it
   }
 
   /** @param {State} state */
@@ -92,7 +92,7 @@ export class Lobby {
 }
 
 /**
- * What stands where the camera's picture cannot.
+ * What is shown in place of the camera's picture.
  * @param {State} state
  * @returns {Veil | null}
  */

@@ -1,5 +1,5 @@
-// The call page: puts its parts together and decides which of them is on the screen. `state.js` holds what is known, `process.js` brings it,
-// every other module shows one part of it.
+// The call page: assembles its parts and chooses the view. `state.js` holds the state, `process.js` receives it, and each other module
+// renders one part of it.
 
 import { Banners } from "./banners.js";
 import { Dialogs } from "./dialogs.js";
@@ -63,7 +63,7 @@ function receive(message) {
 
 /** @param {import("./protocol.js").Problem} message */
 function problem({ code, detail }) {
-  if (code === "bad-message") throw new Error(detail); // a mistake of this page, for its console
+  if (code === "bad-message") throw new Error(detail); // a bug in this page: log it
   if (code === "notice" && store.state.phase?.phase === "call") {
     announce(detail);
     return store.set({ notice: detail, noticeUntil: performance.now() + NOTICE_MS });
@@ -91,7 +91,7 @@ function chooseView(state) {
   };
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   if (calm || before === "starting" || !document.startViewTransition) change();
-  else document.startViewTransition(change).ready.catch(() => undefined); // skipped where another one follows
+  else document.startViewTransition(change).ready.catch(() => undefined); // skipped when the view changes again
 }
 
 /**
@@ -119,7 +119,7 @@ function titleOf({ hello, call, recording }, view) {
 let wakeLock = null;
 
 /**
- * The screen stays on during a call.
+ * Keeps the screen on during a call.
  * @param {import("./state.js").State} state
  */
 function keepAwake(state) {
@@ -149,7 +149,7 @@ async function copy(button) {
   }
 }
 
-/** @param {string} words for those who hear the page */
+/** @param {string} words for screen readers */
 function announce(words) {
   $("live").textContent = words;
 }

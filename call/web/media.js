@@ -1,5 +1,5 @@
-// Camera, microphone and loudspeaker of this browser, and the WebRTC connection inside this machine that carries them to the process
-// and brings back what it synthesised. Nothing here ever talks to another machine: there are no ICE servers.
+// The browser's camera, microphone and speaker, and the local WebRTC connection that carries them to the process and brings back what it
+// synthesises. It never reaches another machine: there are no ICE servers.
 
 import { $ } from "./dom.js";
 
@@ -57,12 +57,12 @@ export class Media {
     await this.retry();
   }
 
-  /** The process is away: what comes next is a hello. */
+  /** The connection to the process is lost; the next message will be a hello. */
   lost() {
     this.#began = false;
   }
 
-  /** Asks for the camera and microphone that are wanted and not there: at first, after a refusal, when one was plugged in. */
+  /** Asks for the wanted devices that are missing: at the start, after a refusal, or when one has been plugged in. */
   async retry() {
     const { hello, wantCamera } = this.store.state;
     if (!hello) return;
@@ -93,7 +93,7 @@ export class Media {
   }
 
   /**
-   * Another device.
+   * Switches to another device.
    * @param {Device | "speaker"} device
    * @param {string} id
    */
@@ -117,24 +117,24 @@ export class Media {
     return track?.getSettings().deviceId ?? this.#chosen[device];
   }
 
-  /** Sound, after the browser held it back and a person has clicked. */
+  /** Turns the sound on after the browser blocked it; needs a click. */
   async unblock() {
     this.#remote.muted = false;
     await this.#play();
   }
 
-  /** @param {string} sdp the answer of the process */
+  /** @param {string} sdp the process's answer */
   answer(sdp) {
     this.#answered?.(sdp);
   }
 
-  /** Makes the connection to the process anew, after a pause, unless something else has done so by then. */
+  /** Reconnects to the process after a pause, unless that has happened by then. */
   connectSoon() {
     const failed = this.#connection;
     setTimeout(() => this.#connection === failed && this.store.state.link === "open" && void this.connect(), AGAIN_MS);
   }
 
-  /** Makes the connection to the process anew. */
+  /** Connects, or reconnects, to the process. */
   async connect() {
     this.#connection?.close();
     const connection = new RTCPeerConnection();
@@ -234,7 +234,7 @@ export class Media {
       this.store.set(device === "camera" ? { camera: "on" } : { microphone: "on" });
     }
     this.#preview();
-    if (!this.store.state.wantCamera && this.#tracks.camera) this.#drop("camera"); // switched off while the browser asked
+    if (!this.store.state.wantCamera && this.#tracks.camera) this.#drop("camera"); // switched off while the browser was asking
   }
 
   /** @param {Device} device */
@@ -271,7 +271,7 @@ export class Media {
       this.store.set({ soundBlocked: this.#remote.muted });
     } catch (error) {
       if (!(error instanceof DOMException) || error.name !== "NotAllowedError" || this.#remote.muted) return;
-      this.#remote.muted = true; // pictures may play without a click, sound may not
+      this.#remote.muted = true; // video may play without a click, sound may not
       await this.#play();
     }
   }
@@ -286,7 +286,7 @@ export class Media {
     this.store.set({ devices: await navigator.mediaDevices.enumerateDevices() });
   }
 
-  /** How loud the microphone is, for the ring around its button. */
+  /** Shows the microphone's level in the ring around its button. */
   async #readLevel() {
     if (document.hidden) return;
     const track = this.#tracks.microphone;
@@ -312,13 +312,13 @@ function gathered(connection) {
   });
 }
 
-/** Whether the browser remembers a "no" to one of the two; then the other can still be asked for. */
+/** Whether exactly one of the two devices is denied, so that the other can still be asked for. */
 async function oneIsDenied() {
   const ask = async (/** @type {string} */ name) => {
     try {
       return (await navigator.permissions.query({ name: /** @type {PermissionName} */ (name) })).state;
     } catch {
-      return "prompt"; // a browser that does not tell
+      return "prompt"; // this browser does not tell
     }
   };
   const [camera, microphone] = [await ask("camera"), await ask("microphone")];

@@ -1,4 +1,4 @@
-// A page in words: the call has ended, another tab has it, the program is gone, the versions differ. One heading, one sentence, what to do.
+// The message view: the call has ended, another tab has it, the program is gone, the versions differ. A heading, a sentence, what to do.
 
 import { $, make, makeButton, setAttribute, setIcon, setText, show } from "./dom.js";
 import { bytes, duration } from "./format.js";
@@ -31,7 +31,7 @@ export class MessageView {
   }
 
   /**
-   * What is to be said in place of lobby and call, if anything.
+   * The message to show in place of lobby and call, if any.
    * @param {State} state
    * @returns {Message | null}
    */
@@ -62,7 +62,7 @@ export class MessageView {
     $("message-buttons").replaceChildren(
       ...(message.buttons ?? []).map((button) => makeButton(button.words, button.strong ? "primary" : "", button.press)),
     );
-    $("message-title").focus({ preventScroll: true }); // where this view is on the screen already; main.js does it when it comes
+    $("message-title").focus({ preventScroll: true }); // for a view already shown; main.js does it when the view changes
   }
 }
 

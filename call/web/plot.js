@@ -1,4 +1,4 @@
-// The plot of what the call takes and what H.264 would: kilobits a second over the last minute, on a canvas, drawn anew with each figure.
+// The plot of the call's rate beside that of H.264: kilobits per second over the last minute, redrawn with each new figure.
 
 import { $, setAttribute } from "./dom.js";
 import { kbps } from "./format.js";
@@ -54,7 +54,7 @@ export class Plot {
   }
 }
 
-/** One drawing: the scales, and what is drawn with them. */
+/** Draws the plot once, to scale. */
 class Frame {
   /**
    * @param {CanvasRenderingContext2D} context

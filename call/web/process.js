@@ -1,4 +1,4 @@
-// The WebSocket to the process of this call: opening it, opening it again, and what its closing means.
+// The WebSocket to this call's process: connecting, reconnecting, and what each close code means.
 
 import { CLOSED, VERSION } from "./protocol.js";
 
@@ -41,7 +41,7 @@ export class ProcessLink {
     };
   }
 
-  /** From the beginning: after another tab gave way, or the program was started again at the same address. */
+  /** Connects afresh, after another tab was closed or the program was restarted at the same address. */
   reopen() {
     this.#failures = 0;
     this.to.state("connecting");
@@ -49,7 +49,7 @@ export class ProcessLink {
   }
 
   /**
-   * Says it if the process is there; what it answers is the state that counts.
+   * Sends a message if connected. The state is what the process answers.
    * @param {import("./protocol.js").ToProcess} message
    */
   send(message) {

@@ -1,5 +1,4 @@
-// What page and process say to each other over the WebSocket, as types. docs/page.md is the reference; nothing runs here but
-// the constants.
+// Types of the messages between page and process. docs/page.md is the reference.
 
 export const VERSION = 1;
 

@@ -1,4 +1,4 @@
-// The figures beside the picture: what is saved, how the call runs, the one real picture, the safety words.
+// The panel beside the picture: data saved, statistics, the one real picture, the safety words.
 
 import { $, make, setAttribute, setImage, setText, show } from "./dom.js";
 import { bytes, kbps, milliseconds, number, oneDecimal, percent, timeOfDay } from "./format.js";
@@ -56,9 +56,9 @@ export class Rail {
 }
 
 /**
- * The headline. H.264 is counted without sound, what is on the wire with it.
+ * The headline and its note. Both rates include the same sound.
  * @param {Figures | null} figures
- * @param {boolean} off no camera sends
+ * @param {boolean} off whether no camera is sending
  */
 function saving(figures, off) {
   const words = text.savings;

@@ -1,4 +1,4 @@
-// The stage: the other person large, what stands in place of the picture when there is none, the mark that cannot be taken away, and oneself small.
+// The stage: the other person, what is shown when there is no picture, the permanent label, and one's own small picture.
 
 import { $, setAttribute, setIcon, setImage, setText, show } from "./dom.js";
 import { timeOfDay } from "./format.js";
@@ -8,7 +8,7 @@ import { text } from "./text.js";
 /** @typedef {{title: string, text: string, icon?: string, invite?: boolean, glass?: boolean}} Veil */
 
 const MOMENT_MS = 2600;
-/** So long the real picture is shown alone before it starts to move. */
+/** How long the real picture is shown before it starts to move. */
 const AMBIENT_MS = 1000;
 const YOUNG_CALL_S = 8;
 
@@ -47,12 +47,12 @@ export class Stage {
       show($("plate-mic", SVGElement), silent);
       setAttribute($("plate-mic", SVGElement), "aria-label", text.call.theirMicrophoneOff);
     }
-    show($("badge"), other?.shown === true && (veil === null || veil.glass === true)); // over everything that is made
+    show($("badge"), other?.shown === true && (veil === null || veil.glass === true)); // over everything synthesised
     renderSelf(state);
   }
 
   /**
-   * The one real picture, before it moves: shown when it comes at the beginning of a call.
+   * Shows the one real picture, before it starts to move, at the start of a call.
    * @param {State} state
    */
   #renderMoment({ otherSource, call }) {
@@ -90,7 +90,7 @@ export class Stage {
     setText($("veil-invite"), this.store.state.hello?.invite.command ?? "");
   }
 
-  /** Light from the picture falls on what is around it. Blurred and faded out here, once a second, so that the browser need not at each frame. */
+  /** A glow around the picture. Drawn here once a second, since a CSS filter would be computed for every frame. */
   #drawAmbient() {
     const { phase, call } = this.store.state;
     if (document.hidden || phase?.phase !== "call" || !call?.other?.shown || !this.#remote.videoWidth) return;

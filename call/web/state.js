@@ -1,5 +1,5 @@
-// What the page knows, in one object, and who is told when it changes. The process is the truth about the call; this is its last word
-// on everything, and what only the page knows: devices, permissions, what is open on the screen.
+// The page's state in one object, and its watchers. The process owns the state of the call: its latest messages are kept here, beside what
+// only the page knows (devices, permissions, open panels).
 
 /** @typedef {"off" | "asking" | "on" | "denied" | "missing" | "busy" | "lost" | "file"} DeviceState */
 
@@ -25,21 +25,21 @@
  * @property {import("./protocol.js").Figures | null} figures
  * @property {Sample[]} history
  * @property {number} callAt `performance.now()` when `call` came
- * @property {number} recordingAt and `recording`
+ * @property {number} recordingAt `performance.now()` when `recording` came
  * @property {DeviceState} camera of this browser
  * @property {DeviceState} microphone of this browser
  * @property {boolean} wantCamera
  * @property {boolean} wantMicrophone
  * @property {MediaDeviceInfo[]} devices
- * @property {boolean} soundBlocked the browser wants a click first
- * @property {boolean} panel figures beside the picture
+ * @property {boolean} soundBlocked until a click, by the browser
+ * @property {boolean} panel whether the statistics are shown
  * @property {boolean} turnOpen
  * @property {boolean} pip
- * @property {string | null} portraitUrl of the picture chosen on this page
+ * @property {string | null} portraitUrl of the picture chosen in this page
  * @property {string} portraitProblem
  * @property {boolean} portraitSending
- * @property {string} name what the other side sees of this one
- * @property {string} notice something to know, shown for a moment in place of the status
+ * @property {string} name as the other person sees it
+ * @property {string} notice shown for a moment in place of the status
  * @property {number} noticeUntil `performance.now()`
  */
 
@@ -87,7 +87,7 @@ export class Store {
     this.state = firstState();
   }
 
-  /** @param {(state: State) => void} watcher called soon after each change, once for many */
+  /** @param {(state: State) => void} watcher called in a microtask after a change, once for several changes */
   watch(watcher) {
     this.#watchers.push(watcher);
   }
@@ -107,7 +107,7 @@ export class Store {
 const HISTORY_S = 120;
 
 /**
- * What a message of the process changes.
+ * The changes that a message from the process makes.
  * @param {State} state
  * @param {import("./protocol.js").FromProcess} message
  * @returns {Partial<State>}

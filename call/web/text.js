@@ -1,11 +1,11 @@
-// The words in use, and putting them into the page. Another language is another import here.
+// The language in use, and filling its texts into the page. Import another file here for another language.
 
 import { texts } from "./texts.en.js";
 
 export const text = texts;
 
 /**
- * Fills everything below `root` that names a text: `data-t` its content, `data-t-label` its name for screen readers.
+ * Fills in the texts that elements below `root` refer to: `data-t` as content, `data-t-label` as accessible name.
  * @param {ParentNode} root
  */
 export function fillTexts(root) {

@@ -1,5 +1,5 @@
-// Turning the other head: dragging it, arrow keys, two sliders, and the little sphere that shows where it stands. On the screen, right and up
-// are positive; the process counts both the other way round (docs/page.md).
+// Turning the other person's head by dragging, arrow keys or sliders, and the small sphere that shows its angle. On the screen right and
+// up are positive; the protocol has both signs reversed (docs/page.md).
 
 import { $, setAttribute, setLabel, setPressed, setText, show } from "./dom.js";
 import { text } from "./text.js";
@@ -129,7 +129,7 @@ export class Turn {
       slider.style.setProperty("--at", String((value / Number(limit || 1) + 1) / 2));
       setText($(`${axis}-text`), text.view.angle(value));
     }
-    const sliders = state.turnOpen && can; // they say it too
+    const sliders = state.turnOpen && can; // they show the angles too
     this.#renderGimbal(can && !sliders && (Math.round(yaw) !== 0 || Math.round(pitch) !== 0 || this.#drag !== null), yaw, pitch);
     setAttribute(this.head, "data-turnable", can ? "" : null);
   }

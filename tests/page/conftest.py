@@ -1,4 +1,4 @@
-"""A browser with a camera, and a page in it whose process is scripted."""
+"""A browser with a fake camera, and the call page in it with a scripted process."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ FLAGS = [
 ALLOW = "--use-fake-ui-for-media-stream"
 DENY = "--deny-permission-prompts"
 PATIENCE_MS = 15_000
+KEEP_VIEW_TRANSITION = """{
+  const start = document.startViewTransition.bind(document);
+  document.startViewTransition = (change) => (window.viewTransition = start(change));
+}"""
+"""The page's newest view transition, for `Opened.settled`."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +49,7 @@ def face() -> Picture:
 
 @pytest.fixture(scope="module")
 def camera_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the browser takes for a camera: the portrait, swaying."""
+    """The browser's fake camera: the portrait, swaying."""
     portrait = cv2.cvtColor(cv2.resize(read_picture(sample_portrait()), (640, 640))[:480], cv2.COLOR_RGB2BGR)
     file = tmp_path_factory.mktemp("camera") / "portrait.mjpeg"
     shifts = [round(4 * np.sin(2 * np.pi * step / 10)) for step in range(10)]
@@ -69,7 +74,7 @@ async def browser(camera_file: Path) -> AsyncIterator[Browser]:
 
 @dataclass
 class Opened:
-    """A page and its process. errors: what its console complained about."""
+    """A page and its process. errors: those its console reported."""
 
     page: Page
     process: ScriptedProcess
@@ -80,11 +85,11 @@ class Opened:
         return self.page.locator(selector)
 
     async def view(self, name: str) -> None:
-        """Waits until that view is on the screen."""
+        """Waits until a view is shown."""
         await self.page.wait_for_selector(f"body[data-view={name}]", timeout=PATIENCE_MS)
 
     async def until(self, expression: str) -> None:
-        """Waits until that is true in the page. The page's rules forbid Playwright's own way, which evaluates text there."""
+        """Waits until an expression is true. Playwright's `wait_for_function` evaluates text, which the page's policy forbids."""
         async with asyncio.timeout(PATIENCE_MS / 1000):
             while not await self.page.evaluate(expression):
                 await asyncio.sleep(0.05)
@@ -96,7 +101,12 @@ class Opened:
         await self.until("document.getElementById('remote').videoWidth === 256")
 
     async def settled(self) -> None:
-        """Waits until nothing moves any more, apart from what moves for ever."""
+        """Waits until every animation that ends has ended.
+
+        While one view turns into another the browser shows snapshots, which swallow presses of the mouse. Their animations
+        begin some frames after the new view is in place, so the transition itself is waited for.
+        """
+        await self.page.evaluate("window.viewTransition?.finished")
         await self.page.evaluate(
             "Promise.all(document.getAnimations().filter((a) => a.effect.getComputedTiming().endTime < 1e5)"
             ".map((a) => a.finished.catch(() => 0)))"
@@ -110,6 +120,7 @@ async def opened(browser: Browser, face: Picture, **context_options: object) -> 
     context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
     open_ = Opened(page, process, context)
+    await page.add_init_script(KEEP_VIEW_TRANSITION)
     page.on("console", lambda message: open_.errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: open_.errors.append(str(error)))
     await page.goto(url)
@@ -121,7 +132,7 @@ async def opened(browser: Browser, face: Picture, **context_options: object) -> 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def call_page(browser: Browser, face: Picture) -> AsyncIterator[Opened]:
-    """The page on a desk; its console must have nothing to complain about."""
+    """The page at the size of a desktop window; its console must report no error."""
     async for open_ in opened(browser, face, viewport={"width": 1280, "height": 800}):
         yield open_
         assert open_.errors == []

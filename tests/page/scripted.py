@@ -1,7 +1,7 @@
-"""A process that says what a test wants: the real server of the page, the real local connection, a script in place of a call.
+"""A page's process with the real page server and local connection, and a script in place of a call.
 
-`ScriptedProcess` keeps the last word of every message, repeats them after each hello as docs/page.md has it, and notes what the
-page says.
+`ScriptedProcess` keeps the newest message of each type, repeats them after each hello as docs/page.md describes, and records what
+the page sends.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ PATIENCE_S = 15.0
 
 
 class ScriptedProcess:
-    """One page's process. face: what stands for the other person, uint8 RGB (S, S, 3)."""
+    """One page's process. face: the other person's picture, uint8 RGB (S, S, 3)."""
 
     def __init__(self, face: Picture) -> None:
         self.face = face
@@ -113,7 +113,7 @@ class ScriptedProcess:
         self.say("recording", here="off", file=None, seconds=None, there="off")
 
     async def start(self) -> str:
-        """The address to open."""
+        """Starts serving; returns the address to open."""
         await self.server.start()
         self._spawn(self._show())
         return self.server.url
@@ -126,19 +126,19 @@ class ScriptedProcess:
         await self.server.stop()
 
     async def drop(self) -> None:
-        """Breaks the connection to the page; it may come back."""
+        """Breaks the connection to the page, which may reconnect."""
         assert self.server._page is not None
         await self.server._page.close(code=1011)
 
     async def die(self) -> None:
-        """As if the process were killed: no goodbye, and nobody answers any more."""
+        """Stops as if killed: without a goodbye, and no longer listening."""
         assert self.server._runner is not None
         await self.server._runner.cleanup()
 
     # --- the script
 
     def say(self, kind: str, **values: Any) -> None:
-        """A message to the page, now or after its next hello."""
+        """Sends a message to the page, now or after its next hello."""
         message = {"type": kind, **values}
         self._said[kind + str(values.get("whose", ""))] = message
         if kind == "phase" and values["phase"] != "call":
@@ -155,7 +155,7 @@ class ScriptedProcess:
     def call(
         self, state: str = "connected", *, server: bool = True, seconds: float | None = 31.5, **other: Any
     ) -> None:
-        """In a call. other: what differs from a Grace who is seen and heard."""
+        """Enters a call. other: differences from a Grace who is seen and heard."""
         self.phase("call")
         met = None if state in ("waiting", "connecting") else OTHER | other
         self.say("call", state=state, server=server, seconds=None if met is None else seconds, other=met)
@@ -173,7 +173,7 @@ class ScriptedProcess:
         self.say("safety", words=WORDS)
 
     async def hears(self, wanted: PageMessage | type[PageMessage]) -> None:
-        """Waits until the page has said that, or something of that kind, since the last `forget`."""
+        """Waits until the page has sent a message, or one of a type, since the last `forget`."""
 
         def said() -> bool:
             return any(message == wanted or type(message) is wanted for message in self.heard)
@@ -183,12 +183,12 @@ class ScriptedProcess:
                 await self._news.wait_for(said)
         except TimeoutError:
             said_instead = [message for message in self.heard if not isinstance(message, Offer)]
-            raise AssertionError(f"the page did not say {wanted}, but {said_instead}") from None
+            raise AssertionError(f"the page did not send {wanted}, but {said_instead}") from None
 
     def forget(self) -> None:
         self.heard.clear()
 
-    # --- what the server wants of a handler
+    # --- PageHandler
 
     def page_opened(self, send: Send) -> None:
         self._send = send
@@ -229,7 +229,7 @@ class ScriptedProcess:
         self.sound_frames += 1
 
     async def _show(self) -> None:
-        """The other person: a picture that sways."""
+        """Shows the other person, swaying."""
         step = 0
         while True:
             step += 1

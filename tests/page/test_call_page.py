@@ -1,10 +1,11 @@
-"""The call page in a real browser, in each of its states, against a process that says what the test wants."""
+"""The call page in a real browser, in each of its states, against a scripted process."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,13 +35,13 @@ from .scripted import FIGURES, HELLO, WORDS, Picture
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_lobby_shows_oneself_with_the_square_and_joins_by_name(call_page: Opened) -> None:
+async def test_lobby_shows_the_framed_preview_and_joins_with_a_name(call_page: Opened) -> None:
     await call_page.camera_is_seen()
     await expect(call_page.at("#lobby-title")).to_have_text("kitchen")
     await expect(call_page.at("#lobby-invite")).to_have_text("facewire call kitchen --server wss://calls.example.org")
     call_page.process.own(framing={"x": 64, "y": 48, "side": 320})
     await call_page.until("document.getElementById('preview-frame').style.width === '50%'")
-    await call_page.page.wait_for_timeout(400)  # the square glides
+    await call_page.page.wait_for_timeout(400)  # the square moves smoothly
     square, preview = [await call_page.at(name).bounding_box() for name in ("#preview-frame", "#preview")]
     assert square is not None
     assert preview is not None
@@ -55,7 +56,7 @@ async def test_lobby_shows_oneself_with_the_square_and_joins_by_name(call_page: 
 
 
 @pytest.mark.slow
-async def test_lobby_says_when_no_face_is_found_and_waits_for_the_networks(call_page: Opened) -> None:
+async def test_lobby_reports_a_missing_face_and_waits_for_the_networks(call_page: Opened) -> None:
     call_page.process.own(camera="no-face")
     await expect(call_page.at("#preview-note")).to_contain_text("No face found")
     call_page.process.phase("loading")
@@ -65,7 +66,7 @@ async def test_lobby_says_when_no_face_is_found_and_waits_for_the_networks(call_
 
 
 @pytest.mark.slow
-async def test_waiting_shows_how_to_bring_somebody_and_a_call_shows_them(call_page: Opened) -> None:
+async def test_waiting_shows_the_invitation_and_a_call_the_other_person(call_page: Opened) -> None:
     call_page.process.call("waiting")
     await expect(call_page.at("#veil-title")).to_be_visible()
     await expect(call_page.at("#veil-invite")).to_contain_text("facewire call kitchen")
@@ -79,7 +80,7 @@ async def test_waiting_shows_how_to_bring_somebody_and_a_call_shows_them(call_pa
     assert await call_page.page.title() == "Grace · facewire"
 
 
-async def test_the_real_picture_comes_first_and_the_mark_stays_on_what_is_made_from_it(call_page: Opened) -> None:
+async def test_the_real_picture_is_shown_first_and_synthesised_ones_carry_the_label(call_page: Opened) -> None:
     call_page.process.call(seconds=0.2, shown=False)
     call_page.process.source()
     await expect(call_page.at("#source-caption")).to_have_css("opacity", "1")
@@ -87,7 +88,14 @@ async def test_the_real_picture_comes_first_and_the_mark_stays_on_what_is_made_f
     await expect(call_page.at("#badge")).to_be_hidden()
     call_page.process.call(seconds=1)
     await expect(call_page.at("#source-full")).to_have_css("opacity", "0")
-    for state in ({}, {"camera": "no-face"}, {"picture": "portrait"}, {"picture": "file"}, {"name": "x" * 64}):
+    states: list[dict[str, Any]] = [
+        {},
+        {"camera": "no-face"},
+        {"picture": "portrait"},
+        {"picture": "file"},
+        {"name": "x" * 64},
+    ]
+    for state in states:
         call_page.process.call(**state)
         await expect(call_page.at("#badge")).to_be_in_viewport(ratio=1)
         await expect(call_page.at("#badge")).to_have_text("Synthesised from motion")
@@ -96,19 +104,19 @@ async def test_the_real_picture_comes_first_and_the_mark_stays_on_what_is_made_f
     await expect(call_page.at("#about-caption")).to_contain_text("The one real picture")
 
 
-async def test_a_picture_that_is_not_from_the_live_camera_is_warned_of(call_page: Opened) -> None:
+async def test_portraits_and_video_files_are_announced(call_page: Opened) -> None:
     call_page.process.source("portrait")
     call_page.process.call(picture="portrait")
-    await expect(call_page.at(".banner")).to_contain_text("not from the live camera")
+    await expect(call_page.at(".banner")).to_contain_text("not on a live camera")
     await call_page.at(".banner button").click()
     await expect(call_page.at(".banner")).to_have_count(0)
     await expect(call_page.at("#plate-kind")).to_have_text("Portrait")
-    await expect(call_page.at("#source-text")).to_contain_text("not from the live camera")
+    await expect(call_page.at("#source-text")).to_contain_text("not from a live camera")
     call_page.process.call(picture="file")
     await expect(call_page.at(".banner")).to_contain_text("video file")
 
 
-async def test_what_the_other_side_calls_itself_is_only_ever_text(call_page: Opened) -> None:
+async def test_names_are_never_interpreted_as_html(call_page: Opened) -> None:
     name = "<img src=x onerror=alert(1)><b>&amp;"
     call_page.process.call(name=name, picture="portrait")
     call_page.process.recording(there="asking")
@@ -117,7 +125,7 @@ async def test_what_the_other_side_calls_itself_is_only_ever_text(call_page: Ope
     assert await call_page.page.locator("main b").count() == 0
 
 
-async def test_microphone_and_camera_go_off_and_on(call_page: Opened) -> None:
+async def test_microphone_and_camera_can_be_switched_off_and_on(call_page: Opened) -> None:
     process = call_page.process
     await call_page.camera_is_seen()
     process.call()
@@ -127,7 +135,9 @@ async def test_microphone_and_camera_go_off_and_on(call_page: Opened) -> None:
     await expect(call_page.at("#mic")).to_have_accessible_name("Unmute")
     await call_page.at("#cam").click()
     await process.hears(CameraSwitch(False))
-    assert await call_page.page.evaluate("document.getElementById('self-video').srcObject") is None, "the light is out"
+    assert await call_page.page.evaluate("document.getElementById('self-video').srcObject") is None, (
+        "the camera's light is off"
+    )
     await expect(call_page.at("#self-veil")).to_be_visible()
     await call_page.page.keyboard.press("c")
     await process.hears(CameraSwitch(True))
@@ -140,6 +150,7 @@ async def test_dragging_turns_the_head_within_limits(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     process.call()
     await call_page.view("call")
+    await expect(call_page.at("#head")).to_have_attribute("data-turnable", "")
     await call_page.settled()
     box = await call_page.at("#head").bounding_box()
     assert box is not None
@@ -163,7 +174,7 @@ async def test_dragging_turns_the_head_within_limits(call_page: Opened) -> None:
 
 
 @pytest.mark.slow
-async def test_sliders_turn_the_head_and_eye_contact_is_a_switch(call_page: Opened) -> None:
+async def test_sliders_turn_the_head_and_eye_contact_toggles(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     process.call()
     await call_page.view("call")
@@ -179,7 +190,7 @@ async def test_sliders_turn_the_head_and_eye_contact_is_a_switch(call_page: Open
 
 
 @pytest.mark.slow
-async def test_recording_asks_first_and_both_see_a_mark(call_page: Opened) -> None:
+async def test_recording_asks_first_and_shows_a_red_mark(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     process.call()
     await call_page.view("call")
@@ -189,7 +200,7 @@ async def test_recording_asks_first_and_both_see_a_mark(call_page: Opened) -> No
     await call_page.at("#record-start").click()
     await process.hears(Record(True))
     process.recording(here="asking")
-    await expect(call_page.at(".banner")).to_contain_text("Grace is asked")
+    await expect(call_page.at(".banner")).to_contain_text("Grace is being asked")
     process.recording(here="on", seconds=12.0)
     await expect(call_page.at("#recording-mark")).to_contain_text(re.compile(r"Recording 0:1\d"))
     assert (await page.title()).startswith("●")
@@ -201,11 +212,11 @@ async def test_recording_asks_first_and_both_see_a_mark(call_page: Opened) -> No
     await expect(call_page.at(".banner")).to_contain_text("does not want to be recorded")
 
 
-async def test_being_recorded_needs_a_yes_that_can_be_taken_back(call_page: Opened) -> None:
+async def test_being_recorded_needs_consent_that_can_be_withdrawn(call_page: Opened) -> None:
     process = call_page.process
     process.call()
     process.recording(there="asking")
-    await call_page.page.get_by_role("button", name="Do not allow").click()
+    await call_page.page.get_by_role("button", name="Don’t allow").click()
     await process.hears(Consent(False))
     process.recording(there="off")
     process.recording(there="asking")
@@ -218,7 +229,7 @@ async def test_being_recorded_needs_a_yes_that_can_be_taken_back(call_page: Open
     await process.hears(Consent(False))
 
 
-async def test_a_portrait_is_handed_over_or_refused_in_words(call_page: Opened, face: Picture) -> None:
+async def test_a_portrait_is_uploaded_or_refused_with_a_reason(call_page: Opened, face: Picture) -> None:
     process = call_page.process
     file = io.BytesIO()
     Image.fromarray(face).save(file, "png")
@@ -229,7 +240,7 @@ async def test_a_portrait_is_handed_over_or_refused_in_words(call_page: Opened, 
     await (await choosing.value).set_files(picture)  # type: ignore[arg-type]
     await expect(call_page.at("#appear-note")).to_contain_text("No face was found")
     await expect(call_page.at("#appear-self")).to_be_checked()
-    assert "400" in call_page.errors.pop()  # the console's own line about the refusal
+    assert "400" in call_page.errors.pop()  # the console reports the refusal itself
     process.refuse_portraits = False
     await call_page.at("#portrait-file").set_input_files(picture)  # type: ignore[arg-type]
     await process.hears(PortraitSwitch(True))
@@ -255,41 +266,41 @@ async def test_savings_are_plotted_against_h264(call_page: Opened) -> None:
     canvas = await call_page.at("#plot").screenshot()
     pixels = np.asarray(Image.open(io.BytesIO(canvas)).convert("RGB")).reshape(-1, 3).astype(int)
     orange = (pixels[:, 0] > pixels[:, 2] + 60).sum()
-    assert orange > 30, "the line of H.264"
+    assert orange > 30, "the curve of H.264"
     process.figures(h264=FIGURES["h264"] | {"wire_kbps": 12.0})
-    await expect(call_page.at("#savings-factor")).to_have_text("No saving now")
+    await expect(call_page.at("#savings-factor")).to_have_text("Nothing saved right now")
     await page.keyboard.press("s")
     await expect(call_page.at("#rail")).to_be_hidden()
 
 
-async def test_no_picture_is_explained(call_page: Opened) -> None:
+async def test_a_missing_picture_is_explained(call_page: Opened) -> None:
     for other, words in (
         ({"shown": False}, "Grace is here"),
         ({"state": "stalled"}, "Reconnecting…"),
-        ({"camera": "paused"}, "Grace has the camera off"),
+        ({"camera": "paused"}, "Grace has their camera off"),
         ({"camera": "none", "sends_video": False}, "Grace has no camera"),
     ):
-        call_page.process.call(**other)  # type: ignore[arg-type]
+        call_page.process.call(**other)
         await expect(call_page.at("#veil-title")).to_have_text(words)
         await expect(call_page.at("#veil")).to_be_visible()
 
 
-async def test_what_is_wrong_is_said_above_the_picture(call_page: Opened) -> None:
+async def test_problems_are_shown_as_banners(call_page: Opened) -> None:
     process = call_page.process
     process.call(camera="no-face")
     process.own(camera="no-face")
     process.figures(slow=True)
     await expect(call_page.at(".banner")).to_have_count(3)
-    await expect(call_page.at("#banners")).to_contain_text("This machine is slow")
+    await expect(call_page.at("#banners")).to_contain_text("This computer is slow")
     process.own()
     process.figures()
     process.call(server=False)
     await expect(call_page.at(".banner")).to_have_count(1)
-    await expect(call_page.at(".banner")).to_contain_text("meeting server is gone")
+    await expect(call_page.at(".banner")).to_contain_text("Lost contact with the server")
 
 
 @pytest.mark.slow
-async def test_an_end_says_why_and_what_can_be_done(call_page: Opened) -> None:
+async def test_the_end_of_a_call_says_why_and_what_to_do(call_page: Opened) -> None:
     process = call_page.process
     process.call()
     process.figures()
@@ -297,11 +308,11 @@ async def test_an_end_says_why_and_what_can_be_done(call_page: Opened) -> None:
     for code, words in (
         ("left", "You left the call"),
         ("other-left", "Grace left"),
-        ("server", "The meeting server cannot be reached"),
+        ("server", "The server cannot be reached"),
         ("room-full", "The room is full"),
-        ("versions", "The two programs do not fit each other"),
-        ("nobody", "Nobody came"),
-        ("time", "The time is over"),
+        ("versions", "Your versions don’t match"),
+        ("nobody", "No one joined"),
+        ("time", "Time limit reached"),
         ("other", "The call ended"),
     ):
         process.phase("ended", code, "the reason in detail")
@@ -315,7 +326,7 @@ async def test_an_end_says_why_and_what_can_be_done(call_page: Opened) -> None:
 
 
 @pytest.mark.slow
-async def test_leaving_and_the_budget_are_told(call_page: Opened) -> None:
+async def test_leaving_and_the_rate_limit_reach_the_process(call_page: Opened) -> None:
     process = call_page.process
     process.call()
     await call_page.view("call")
@@ -330,7 +341,7 @@ async def test_leaving_and_the_budget_are_told(call_page: Opened) -> None:
 
 
 @pytest.mark.slow
-async def test_a_new_picture_of_oneself_can_be_taken(call_page: Opened) -> None:
+async def test_a_new_source_frame_can_be_requested(call_page: Opened) -> None:
     call_page.process.source(whose="own")
     call_page.process.call()
     await call_page.view("call")
@@ -341,7 +352,7 @@ async def test_a_new_picture_of_oneself_can_be_taken(call_page: Opened) -> None:
 
 
 @pytest.mark.slow
-async def test_single_keys_rest_while_somebody_types_or_when_switched_off(call_page: Opened) -> None:
+async def test_single_key_shortcuts_are_ignored_while_typing_or_when_switched_off(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     process.call()
     await call_page.view("call")
@@ -358,7 +369,7 @@ async def test_single_keys_rest_while_somebody_types_or_when_switched_off(call_p
     await process.hears(Microphone(False))
 
 
-async def test_safety_words_stand_beside_the_call(call_page: Opened) -> None:
+async def test_safety_words_are_shown_beside_the_call(call_page: Opened) -> None:
     call_page.process.words()
     call_page.process.call()
     await expect(call_page.at("#words-list span")).to_have_text(WORDS)
@@ -367,11 +378,11 @@ async def test_safety_words_stand_beside_the_call(call_page: Opened) -> None:
 
 
 @pytest.mark.slow
-async def test_picture_in_picture_carries_the_mark_burnt_in(call_page: Opened) -> None:
+async def test_picture_in_picture_has_the_label_burnt_in(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     process.call()
     await call_page.other_is_seen()
-    await page.evaluate(  # a headless browser opens no such window
+    await page.evaluate(  # a headless browser cannot open such a window
         "() => { HTMLVideoElement.prototype.requestPictureInPicture = async function () "
         "{ this.dispatchEvent(new Event('enterpictureinpicture')); }; }"
     )
@@ -383,7 +394,7 @@ async def test_picture_in_picture_carries_the_mark_burnt_in(call_page: Opened) -
 
 
 @pytest.mark.slow
-async def test_a_second_tab_is_told_so_and_takes_over_when_the_first_is_closed(call_page: Opened) -> None:
+async def test_a_second_tab_takes_over_once_the_first_is_closed(call_page: Opened) -> None:
     second = await call_page.context.new_page()
     await second.goto(call_page.process.server.origin)
     await expect(second.locator("#message-title")).to_have_text("This call is open in another tab")
@@ -393,7 +404,7 @@ async def test_a_second_tab_is_told_so_and_takes_over_when_the_first_is_closed(c
 
 
 @pytest.mark.slow
-async def test_a_reload_comes_back_to_the_same_call(call_page: Opened) -> None:
+async def test_a_reload_returns_to_the_call(call_page: Opened) -> None:
     call_page.process.source()
     call_page.process.call()
     await call_page.other_is_seen()
@@ -418,7 +429,7 @@ async def test_a_reload_keeps_what_was_switched_off(call_page: Opened) -> None:
     await call_page.until("document.getElementById('self-video').videoWidth > 0")
 
 
-async def test_a_broken_connection_comes_back_with_what_was_switched_meanwhile(call_page: Opened) -> None:
+async def test_a_broken_connection_recovers_with_switches_made_meanwhile(call_page: Opened) -> None:
     process = call_page.process
     process.call()
     await call_page.other_is_seen()
@@ -429,11 +440,11 @@ async def test_a_broken_connection_comes_back_with_what_was_switched_meanwhile(c
     await process.hears(Microphone(False))
     await expect(call_page.at(".banner")).to_have_count(0)
     await expect(call_page.at("#mic")).to_have_accessible_name("Unmute")
-    await process.hears(Offer)  # the local connection is made anew, too
+    await process.hears(Offer)  # the local connection is renewed as well
 
 
 @pytest.mark.slow
-async def test_a_browser_that_holds_back_sound_says_so(call_page: Opened) -> None:
+async def test_blocked_sound_can_be_turned_on(call_page: Opened) -> None:
     await call_page.page.evaluate(
         """() => {
           const play = HTMLMediaElement.prototype.play;
@@ -445,24 +456,24 @@ async def test_a_browser_that_holds_back_sound_says_so(call_page: Opened) -> Non
           };
         }"""
     )
-    await call_page.process.drop()  # so that the page connects once more
+    await call_page.process.drop()  # the page connects again
     call_page.process.call()
     await call_page.page.get_by_role("button", name="Turn sound on").click()
     await expect(call_page.at(".banner")).to_have_count(0)
     assert await call_page.page.evaluate("document.getElementById('remote').muted") is False
 
 
-async def test_the_end_of_the_process_is_said(call_page: Opened) -> None:
+async def test_the_end_of_the_process_is_reported(call_page: Opened) -> None:
     call_page.process.call()
     await call_page.view("call")
     await call_page.process.server.stop()
     await expect(call_page.at("#message-title")).to_have_text("facewire has ended")
     await expect(call_page.at("#message-command")).to_have_text(HELLO["invite"]["command"])
-    call_page.errors.clear()  # the console names what could not be fetched any more
+    call_page.errors.clear()  # the console reports failed requests
 
 
 @pytest.mark.slow
-async def test_a_process_that_dies_is_tried_for_ten_seconds_and_then_given_up(call_page: Opened) -> None:
+async def test_a_dead_process_is_given_up_after_ten_seconds(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     process.call()
     await call_page.view("call")
@@ -478,7 +489,7 @@ async def test_a_process_that_dies_is_tried_for_ten_seconds_and_then_given_up(ca
 
 
 @pytest.mark.slow
-async def test_sizes_from_phone_to_wall_fit(call_page: Opened) -> None:
+async def test_the_layout_fits_from_phone_to_wall(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     for stage in ("lobby", "call"):
         if stage == "call":
@@ -502,14 +513,14 @@ async def test_sizes_from_phone_to_wall_fit(call_page: Opened) -> None:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def refused_page(face: Picture) -> AsyncIterator[Opened]:
-    """The page of somebody who allows neither camera nor microphone."""
+    """A page without permission for camera and microphone."""
     async for browser in launched(DENY):
         async for open_ in opened(browser, face):
             yield open_
 
 
-async def test_without_permission_one_is_told_and_can_still_join(refused_page: Opened) -> None:
-    await expect(refused_page.at("#preview-veil-title")).to_have_text("No permission for the camera")
+async def test_joining_works_without_permission_for_camera_and_microphone(refused_page: Opened) -> None:
+    await expect(refused_page.at("#preview-veil-title")).to_have_text("Camera access is blocked")
     await expect(refused_page.at("#preview-retry")).to_be_visible()
     await refused_page.at("#join").click()
     await refused_page.process.hears(JoinRoom("Ada"))
@@ -517,7 +528,7 @@ async def test_without_permission_one_is_told_and_can_still_join(refused_page: O
 
 
 @pytest.mark.slow
-async def test_no_camera_at_all_is_said(browser: Browser, face: Picture) -> None:
+async def test_a_missing_camera_is_reported(browser: Browser, face: Picture) -> None:
     async for open_ in opened(browser, face):
         await open_.page.evaluate(
             "() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError'); }; }"

@@ -1,4 +1,4 @@
-"""The page's files without a browser: words and addresses in them; types and a linter where node and what `npm ci` installs are."""
+"""The page's files without a browser: their texts, their addresses and, where node is installed, types and lint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from facewire.call.page_server import WEB_FOLDER
 
 
 @pytest.mark.parametrize("script", ["types", "lint"])
-def test_types_and_linter_find_nothing(script: str) -> None:
+def test_types_and_lint_pass(script: str) -> None:
     npm = shutil.which("npm")
     folder = Path(WEB_FOLDER).resolve()
     if npm is None or not (folder / "node_modules").is_dir():
@@ -22,16 +22,18 @@ def test_types_and_linter_find_nothing(script: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_word_of_the_page_is_in_the_texts() -> None:
+def test_every_text_of_the_page_is_in_the_text_file() -> None:
     page = (Path(WEB_FOLDER) / "index.html").read_text(encoding="utf-8")
     body = page[page.index("<body") :]
     body = re.sub(r"<!--.*?-->|<noscript>.*?</noscript>", "", body, flags=re.S)
     words = [text.strip() for text in re.findall(r">([^<]*)<", body) if text.strip()]
     assert words == []
-    assert not re.search(r"\s(style|on\w+)=", body), "the page's rules allow no inline style or script"
+    assert not re.search(r"\s(style|on\w+)=", body), (
+        "the page's Content-Security-Policy allows no inline style or script"
+    )
 
 
-def test_nothing_comes_from_elsewhere() -> None:
+def test_the_page_loads_nothing_from_other_hosts() -> None:
     for file in Path(WEB_FOLDER).iterdir():
         if file.suffix in (".html", ".css", ".js", ".svg"):
             for address in re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s\"')]*", file.read_text(encoding="utf-8")):
