@@ -68,8 +68,10 @@ def to_json(report: LoopbackReport) -> dict[str, Any]:
     }
 
 
-def print_report(report: LoopbackReport, console: Console, title: str = "facewire loopback") -> None:
-    """The tables for the terminal."""
+def print_report(
+    report: LoopbackReport, console: Console, title: str = "facewire loopback", *, quiet: bool = False
+) -> None:
+    """The tables for the terminal. quiet: without the notes below them."""
     values = to_json(report)
     figures = Table(title=title, show_header=False, title_justify="left")
     figures.add_column(style="bold")
@@ -101,7 +103,7 @@ def print_report(report: LoopbackReport, console: Console, title: str = "facewir
         if not all(rival.fits for rival in report.x264.values()):
             console.print(OVER, style="yellow", markup=False, soft_wrap=True)
         console.print(_legend(report), style="dim", markup=False)
-    for remark in report.remarks:
+    for remark in () if quiet else report.remarks:
         console.print(f"note: {remark}", style="yellow", markup=False, soft_wrap=True)
 
 

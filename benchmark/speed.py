@@ -28,8 +28,8 @@ from rich.table import Table
 from facewire.benchmark.loopback import Stopwatch
 from facewire.codec import Packing
 from facewire.errors import FacewireError, InputError
-from facewire.models.backends import AUTOMATIC
 from facewire.models.bundle import load_bundle
+from facewire.models.config import AUTOMATIC
 from facewire.models.runtime import Networks
 from facewire.receiver.decoder import Decoder
 from facewire.sender.encoder import Encoder

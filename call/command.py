@@ -1,28 +1,26 @@
 """`facewire call`, `send` and `receive`: options into a session with camera, microphone, window and speaker, or files.
 
-`facewire.cli` calls `add_arguments` and `run`. What is printed while a call runs goes to standard error; figures for
-other programs go where `--json` says.
+What is printed while a call runs goes to standard error; figures for other programs go where `--json` says.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable
-from math import isfinite
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from facewire.call.options import CallOptions, MediaOptions, PageOptions, SessionOptions
+from facewire.arguments import Command, Group, Need, add_json, add_networks, add_portrait, add_view, view_degrees
+from facewire.call.options import FULL_FPS, CallOptions, MediaOptions, PageOptions, SessionOptions
 from facewire.errors import InputError
+from facewire.terminal import check_json, write_json
 
 DEFAULT_SERVER = "ws://127.0.0.1:8787"
 SERVER_VARIABLE, TOKEN_VARIABLE = "FACEWIRE_SERVER", "FACEWIRE_TOKEN"
-AXES = ("yaw", "pitch", "roll")
 NOTHING = "none"
 
 EXAMPLES = {
@@ -56,99 +54,107 @@ examples:
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
-    """The options of `call`, `send` or `receive`."""
+def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
+    join = parser.add_argument_group("join")
+    media = parser.add_argument_group("media")
+    view = parser.add_argument_group("view") if command != "send" else None
+    advanced = parser.add_argument_group("advanced")
     parser.add_argument(
-        "room", help="name of the room, or the link of an invitation: whoever is in it with you is in the call"
+        "room", metavar="ROOM", help="name of the room, or an invitation link: whoever is in it with you is in the call"
     )
-    parser.add_argument(
-        "--server",
-        metavar="URL",
-        help=f"signalling server (default: ${SERVER_VARIABLE}, else {DEFAULT_SERVER})",
-    )
-    parser.add_argument("--token", metavar="TEXT", help=f"join token, of `facewire token` (default: ${TOKEN_VARIABLE})")
-    parser.add_argument("--token-file", type=Path, metavar="FILE", help="read the token from a file")
-    parser.add_argument("--name", default="", metavar="TEXT", help="what the other side sees you called")
-    by_page = "the page's" if command == "call" else ""
-    if command == "call":
-        parser.add_argument("--no-browser", action="store_true", help="print the page's address and open nothing")
-        parser.add_argument(
-            "--recordings", type=Path, metavar="FOLDER", help="where the page's recordings go (default: this folder)"
-        )
+    add_json(parser)
+    _add_join(join, command)
     if command != "receive":
-        parser.add_argument(
-            "--video",
-            metavar="VIDEO",
-            help=f"a camera's number, a video file, test or none (default {by_page or '0'})",
-        )
-        parser.add_argument(
-            "--sound",
-            metavar="SOUND",
-            help="mic, the name of a microphone, a file with sound, silence or none "
-            f"(default {by_page or 'mic'}; a video file's own sound)",
-        )
-        parser.add_argument("--loop", action="store_true", help="files start again at their end")
-        parser.add_argument(
-            "--max-kbps",
-            type=float,
-            metavar="N",
-            help="what is sent takes at most N kbit/s on the wire, sound, headers and acknowledgements included",
-        )
+        _add_sending(media, command)
     if command != "send":
-        parser.add_argument(
-            "--out",
-            metavar="SINK",
-            help="where pictures go: window, a video file (with the sound), virtual (a camera for other programs), raw "
-            f"(RGB on standard output) or none (default {'a page in the browser' if by_page else 'window'})",
-        )
-        parser.add_argument(
-            "--speaker",
-            metavar="NAME",
-            help="another loudspeaker than the default, a .wav file, or none",
-        )
-        for axis, line in zip(AXES, ("seen from further to the side", "from above or below", "tilted"), strict=True):
-            parser.add_argument(
-                f"--{axis}", type=float, default=0.0, metavar="DEGREES", help=f"free view: the head {line}"
-            )
-        parser.add_argument(
-            "--portrait",
-            type=Path,
-            metavar="PICTURE",
-            help="move the face of this picture instead; use pictures of people who agreed to it",
-        )
-    parser.add_argument(
+        _add_receiving(media, command)
+    media.add_argument(
         "--fps",
         type=float,
-        default=25.0,
+        default=FULL_FPS,
         metavar="N",
-        help="frames a second, 5 to 30 (default 25): the most that is sent, and what virtual cameras and raw pictures have",
+        help="frames per second, 5 to 30 (default 25): the most that is sent, and the rate of virtual cameras and raw pictures",
     )
-    parser.add_argument("--seconds", type=float, metavar="N", help="end the call N seconds after it began")
-    parser.add_argument("--wait", type=float, metavar="N", help="give up if nobody has come after N seconds")
-    parser.add_argument("--relay-only", action="store_true", help="everything through the TURN server")
-    parser.add_argument(
+    if view is not None:
+        add_view(view)
+        add_portrait(view)
+    advanced.add_argument("--relay-only", action="store_true", help="send everything through the TURN server")
+    advanced.add_argument(
         "--threads",
         type=int,
         metavar="N",
         help="CPU threads of each end's networks (default: one, or as many as it takes)",
     )
+    add_networks(advanced)
+
+
+def _add_join(group: Group, command: str) -> None:
+    group.add_argument(
+        "--server", metavar="URL", help=f"signaling server (default: ${SERVER_VARIABLE}, else {DEFAULT_SERVER})"
+    )
+    group.add_argument("--token", metavar="TEXT", help=f"join token from `facewire token` (default: ${TOKEN_VARIABLE})")
+    group.add_argument("--token-file", type=Path, metavar="FILE", help="read the token from a file")
+    group.add_argument("--name", default="", metavar="TEXT", help="your name, as the other side sees it")
+    group.add_argument("--wait", type=float, metavar="SECONDS", help="give up if nobody has come by then")
+    group.add_argument("--seconds", type=float, metavar="SECONDS", help="end the call this long after it began")
+    if command == "call":
+        group.add_argument("--no-browser", action="store_true", help="print the page's address and open nothing")
+
+
+def _add_sending(group: Group, command: str) -> None:
+    group.add_argument(
+        "--video",
+        metavar="VIDEO",
+        help=f"a camera's number, a video file, test or none (default: {'the page' if command == 'call' else '0'})",
+    )
+    group.add_argument(
+        "--sound",
+        metavar="SOUND",
+        help="mic, the name of a microphone, a file with sound, silence or none "
+        f"(default: {'the page' if command == 'call' else 'mic'}; with a video file, its own sound)",
+    )
+    group.add_argument("--loop", action="store_true", help="start files again when they end")
+    group.add_argument(
+        "--max-kbps",
+        type=float,
+        metavar="KBPS",
+        help="send at most this much on the wire, sound, headers and acknowledgements included",
+    )
+
+
+def _add_receiving(group: Group, command: str) -> None:
+    page = "a page in the browser" if command == "call" else "window"
+    group.add_argument(
+        "--out",
+        metavar="SINK",
+        help="where pictures go: window, a video file (with the sound), virtual (a camera for other programs), raw "
+        f"(RGB on standard output) or none (default: {page})",
+    )
+    group.add_argument("--speaker", metavar="NAME", help="a loudspeaker other than the default, a .wav file, or none")
+    if command == "call":
+        group.add_argument(
+            "--recordings", type=Path, metavar="FOLDER", help="where the page's recordings go (default: this folder)"
+        )
+
+
+def _run(options: argparse.Namespace, command: str) -> None:
+    wanted = read_options(options, command)
+    check_json(options.json, *(Path(path) for path in (wanted.media.video, wanted.media.out) if path is not None))
+    run(wanted, lambda values: write_json(options.json, values), quiet=options.quiet)
 
 
 def read_options(options: argparse.Namespace, command: str) -> CallOptions:
-    """Checked options; InputError for those that cannot be."""
+    """Options of `call`, `send` or `receive`, checked; InputError for those that are out of range or contradict each other."""
     for name in ("seconds", "wait"):
         value = getattr(options, name)
         if value is not None and not 0 < value <= 1e9:
             raise InputError(f"--{name} {value:g}: more than 0 seconds")
     if options.threads is not None and not 1 <= options.threads <= 256:
         raise InputError(f"--threads {options.threads}: from 1 to 256")
-    degrees = tuple(getattr(options, axis, 0.0) for axis in AXES)
-    for axis, angle in zip(AXES, degrees, strict=True):
-        if not isfinite(angle) or abs(angle) > 180:
-            raise InputError(f"--{axis} {angle}: an angle from -180 to 180 degrees")
+    degrees = view_degrees(options)
     page = command == "call" and options.out is None
     _check_page(options, command, page)
-    server, room = _meeting_place(options.server, options.room)
+    server, room = _meeting_place(options.server, options.room, options.configured.get("server"))
     page_camera = page and options.video is None
     video = NOTHING if command == "receive" else options.video or ("page" if page else "0")
     page_microphone = page_camera and options.sound is None
@@ -159,7 +165,7 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
     if options.json == "-" and out == "raw":
         raise InputError("pictures and figures cannot both go to standard output")
     if command == "call" and video == sound == out == NOTHING:
-        raise InputError("a call without video, sound and output is none")
+        raise InputError("nothing to send or show: give --video, --sound or --out")
     return CallOptions(
         server=server,
         room=room,
@@ -178,7 +184,7 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
             out=None if page or command == "send" else out,
             speaker=getattr(options, "speaker", None),
             loop=getattr(options, "loop", False),
-            degrees=(degrees[0], degrees[1], degrees[2]),
+            degrees=degrees,
             portrait=getattr(options, "portrait", None),
         ),
         page=PageOptions(
@@ -206,33 +212,42 @@ def _check_page(options: argparse.Namespace, command: str, page: bool) -> None:
         raise InputError(f"--recordings {folder}: no such folder")
 
 
-def _meeting_place(server: str | None, room: str) -> tuple[str, str]:
-    """Server and room; an invitation's link, such as wss://calls.example.org#kitchen, holds both."""
+def _meeting_place(server: str | None, room: str, configured: str | None = None) -> tuple[str, str]:
+    """Server and room; an invitation link, such as wss://calls.example.org#kitchen, holds both.
+
+    configured: the server of the configuration file, which a link overrides.
+    """
     if "://" not in room:
         return server or os.environ.get(SERVER_VARIABLE, DEFAULT_SERVER), room
-    if server is not None:
-        raise InputError("the link of an invitation names the server; --server is for the name of a room")
+    if server not in (None, configured):
+        raise InputError("an invitation link names the server; --server goes with the name of a room")
     address, _, name = room.partition("#")
     if not name:
-        raise InputError(f"{room}: an invitation's link ends in # and the name of the room")
+        raise InputError(f"{room}: an invitation link ends in # and the name of the room")
     return address, name
 
 
 def _token(options: argparse.Namespace) -> str | None:
-    if options.token is not None and options.token_file is not None:
-        raise InputError("--token or --token-file, not both")
-    if options.token_file is not None:
+    token, file = options.token, options.token_file
+    if (
+        token is not None and file is not None
+    ):  # of two, one of them in the configuration file, the command line's counts
+        token = None if token == options.configured.get("token") else token
+        file = None if file == options.configured.get("token_file") else file
+        if token is not None and file is not None:
+            raise InputError("--token or --token-file, not both")
+    if file is not None:
         try:
-            return str(options.token_file.read_text().strip())
+            return str(file.read_text().strip())
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{options.token_file}: no token can be read there") from error
-    return options.token or os.environ.get(TOKEN_VARIABLE) or None
+            raise InputError(f"{file}: no token can be read there") from error
+    return token or os.environ.get(TOKEN_VARIABLE) or None
 
 
 def run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], *, quiet: bool = False) -> None:
     """Holds a call until it ends; InputError if it failed.
 
-    json_target: takes the figures at the end; returns whether they went to standard output. quiet: no live table.
+    json_target: takes the figures at the end; returns whether they went to standard output. quiet: no live table, no notices.
     """
     import cv2
     import uvloop
@@ -249,6 +264,8 @@ def run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], *, 
 
 async def _run_page(options: CallOptions, page: PageOptions, json_target: Callable[[dict[str, Any]], bool]) -> None:
     """The call in the browser. The page is served before the heavy parts of a call are imported: it is there at once."""
+    import asyncio
+    import signal
     import webbrowser
 
     from facewire.call.page_call import PageCall, hold
@@ -295,3 +312,23 @@ def _check_media(options: MediaOptions) -> None:
     if options.video is not None and not options.video.isdecimal() and options.video != "test":
         with open_live_video(options.video):
             pass
+
+
+LINES = {
+    "call": "talk with the other person in a room",
+    "send": "be seen and heard in a room, see nobody",
+    "receive": "see and hear the other person in a room, send nothing",
+}
+
+COMMANDS = tuple(
+    Command(
+        name,
+        line,
+        partial(_add_arguments, command=name),
+        partial(_run, command=name),
+        EXAMPLES[name],
+        (Need("call", ("aiortc", "msgpack", "uvloop")),),
+        {"server": SERVER_VARIABLE, "token": TOKEN_VARIABLE, "token-file": TOKEN_VARIABLE},
+    )
+    for name, line in LINES.items()
+)

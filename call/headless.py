@@ -25,19 +25,21 @@ REFRESH_S = 0.5
 
 
 class _Terminal(Listener):
-    """Prints what a session has to say."""
+    """Prints what a session has to say, unless it is to be quiet."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, quiet: bool) -> None:
         self._console = console
+        self._quiet = quiet
 
     def notice(self, text: str) -> None:
-        self._console.print(f"facewire: {text}", markup=False, soft_wrap=True)
+        if not self._quiet:
+            self._console.print(f"facewire: {text}", markup=False, soft_wrap=True)
 
 
 async def hold_call(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], *, quiet: bool) -> None:
     """Holds a call until it ends; InputError if it failed. json_target, quiet: as in `command.run`."""
     console = Console(stderr=True, highlight=False)
-    terminal = _Terminal(console)
+    terminal = _Terminal(console, quiet=quiet)
     bundle = await asyncio.to_thread(load_bundle, options.weights)
     networks = EndNetworks(bundle, options.threads, options.backend)
     ends = await asyncio.to_thread(open_ends, options.media, networks, options.session.fps)

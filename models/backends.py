@@ -21,9 +21,8 @@ import numpy as np
 
 from facewire.errors import InputError, WeightsError
 from facewire.models.backend_types import Arrays, Backend, Run, unusable
+from facewire.models.config import BACKENDS
 
-AUTOMATIC = ("openvino", "onnxruntime")
-BACKENDS = ("auto", *AUTOMATIC, "torch")
 HALF_PRECISION = "receiver.generator."
 """Weights of the convolutions that may run in bfloat16: G's, which make colours. All that makes coordinates stays in float32: in
 bfloat16 a coordinate is off by a pixel."""

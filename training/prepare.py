@@ -23,7 +23,6 @@ from dataclasses import asdict, dataclass
 from io import StringIO
 from multiprocessing.synchronize import Event
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 import av
 import cv2
@@ -45,9 +44,9 @@ from facewire.training.clips import (
     unreadable,
 )
 from facewire.training.face_labels import check_mesh_installed
+from facewire.training.options import People
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".gif")
-People = Literal["folders", "names", "files"]
 MANIFEST, DROPPED = "manifest.csv", "dropped.csv"
 MAX_WORKERS = 1024
 

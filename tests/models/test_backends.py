@@ -16,6 +16,7 @@ from facewire.codec import Motion, turn
 from facewire.errors import InputError, WeightsError
 from facewire.models import backends
 from facewire.models.bundle import load_bundle
+from facewire.models.config import AUTOMATIC, BACKENDS
 from facewire.models.receiver_networks import sample_volume
 from facewire.models.runtime import Drawing, Networks, networks_for_drawing
 from facewire.models.torch_backend import Torch
@@ -88,7 +89,7 @@ def scenes(networks: Networks, nodding: list[NDArray[np.uint8]]) -> list[Drawing
     return drawings
 
 
-@pytest.mark.parametrize("name", [name for name in backends.BACKENDS[1:] if importlib.util.find_spec(name)])
+@pytest.mark.parametrize("name", [name for name in BACKENDS[1:] if importlib.util.find_spec(name)])
 def test_many_drawn_at_once_are_those_drawn_one_by_one(name: str, nodding: list[NDArray[np.uint8]]) -> None:
     networks = Networks(load_bundle(), 1, name)
     drawings = scenes(networks, nodding)
@@ -141,7 +142,7 @@ def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         backends.backend()
 
 
-@pytest.mark.parametrize("name", [name for name in backends.AUTOMATIC if importlib.util.find_spec(name)])
+@pytest.mark.parametrize("name", [name for name in AUTOMATIC if importlib.util.find_spec(name)])
 def test_a_broken_graph_is_one_line(name: str, tmp_path: Path) -> None:
     (tmp_path / "sender.onnx").write_bytes(b"not a graph")
     with pytest.raises(WeightsError, match=r"sender\.onnx cannot be loaded: .+") as error:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from facewire.errors import WeightsError
 from facewire.models import backends
+from facewire.models.config import AUTOMATIC
 from facewire.sender.face_detector import Face, FaceDetector
 from facewire.sender.media import open_video
 
@@ -47,7 +48,7 @@ def test_boxes_are_the_same_on_every_backend(carphone: Path, astronaut: NDArray[
             assert face.score == pytest.approx(other.score, abs=1e-4)
 
 
-@pytest.mark.parametrize("package", [name for name in backends.AUTOMATIC if importlib.util.find_spec(name)])
+@pytest.mark.parametrize("package", [name for name in AUTOMATIC if importlib.util.find_spec(name)])
 def test_one_backend_is_enough_to_encode_and_decode(package: str, clip: Path, tmp_path: Path) -> None:
     for arguments in (
         ["encode", str(clip), "-o", f"{tmp_path}/a.fw"],
@@ -58,11 +59,11 @@ def test_one_backend_is_enough_to_encode_and_decode(package: str, clip: Path, tm
     assert (tmp_path / "a.mkv").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("package", [name for name in backends.AUTOMATIC if importlib.util.find_spec(name)])
+@pytest.mark.parametrize("package", [name for name in AUTOMATIC if importlib.util.find_spec(name)])
 def test_info_prints_with_one_backend(package: str) -> None:
     done = without(package, "info")
     assert done.returncode == 0, done.stderr
-    (left,) = set(backends.AUTOMATIC) - {package}
+    (left,) = set(AUTOMATIC) - {package}
     assert f"{left} on " in done.stdout
 
 

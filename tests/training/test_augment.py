@@ -12,7 +12,7 @@ from facewire.models.face_codec import FaceCodec
 from facewire.models.geometry import base_grid, rotation_matrix
 from facewire.training.augment import ThinPlate, compress
 from facewire.training.batches import Batch
-from facewire.training.cli import load_weights
+from facewire.training.trained import load_weights
 from facewire.training.turns import angles_of, turn_heads
 
 

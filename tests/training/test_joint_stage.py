@@ -13,10 +13,10 @@ from facewire.codec.quantiser import PRESETS, SCENE_STEP
 from facewire.models.config import MODELS
 from facewire.models.face_codec import FaceCodec
 from facewire.training.adversary import Adversary
-from facewire.training.cli import load_weights
 from facewire.training.data import open_store
 from facewire.training.joint_stage import PRESET_SHARES, JointStage, JointWeights
 from facewire.training.stage import StageSetup
+from facewire.training.trained import load_weights
 
 CPU = torch.device("cpu")
 

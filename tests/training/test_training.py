@@ -18,13 +18,13 @@ from facewire.errors import InputError
 from facewire.models.config import ModelConfig
 from facewire.models.face_codec import FaceCodec
 from facewire.training.batches import BatchLoader, PairSampler, Rows
-from facewire.training.cli import load_weights
 from facewire.training.data import open_store
 from facewire.training.joint_stage import JointStage
 from facewire.training.loop import LoopOptions, train
 from facewire.training.receiver_stage import ReceiverStage
 from facewire.training.sender_stage import SenderStage
 from facewire.training.stage import Stage, StageSetup
+from facewire.training.trained import load_weights
 
 CPU = torch.device("cpu")
 

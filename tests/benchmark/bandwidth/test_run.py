@@ -177,7 +177,7 @@ def test_a_codec_that_is_not_installed_is_left_out_with_a_line(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "--out DIR"),
+        ([], "--out FOLDER"),
         (["--small", "--config", "x.toml"], "not both"),
         (["--speed", "a.mp4", "b.mp4"], "one clip"),
         (["--config", "missing.toml", "--show-config"], "missing.toml"),

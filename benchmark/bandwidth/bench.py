@@ -1,6 +1,6 @@
-"""`facewire bench CLIPS`: a run, what is measured besides, and the report, with progress and a table at the end.
+"""`facewire bench CLIP...`: a run, what is measured besides it, and the report, with progress and a table at the end.
 
-Comes in: checked options of `facewire.cli`. Goes out: the files of `report` and `pairs` in the run's folder.
+Takes the checked options of `benchmark.command` and writes the files of `report` and `pairs` into the run's folder.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from facewire.benchmark.bandwidth.summary import summarise
 from facewire.benchmark.bandwidth.wire import measure_wire
 from facewire.errors import InputError
 from facewire.files import write_whole
+from facewire.terminal import print_notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,25 +46,27 @@ class Extras:
     """Clips on the page of blind comparisons; 0 makes none."""
 
 
-def bench(options: BenchOptions, extras: Extras, console: Console) -> None:
-    """All of it; InputError for what cannot be."""
-    with _bar(console, "coding and judging") as tell:
+def bench(options: BenchOptions, extras: Extras, console: Console, *, quiet: bool = False) -> None:
+    """Runs the benchmark and writes its report. quiet: no progress and no notes. InputError for options that contradict each other
+    or clips that cannot be used.
+    """
+    bar = partial(_progress, Console(quiet=True) if quiet else console)
+    with bar("coding and judging") as tell:
         result = run_bench(options, tell)
-    for line in (*result.left_out, *(f"refused: {line}" for line in result.refused)):
-        console.print(f"note: {line}", style="yellow", markup=False, soft_wrap=True)
+    print_notes((*result.left_out, *(f"refused: {line}" for line in result.refused)), quiet=quiet)
     summary = summarise(result)
     shown = next(iter(result.clips))
     costs = []
     if extras.costs:
-        with _bar(console, "cost of each codec") as tell:
+        with bar("cost of each codec") as tell:
             costs = measure_costs(options, Path(shown.path), tell)
     samples = []
     if extras.wire:
-        with console.status("a call and rivals' packets on real sockets, in real time"):
+        with bar("a call and rivals' packets on real sockets, in real time"):
             samples = measure_wire(options, shown, ON_SOCKETS)
     rival, players = strongest(summary), []
     if extras.players and rival is not None:
-        with _bar(console, "pictures for the report") as tell:
+        with bar("pictures for the report") as tell:
             players = make_players(result, rival, extras.players, tell)
     report.write_report(result, summary, costs, samples, players)
     if extras.pairs:
@@ -74,7 +78,7 @@ def bench(options: BenchOptions, extras: Extras, console: Console) -> None:
             raise InputError(
                 "pairs are chosen by ST-LPIPS, which was not measured: pip install 'facewire[train,metrics]'"
             )
-        with _bar(console, "pairs for people") as tell:
+        with bar("pairs for people") as tell:
             page = pairs.pairs_page(result, [c.family for c in near[:PAIRED]], extras.pairs, tell)
         write_whole(options.out / "pairs.html", page.encode())
     console.print(report.table_of(result, summary))
@@ -83,7 +87,7 @@ def bench(options: BenchOptions, extras: Extras, console: Console) -> None:
 
 
 @contextmanager
-def _bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+def _progress(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,0 +1,198 @@
+"""What the `command.py` of every package is made of: the `Command` it describes itself with, and the options commands share.
+
+Importing this module is cheap, and so is importing a `command.py`: `facewire --help` reads them all. Whatever a command needs to do
+its work is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib.util
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+
+from facewire.errors import InputError
+
+MAX_NUMBER = 1_000_000_000
+AXES = ("yaw", "pitch", "roll")
+"""Of a free view, in the order of `facewire.FreeView`."""
+
+METAVARS = {
+    "CLIP": "a video with a face, or a camera's number",
+    "VIDEO": "a video file, a camera's number, or a word that `--help` lists",
+    "PICTURE": "a picture file with a face",
+    "FILE": "any other file",
+    "FOLDER": "a folder; it is made if it is written to",
+    "ROOM": "the name of a room",
+    "URL": "an address, scheme included",
+    "TEXT": "any text",
+    "NAME": "the name of a device or of a group of people",
+    "SOUND": "a microphone, a file, or a word that `--help` lists",
+    "SINK": "where pictures go: a file or a word that `--help` lists",
+    "N": "a number, of what the option's name says",
+    "MS": "milliseconds",
+    "SECONDS": "seconds",
+    "MINUTES": "minutes",
+    "KBPS": "1000 bits per second",
+    "DEGREES": "an angle from -180 to 180",
+    "PX": "pixels",
+    "SHARE": "a number from 0 to 1",
+    "SHARE|PATTERN": "a number from 0 to 1, or which packets arrive, such as 1101",
+    "FACTOR": "a number that something is multiplied by",
+    "LOSS=W": "the name of a loss and its weight",
+}
+"""The word that stands for a value in every command's help, and its meaning: one word for one thing."""
+
+Group = argparse._ActionsContainer
+"""A parser, or a group of its options."""
+
+
+def _always(options: argparse.Namespace) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Need:
+    """Modules that a command imports and that come with an extra of facewire."""
+
+    extra: str
+    modules: tuple[str, ...]
+    when: Callable[[argparse.Namespace], bool] = _always
+    """Whether the command needs them with these options."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: `facewire NAME`."""
+
+    name: str
+    line: str
+    """What it does, for the list of commands."""
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], None]
+    examples: str = ""
+    """Printed below the options."""
+    needs: tuple[Need, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Options that a variable of the environment can also give, and its name. It overrides the configuration file."""
+    reads_settings: bool = True
+    """Whether the configuration file has defaults for it; a command without them works whatever the file says."""
+
+    def check_needs(self, options: argparse.Namespace) -> None:
+        """InputError that names the modules which are not installed, and the command that installs them."""
+        for need in self.needs:
+            missing = [name for name in need.modules if not installed(name)] if need.when(options) else []
+            if missing:
+                raise InputError(f"{self.name} needs {', '.join(missing)}: {install_line(need.extra)}")
+
+
+def installed(module: str) -> bool:
+    """Whether a top-level module can be imported; it is not imported for that."""
+    return importlib.util.find_spec(module) is not None
+
+
+def install_line(extra: str) -> str:
+    """The command that installs an extra."""
+    return f"pip install 'facewire[{extra}]'"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean X?" if one of the known words looks like this one, else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+# --- the types of arguments
+
+
+def number(text: str) -> int:
+    """A whole number from 0."""
+    value = int(text) if text.isdecimal() and len(text) < 20 else -1
+    if not 0 <= value <= MAX_NUMBER:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MAX_NUMBER}")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number from 1."""
+    value = number(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return value
+
+
+# --- options of several commands
+
+
+def add_json(group: Group) -> None:
+    group.add_argument(
+        "--json",
+        metavar="FILE",
+        nargs="?",
+        const="-",
+        help="write the figures as JSON to FILE; without FILE, or with -, print them in place of the table",
+    )
+
+
+def add_weights(group: Group) -> None:
+    group.add_argument("--weights", type=Path, metavar="FOLDER", help="weight bundle (default: the one that ships)")
+
+
+def add_networks(group: Group) -> None:
+    """`--weights` and `--backend`."""
+    from facewire.models.config import BACKENDS
+
+    add_weights(group)
+    group.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default="auto",
+        help="what runs the networks (default: the fastest one installed; `facewire info` names it)",
+    )
+
+
+def add_preset(group: Group, *others: str) -> None:
+    """others: choices besides the codec's presets."""
+    from facewire.codec import PRESETS
+
+    names = (*(preset.name for preset in PRESETS), *others)
+    group.add_argument("--preset", choices=names, default="default", help="quality of the motion (default: default)")
+
+
+def add_source_frame(group: Group) -> None:
+    group.add_argument(
+        "--source-frame", type=number, default=0, metavar="N", help="frame to send as a picture (default 0, the first)"
+    )
+
+
+def add_max_frames(group: Group) -> None:
+    group.add_argument("--max-frames", type=count, metavar="N", help="stop after N frames")
+
+
+def add_view(group: Group) -> None:
+    """`--yaw`, `--pitch` and `--roll`; `view_degrees` reads them."""
+    for axis, line in zip(AXES, ("seen from further to the side", "from above or below", "tilted"), strict=True):
+        group.add_argument(f"--{axis}", type=float, default=0.0, metavar="DEGREES", help=f"free view: the head {line}")
+
+
+def view_degrees(options: argparse.Namespace) -> tuple[float, float, float]:
+    """Yaw, pitch and roll of `add_view`, zero where a command has no such options; InputError for no such angle."""
+    degrees: list[float] = []
+    for axis in AXES:
+        angle = getattr(options, axis, 0.0)
+        if not isfinite(angle) or abs(angle) > 180:
+            raise InputError(f"--{axis} {angle}: an angle from -180 to 180 degrees")
+        degrees.append(angle)
+    return degrees[0], degrees[1], degrees[2]
+
+
+def add_portrait(group: Group) -> None:
+    group.add_argument(
+        "--portrait",
+        type=Path,
+        metavar="PICTURE",
+        help="move the face of this picture instead; use pictures of people who agreed to it",
+    )

@@ -1,0 +1,71 @@
+"""`facewire encode`: a clip into a `.fw` file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from facewire.arguments import Command, add_json, add_max_frames, add_networks, add_preset, add_source_frame
+from facewire.terminal import check_json, output, print_notes, progress, write_json
+
+EXAMPLES = """\
+examples:
+  facewire encode talk.mp4 -o talk.fw                               the .fw file
+  facewire encode talk.mp4 -o talk.fw --crop-video framed.mkv       and what the networks saw of the clip
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("clip", type=Path, metavar="CLIP", help="a video file")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="the .fw file to write")
+    parser.add_argument(
+        "--crop-video", type=Path, metavar="FILE", help="also write the framed camera pictures: .mkv (lossless) or .mp4"
+    )
+    add_source_frame(parser)
+    add_preset(parser)
+    add_max_frames(parser)
+    add_json(parser)
+    add_networks(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    from facewire.models.runtime import load_networks
+    from facewire.sender.record import record
+
+    check_json(options.json, options.clip, options.out, options.crop_video)
+    networks = load_networks(options.weights, backend=options.backend)
+    with progress(quiet=options.quiet) as tell:
+        done = record(
+            options.clip,
+            options.out,
+            networks,
+            preset=options.preset,
+            source_frame=options.source_frame,
+            max_frames=options.max_frames,
+            crop_video=options.crop_video,
+            progress=tell,
+        )
+    payload = round(sum(done.payload_bytes))
+    kbps = 8 * payload / (1000 * done.seconds)
+    values = {
+        "frames": done.frames,
+        "seconds": round(done.seconds, 3),
+        "fps": round(done.fps, 3),
+        "size": done.size,
+        "source_bytes": done.source_bytes,
+        "payload_bytes": [round(size, 2) for size in done.payload_bytes],
+        "payload_kbps": round(kbps, 3),
+        "file_bytes": done.file_bytes,
+        "remarks": done.remarks,
+    }
+    if not write_json(options.json, values):
+        output().print(
+            f"{options.out}: {done.frames} frames in {done.file_bytes} bytes: source frame {done.source_bytes}, "
+            f"motion {payload} ({kbps:.2f} kbps)",
+            markup=False,
+            soft_wrap=True,
+        )
+        print_notes(done.remarks, quiet=options.quiet)
+
+
+COMMANDS = (Command("encode", "a clip into a .fw file of source frame and motion", add_arguments, run, EXAMPLES),)

@@ -1,0 +1,177 @@
+"""`facewire serve`, the signaling server, and `facewire token`, which lets people in."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facewire.arguments import Command, Group, Need, count, number
+from facewire.errors import InputError
+
+if TYPE_CHECKING:
+    from facewire.signaling.server import SignalingServer
+
+SECRET_VARIABLE, TURN_SECRET_VARIABLE = "FACEWIRE_SECRET", "FACEWIRE_TURN_SECRET"
+MAX_MINUTES = 7 * 24 * 60
+
+SERVE_EXAMPLES = """\
+examples:
+  facewire serve --open                                       for trying out on this machine: no tokens
+  head -c 32 /dev/urandom | base64 > secret                   for real: a secret, once,
+  facewire serve --host 0.0.0.0 --secret-file secret \\
+      --tls-cert fullchain.pem --tls-key privkey.pem          the server,
+  facewire token kitchen --secret-file secret                 and a token for each person invited
+  facewire serve --secret-file secret --host 0.0.0.0 --ice 'turn:turn.example:3478?transport=udp' \\
+      --ice 'turn:turn.example:3478?transport=tcp' --turn-secret-file turn-secret
+                                                              with a coturn that has the same static-auth-secret
+
+The secrets can also be given in the environment, as FACEWIRE_SECRET and FACEWIRE_TURN_SECRET. SIGTERM ends the server
+gracefully: clients are told, come back to the next one, and calls go on meanwhile. See docs/signaling.md.
+"""
+
+TOKEN_EXAMPLES = """\
+examples:
+  facewire token kitchen --secret-file secret             a token for one person, good for ten minutes
+  facewire token kitchen --minutes 1440                   for a day; the secret is in FACEWIRE_SECRET
+  facewire call kitchen --token "$(facewire token kitchen --secret-file secret)"
+
+A token lets one person into one room. It must be used before it expires; whoever is in by then can stay and come back.
+"""
+
+
+def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", metavar="NAME", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=_port, default=8787, metavar="N", help="TCP port, 0 for any free one (default 8787)"
+    )
+    access = parser.add_argument_group("access")
+    access.add_argument("--open", action="store_true", help="everybody on this machine, without tokens")
+    _add_secret(access)
+    access.add_argument(
+        "--origin",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="web page that may connect, such as https://call.example; may be repeated (default: none)",
+    )
+    ice = parser.add_argument_group("what clients are told")
+    ice.add_argument(
+        "--ice",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="STUN or TURN server, such as turn:turn.example:3478?transport=udp; may be repeated",
+    )
+    ice.add_argument(
+        "--turn-secret-file",
+        type=Path,
+        metavar="FILE",
+        help=f"coturn's static-auth-secret (default: ${TURN_SECRET_VARIABLE})",
+    )
+    deployment = parser.add_argument_group("deployment")
+    deployment.add_argument(
+        "--redis", metavar="URL", help="share rooms with other servers, such as redis://host:6379/0"
+    )
+    deployment.add_argument("--tls-cert", type=Path, metavar="FILE", help="PEM certificate chain: serve wss://")
+    deployment.add_argument("--tls-key", type=Path, metavar="FILE", help="its PEM key")
+    deployment.add_argument(
+        "--behind-proxy",
+        action="store_true",
+        help="take clients' addresses from the X-Forwarded-For that a reverse proxy sets; without one, clients could fake it",
+    )
+
+
+def serve(options: argparse.Namespace) -> None:
+    from facewire.signaling.server import ServerOptions, run
+    from facewire.signaling.tokens import load_secret
+
+    secret = load_secret(options.secret_file, SECRET_VARIABLE)
+    if options.open and secret is not None:
+        raise InputError(f"--open and a secret exclude each other (is {SECRET_VARIABLE} set?)")
+    if not options.open and secret is None:
+        raise InputError(f"serve needs --secret-file or {SECRET_VARIABLE}, or --open to try it on this machine alone")
+
+    def tell(server: SignalingServer) -> None:
+        print(f"listening on {server.url}{' (open to everybody on this machine)' if options.open else ''}", flush=True)
+
+    run(
+        ServerOptions(
+            host=options.host,
+            port=options.port,
+            secret=secret,
+            ice_urls=tuple(options.ice),
+            turn_secret=load_secret(options.turn_secret_file, TURN_SECRET_VARIABLE),
+            origins=tuple(options.origin),
+            redis_url=options.redis,
+            behind_proxy=options.behind_proxy,
+            tls_certificate=options.tls_cert,
+            tls_key=options.tls_key,
+        ),
+        tell,
+    )
+
+
+def add_token_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("room", metavar="ROOM", help="1 to 64 of A-Z a-z 0-9 . _ -")
+    _add_secret(parser)
+    parser.add_argument(
+        "--minutes", type=_minutes, default=10, metavar="N", help="how soon it must be used, up to 10080 (default 10)"
+    )
+
+
+def token(options: argparse.Namespace) -> None:
+    from facewire.signaling.tokens import load_secret, mint
+
+    secret = load_secret(options.secret_file, SECRET_VARIABLE)
+    if secret is None:
+        raise InputError(f"token needs the server's secret: --secret-file or {SECRET_VARIABLE}")
+    print(mint(secret, options.room, 60 * options.minutes))
+
+
+def _add_secret(group: Group) -> None:
+    group.add_argument(
+        "--secret-file",
+        type=Path,
+        metavar="FILE",
+        help=f"the secret that signs tokens, at least 32 bytes (default: ${SECRET_VARIABLE})",
+    )
+
+
+def _port(text: str) -> int:
+    value = number(text)
+    if value > 65535:
+        raise argparse.ArgumentTypeError("a port is at most 65535")
+    return value
+
+
+def _minutes(text: str) -> int:
+    value = count(text)
+    if value > MAX_MINUTES:
+        raise argparse.ArgumentTypeError(f"at most a week, {MAX_MINUTES} minutes")
+    return value
+
+
+COMMANDS = (
+    Command(
+        "serve",
+        "the signaling server, where the two people of a call meet",
+        add_serve_arguments,
+        serve,
+        SERVE_EXAMPLES,
+        (
+            Need("server", ("jwt", "prometheus_client", "uvloop")),
+            Need("server", ("redis",), lambda options: options.redis is not None),
+        ),
+        {"secret-file": SECRET_VARIABLE, "turn-secret-file": TURN_SECRET_VARIABLE},
+    ),
+    Command(
+        "token",
+        "an invitation: lets one person into a room",
+        add_token_arguments,
+        token,
+        TOKEN_EXAMPLES,
+        (Need("server", ("jwt",)),),
+        {"secret-file": SECRET_VARIABLE},
+    ),
+)
