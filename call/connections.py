@@ -22,6 +22,7 @@ from facewire.call.peer import OPEN_TIMEOUT_S, Channel, Peer, PeerOptions
 from facewire.call.states import SessionStats
 from facewire.call.tasks import Tasks
 from facewire.call.traffic import Traffic
+from facewire.call.webrtc import Certificate
 from facewire.errors import DecodeError
 from facewire.signaling import IceServer, Joined, PeerJoined, PeerLeft, ServerGone, Signal
 from facewire.signaling.events import Event
