@@ -1,4 +1,4 @@
-"""What every way of running a bundle's graphs has in common. `models.backends` and `models.torch_backend` implement it."""
+"""The interface of everything that runs a bundle's graphs, implemented by `models.backends` and `models.torch_backend`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from facewire.errors import WeightsError
 
 Arrays = dict[str, NDArray[Any]]
 Run = Callable[[Sequence[Arrays]], list[Arrays]]
-"""A graph ready to run: a batch of inputs, each with a first dimension of 1, to as many outputs; in one run only in torch."""
+"""A graph that is ready to run: from a list of inputs, each with a first dimension of 1, to as many outputs. Only torch computes
+them in one run."""
 MAX_BATCH = 64
-"""Pictures in one run."""
+"""Most pictures in one run."""
 
 
 class Backend(Protocol):
-    """One way to run graphs. name: as on the command line. device: what it computes on. precision: of its numbers. why: it is taken
-    where nobody asked for another.
+    """One way to run graphs.
+
+    name: as on the command line. device: what it computes on. precision: of its numbers. why: the reason for choosing it
+    automatically.
     """
 
     name: str
@@ -32,6 +35,6 @@ class Backend(Protocol):
 
 
 def unusable(path: Path, error: Exception) -> WeightsError:
-    """What to raise for a file that a library could not use: its error's first line."""
+    """The error to raise for a file that a library could not use, with the first line of the library's own message."""
     lines = str(error).splitlines() or [type(error).__name__]
     return WeightsError(f"{path} cannot be loaded: {lines[0]}")

@@ -1,11 +1,9 @@
-"""What runs a bundle's graphs: ONNX Runtime or OpenVINO, behind one call.
+"""Running a bundle's graphs with ONNX Runtime or OpenVINO.
 
-Comes in: a bundle folder and the name of a graph. Goes out: a function from inputs, any number of them at once, to outputs, all
-named arrays, for `models.runtime`.
-`backend` picks the best that is installed: ONNX Runtime where it has CUDA, else OpenVINO, else ONNX Runtime on the CPU;
-`models.torch_backend` on request.
-All give the same pictures to within a level of rounding (tests/models); `advice` says what would be faster. docs/speed.md has
-the figures.
+A backend takes a bundle folder and the name of a graph, and returns a function from named input arrays to named output arrays,
+which `models.runtime` calls. `backend` chooses the fastest that is installed: ONNX Runtime if it has CUDA, else OpenVINO, else ONNX
+Runtime on the CPU; `models.torch_backend` is used on request only. All give the same pictures to within a rounding step
+(tests/models). `advice` says what would be faster; docs/speed.md has the figures.
 """
 
 from __future__ import annotations
@@ -24,8 +22,8 @@ from facewire.models.backend_types import Arrays, Backend, Run, unusable
 from facewire.models.config import BACKENDS
 
 HALF_PRECISION = "receiver.generator."
-"""Weights of the convolutions that may run in bfloat16: G's, which make colours. All that makes coordinates stays in float32: in
-bfloat16 a coordinate is off by a pixel."""
+"""Weights of the convolutions that may run in bfloat16: those of G, which make colours. Everything that makes coordinates stays in
+float32: in bfloat16 a coordinate would be off by a pixel."""
 
 
 NOTHING_INSTALLED = (
@@ -35,10 +33,10 @@ NOTHING_INSTALLED = (
 
 
 def backend(name: str = "auto", threads: int | None = None) -> Backend:
-    """The backend of that name or, for "auto", the fastest of those installed.
+    """The backend of that name or, for "auto", the fastest one installed.
 
-    threads: CPU threads of each graph; the backend's choice when None. InputError for a backend that is not known or not installed,
-    WeightsError where none is.
+    threads: CPU threads of each graph; None lets the backend choose. Raises InputError for a backend that is unknown or not
+    installed, WeightsError if no backend is installed.
     """
     if name not in BACKENDS:
         raise InputError(f"no backend is called {name!r}; there are {', '.join(BACKENDS)}")
@@ -61,9 +59,9 @@ def backend(name: str = "auto", threads: int | None = None) -> Backend:
 
 
 def cpu_backend(threads: int | None = None) -> Backend:
-    """A backend for graphs too small to pay for a GPU: ONNX Runtime on the CPU or, where that is not installed, OpenVINO.
+    """A backend for graphs that are too small for a GPU to pay off: ONNX Runtime on the CPU or, if not installed, OpenVINO.
 
-    ONNX Runtime comes first because it loads small graphs faster. WeightsError where neither is installed.
+    ONNX Runtime comes first because it loads small graphs faster. Raises WeightsError if neither is installed.
     """
     if importlib.util.find_spec("onnxruntime") is not None:
         return OnnxRuntime(threads, on_cpu=True)
@@ -73,7 +71,7 @@ def cpu_backend(threads: int | None = None) -> Backend:
 
 
 def advice(chosen: Backend) -> str:
-    """What to install for more speed than the chosen backend has, a line; empty where nothing is known to help."""
+    """One line on what to install for more speed than the chosen backend has; empty if nothing is known to help."""
     if chosen.device == "CUDA":
         return ""
     if shutil.which("nvidia-smi") is not None and "CUDAExecutionProvider" not in _providers():
@@ -92,18 +90,18 @@ def _providers() -> list[str]:
     return [provider for provider in ("CUDAExecutionProvider", "CPUExecutionProvider") if provider in available]
 
 
-# On a GPU convolutions would otherwise run in TF32, with 10 bits of mantissa: a coordinate is off by a pixel.
+# On a GPU convolutions would otherwise run in TF32, whose 10 bits of mantissa put a coordinate off by a pixel.
 _PROVIDER_OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 
 
 class OnnxRuntime:
-    """ONNX Runtime on CUDA where it has it, else on the CPU."""
+    """ONNX Runtime on CUDA if it has that, else on the CPU."""
 
     name = "onnxruntime"
     precision = "float32"
 
     def __init__(self, threads: int | None = None, on_cpu: bool = False) -> None:
-        """threads: see `backend`. on_cpu: not on CUDA, even where it is."""
+        """threads: see `backend`. on_cpu: do not use CUDA even if it is available."""
         import onnxruntime
 
         providers = ["CPUExecutionProvider"] if on_cpu else _providers()
@@ -113,7 +111,7 @@ class OnnxRuntime:
         self.why = "CUDA is here" if cuda else "neither CUDA nor OpenVINO is here"
         self._options = onnxruntime.SessionOptions()
         self._options.log_severity_level = 3
-        # Spinning threads take the cores that sound, capture and the other direction need; on busy cores they cost double.
+        # Spinning threads take cores that sound, capture and the other direction need; on busy cores they cost double.
         self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if threads is not None:
             self._options.intra_op_num_threads = threads
@@ -134,7 +132,7 @@ class OnnxRuntime:
 def quiet_openvino() -> Any:
     """The openvino module, imported without its telemetry.
 
-    Left to itself it reports every import to Google Analytics, from a process that a thread of its own forks off ours.
+    By default it reports every import to Google Analytics, from a process that one of its threads forks off ours.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
@@ -143,8 +141,10 @@ def quiet_openvino() -> Any:
 
 
 class OpenVino:
-    """OpenVINO on the CPU. Left to itself it runs whole graphs in bfloat16 where the processor has that, coordinates included; here
-    only G's convolutions do, in half the time.
+    """OpenVINO on the CPU.
+
+    By default it runs whole graphs in bfloat16 if the processor can, coordinates included. Here only the convolutions of G do,
+    in half the time.
     """
 
     name = "openvino"
@@ -159,7 +159,7 @@ class OpenVino:
         self._settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "f32",
-            # Else every graph's first thread is tied to the first core: both ends of a call, and of every other call, to one.
+            # Otherwise the first thread of every graph is pinned to the first core, for both ends of all calls.
             "ENABLE_CPU_PINNING": False,
         }
         if threads is not None:
@@ -176,7 +176,7 @@ class OpenVino:
         except Exception as error:  # as above
             raise unusable(path, error) from None
         names = [output.get_any_name() for output in compiled.outputs]
-        own = threading.local()  # a request is one thread's
+        own = threading.local()  # a request belongs to one thread
 
         def run(feeds: Arrays) -> Arrays:
             if not hasattr(own, "request"):
@@ -203,7 +203,7 @@ def _convolve_in_half(model: Any) -> None:
 
 
 def _weight_name(value: Any) -> str:
-    """Name of the stored tensor that an `openvino.Output` is made of by casts, slices and new shapes."""
+    """Name of the stored tensor from which an `openvino.Output` is made by casts, slices and reshapes."""
     node = value.get_node()
     while node.get_input_size():
         node = node.input_value(0).get_node()

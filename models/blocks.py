@@ -1,4 +1,4 @@
-"""Building blocks that several networks share: convolutions, residual blocks, FiLM."""
+"""Building blocks shared by several networks: convolutions, residual blocks, FiLM."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Layer = TypeVar("Layer", nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
 def act(x: Tensor) -> Tensor:
-    """The one non-linearity of all networks."""
+    """The non-linearity of all networks."""
     return functional.leaky_relu(x, LEAK)
 
 
 def float32_region(like: Tensor) -> AbstractContextManager[object]:
-    """Where pose, flow and grids are computed: full precision, whatever autocast surrounds it."""
+    """A region in full precision inside any autocast, for computing poses, flows and grids."""
     kind = like.device.type
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 

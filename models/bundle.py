@@ -1,11 +1,11 @@
-"""Weight bundles: a folder that describes itself and that sender and receiver must share.
+"""Weight bundles: folders that describe themselves. Sender and receiver must use the same one.
 
     bundle.json          format, configuration, SHA-256 of the other files, how it was trained
     weights.safetensors  every tensor once: networks in float16, geometry in float32, quantiser steps, probability tables
     sender.onnx  appearance.onnx  render.onnx      graphs whose weights are offsets into weights.safetensors
 
-Comes in: a folder. Goes out: a `Bundle` for `codec` (steps, tables, hash) and `models.runtime` (graphs). No torch needed. Written
-by `models.export`.
+`load_bundle` reads a folder into a `Bundle`, from which `codec` takes steps, tables and hash, and `models.runtime` the graphs.
+It needs no torch. `models.export` writes bundles.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Bundle:
     """A weight bundle, read and checked."""
 
     folder: Path
-    """Where the graphs lie."""
+    """The folder with the graphs."""
     config: ModelConfig
     """Sizes of the networks."""
     hash: bytes
-    """First 8 bytes of the SHA-256 of weights.safetensors: both sides of a call must have the same."""
+    """First 8 bytes of the SHA-256 of weights.safetensors, which must be the same on both sides of a call."""
     steps: NDArray[np.float32]
     """(14 + E,) quantiser steps: radians, half picture widths, log-scale, half picture widths of scene, code units."""
     canonical_step: float

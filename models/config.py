@@ -1,6 +1,6 @@
-"""Sizes of the networks; stored in every weight bundle so that weights describe themselves.
+"""Sizes of the networks, stored in every weight bundle so that weights describe themselves.
 
-Comes in: a bundle's metadata or the trainer's choice. Goes out: a `ModelConfig` from which `face_codec` builds L, H, Δ, F, M, G.
+A `ModelConfig` comes from a bundle's metadata or from the trainer; `face_codec` builds L, H, Δ, F, M and G from it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ class ModelConfig:
     name: str = "laptop"
     """Name of the size."""
     picture_size: int = 256
-    """Side of source and synthesised picture in pixels; core resolution x 1, 2 or 4."""
+    """Side of source and synthesised picture in pixels: the core resolution times 1, 2 or 4."""
     canonical_size: int = 40
-    """C: numbers of the canonical shape code, sent once with the source frame."""
+    """C: length of the canonical shape code, sent once with the source frame."""
     expression_size: int = 20
-    """E: numbers of the expression code, sent every frame. The scene code has `codec.motion.SCENE_SIZE` in all models."""
+    """E: length of the expression code, sent every frame. That of the scene code is `codec.motion.SCENE_SIZE` in all models."""
     volume_channels: int = 16
     """Channels of the appearance volume f_s."""
     volume_depth: int = 8
@@ -62,4 +62,4 @@ BACKENDS = ("auto", *AUTOMATIC, "torch")
 """What can run them, as `--backend` names it; auto is the best of `AUTOMATIC` that is installed."""
 
 CORE = 128
-"""The networks' own resolution: a picture of 128·r pixels enters as r² sub-pixel planes and leaves by pixel shuffle."""
+"""The networks' own resolution. A picture of 128·r pixels enters as r² sub-pixel planes and leaves through a pixel shuffle."""

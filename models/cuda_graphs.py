@@ -1,9 +1,9 @@
-"""A network on an NVIDIA GPU as CUDA graphs: one launch a batch, buffers that stay, transfers that wait for nobody.
+"""A network on an NVIDIA GPU as CUDA graphs: one launch a batch, fixed buffers, asynchronous transfers.
 
-Comes in: a `graphs.TorchGraph` on the GPU, batches of named arrays from any thread. Goes out: its outputs. Each size of batch is
-captured once, powers of two up to `MAX_BATCH`; what a call sends again and again (`TorchGraph.kept`: F of a source frame)
-stays on the GPU as long as the array lives here. Threads that draw at the same time have streams and buffers of their own, so
-one's transfers go on while another's kernels run.
+`CudaGraphs` wraps a `graphs.TorchGraph` on the GPU and takes batches of named arrays from any thread. Each batch size, a power of
+two up to `MAX_BATCH`, is captured once. Inputs that repeat during a call (`TorchGraph.kept`: what F made of a source frame) stay on
+the GPU for as long as their array is alive. Threads that render at the same time use separate streams and buffers, so one thread's
+transfers overlap with another's kernels.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from facewire.models.backend_types import MAX_BATCH, Arrays
 from facewire.models.graphs import TorchGraph
 
 WARM_UP = 3
-"""Runs before a capture: libraries choose their kernels and make their workspaces in them."""
+"""Runs before a capture, in which libraries choose their kernels and allocate workspaces."""
 
 
 class CudaGraphs:
-    """A `backend_types.Run` of a network on a GPU. FacewireError where its memory does not do."""
+    """A `backend_types.Run` of a network on a GPU. Raises FacewireError if the GPU's memory does not suffice."""
 
     def __init__(self, module: TorchGraph, place: torch.device) -> None:
         self._module, self._place = module, place
         self._resident = Residents(place)
         self._free: dict[int, list[_Captured]] = {}
-        self._lock = threading.Lock()  # of `_free`, and of captures: one at a time
+        self._lock = threading.Lock()  # guards `_free`, and captures: one at a time
 
     def __call__(self, batch: Sequence[Arrays]) -> list[Arrays]:
         """See `backend_types.Run`."""
@@ -64,7 +64,7 @@ def batch_size(count: int) -> int:
 
 
 class Residents:
-    """Arrays on a device, for as long as they live here; nobody may change them meanwhile."""
+    """Copies of arrays on a device, kept for as long as the arrays are alive. The arrays must not be changed."""
 
     def __init__(self, place: torch.device) -> None:
         self._place = place
@@ -84,12 +84,12 @@ class Residents:
 
 
 class _Captured:
-    """One size of batch on one stream: buffers to write to, the recorded kernels, pinned buffers that results land in."""
+    """One batch size on one stream: input buffers, the recorded kernels, and pinned buffers for the results."""
 
     def __init__(self, module: TorchGraph, place: torch.device, like: Arrays, size: int) -> None:
         self._module, self._size = module, size
         self._stream = torch.cuda.Stream(place)  # type: ignore[no-untyped-call]
-        # float32 stays float32: in TF32 a coordinate is off by a pixel. Shapes never change, so kernels are chosen by trying.
+        # No TF32: it puts a coordinate off by a pixel. Shapes never change, so kernels are chosen by benchmark.
         settings = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
         with torch.inference_mode(), settings, torch.cuda.stream(self._stream):
             zeros = (np.zeros((size, *like[name].shape[1:]), like[name].dtype) for name in module.inputs)
@@ -98,7 +98,7 @@ class _Captured:
                 module(*self._given)
             self._stream.synchronize()
             self._graph = torch.cuda.CUDAGraph()
-            # thread_local: what other threads do on the GPU meanwhile is theirs.
+            # thread_local: other threads may use the GPU meanwhile.
             with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
                 made = module(*self._given)
         self._made: tuple[Tensor, ...] = made if isinstance(made, tuple) else (made,)

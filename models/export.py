@@ -1,8 +1,8 @@
-"""From a trained `FaceCodec` to a weight bundle: one safetensors file and the ONNX graphs that point into it.
+"""From a trained `FaceCodec` to a weight bundle: one safetensors file, and ONNX graphs that point into it.
 
-Comes in: the torch model, quantiser steps and probability tables. Goes out: a bundle folder (`models.bundle`). Every weight is
-stored once, in float16, and the graphs reference it as ONNX external data with a Cast in front, which ONNX Runtime folds away at
-load. Buffers of the face model and the grids stay float32: coordinates need it.
+The torch model, quantiser steps and probability tables go in; a bundle folder (see `models.bundle`) comes out. Every weight
+is stored once, in float16. The graphs reference it as ONNX external data followed by a Cast, which ONNX Runtime folds away
+when it loads them. Buffers of the face model and grids stay in float32, which coordinates need.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def export_bundle(
     tables: bytes,
     training: dict[str, Any],
 ) -> None:
-    """Write a bundle folder; training: what bundle.json says about where the weights come from."""
+    """Write a bundle folder. training: what bundle.json is to say about how the weights were made."""
     folder.mkdir(parents=True, exist_ok=True)
     codec = codec.eval()
     tensors = {name: _stored(name, value) for name, value in codec.state_dict().items() if value.is_floating_point()}
@@ -58,7 +58,7 @@ def export_bundle(
     s, c, e = codec.config.picture_size, codec.config.canonical_size, codec.config.expression_size
     picture = torch.zeros(1, s, s, 3, dtype=torch.uint8)
     parts = AppearanceGraph(codec)(picture)
-    # Two tensors, not one twice: the exporter takes the same tensor for the same input.
+    # Two tensors: the exporter would take one tensor passed twice for one input.
     motions = (torch.zeros(1, c), torch.zeros(1, 6 + e), torch.zeros(1, 6 + e), torch.zeros(1, SCENE_SIZE))
     _export(SenderGraph(codec), (picture,), folder / "sender.onnx", offsets)
     _export(AppearanceGraph(codec), (picture,), folder / "appearance.onnx", offsets)
@@ -83,7 +83,7 @@ def _stored(name: str, value: Tensor) -> NDArray[Any]:
 
 
 def _offsets(blob: bytes) -> dict[str, tuple[int, int, str]]:
-    """Where each tensor lies in a safetensors file: offset, length, dtype ("F16" or "F32")."""
+    """Offset, length and dtype ("F16" or "F32") of each tensor in a safetensors file."""
     (size,) = struct.unpack("<Q", blob[:8])
     header = json.loads(blob[8 : 8 + size])
     return {
@@ -100,7 +100,7 @@ def _export(
     offsets: dict[str, tuple[int, int, str]],
 ) -> None:
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations are not ours to mend
+        warnings.simplefilter("ignore")  # the exporter's own deprecations are not ours to fix
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
             module.eval(),
@@ -125,7 +125,7 @@ def _export(
 
 
 def _point_into_weights(graph: onnx.GraphProto, offsets: dict[str, tuple[int, int, str]]) -> None:
-    """Replace initialisers that are weights by references into the safetensors file, cast to float32 where stored as float16."""
+    """Replace initialisers that are weights by references into the safetensors file, cast to float32 if stored as float16."""
     casts = []
     for tensor in graph.initializer:
         entry = offsets.get(tensor.name)

@@ -1,7 +1,7 @@
-"""The whole model in torch: face model, sender networks (L, H, Δ) and receiver networks (F, M, G) under one roof.
+"""The whole model in torch: face model, sender networks (L, H, Δ) and receiver networks (F, M, G).
 
-What the trainer optimises and `models.export` turns into ONNX graphs; its state dict is a bundle's `weights.safetensors`. At run
-time nothing of this is needed: see `models.runtime`.
+The trainer optimises it and `models.export` turns it into ONNX graphs; its state dict is a bundle's `weights.safetensors`. It
+is not needed at run time: see `models.runtime`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from facewire.models.sender_networks import Reading, SenderNetworks
 
 
 class FaceCodec(nn.Module):
-    """All six networks and the linear face they speak of."""
+    """All six networks, and the linear face model that they share."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -42,10 +42,10 @@ class FaceCodec(nn.Module):
     def synthesise(
         self, source: Tensor, shape: Tensor, source_motion: Tensor, driving_motion: Tensor, scene: Tensor
     ) -> Synthesis:
-        """Drive source frames (B, 3, S, S) from source_motion (B, 6 + E) to each of driving_motion (n·B, 6 + E).
+        """Move source frames (B, 3, S, S) from source_motion (B, 6 + E) to driving_motion (n·B, 6 + E).
 
-        shape: (B, C). scene: (n·B, 8) scene codes. Driving motions and scenes come as n groups of B, in the sources' order;
-        F runs once per source.
+        shape: (B, C). scene: (n·B, 8) scene codes. Driving motions and scenes are n groups of B in the order of the sources;
+        F runs once for each source.
         """
         appearance = self.receiver.appearance(source)
         n = len(driving_motion) // len(source)

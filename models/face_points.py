@@ -1,8 +1,8 @@
-"""Which face-mesh points the codec is built on, by their MediaPipe face-mesh index (478 points, 468.. are the irises).
+"""The face-mesh points that the codec uses, by their MediaPipe index (478 points; those from 468 on are the irises).
 
-Four groups, always in this order: the K = 20 keypoints that drive the motion field M, the 92 detail points of lips, lids and
-brows that drive the fine flow, the 10 iris points, and 13 points of nose, temples and jaw.
-The networks see them through `models.geometry.FaceModel`; the trainer reads them from the landmark labels.
+There are four groups, always in this order: the K = 20 keypoints that drive the motion field M, the 92 detail points of lips,
+lids and brows that drive the fine flow, the 10 iris points, and 13 points of nose, temples and jaw. The networks use them
+through `models.geometry.FaceModel`; the trainer reads them from the landmark labels.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ DETAILS = tuple(index for group in DETAIL_GROUPS for index in group)
 IRISES = tuple(range(468, 478))
 
 OUTLINE = (6, 4, 98, 327, 127, 356, 172, 397, 54, 284, 148, 377, 18)
-"""Nose, temples, jaw: only located by the sender's trunk."""
+"""Nose, temples and jaw, which only the sender's trunk locates."""
 
 POINTS = KEYPOINTS + DETAILS + IRISES + OUTLINE
 """All 135 points of the face model, by face-mesh index."""
 
 JAW = (152, 148, 176, 149, 150, 136, 377, 400, 378, 379, 365, 172, 397, 200, 199, 18)
-"""Chin and jaw line: they move with the mouth and join it in the expression code."""
+"""Chin and jaw line, which move with the mouth and share its part of the expression code."""
 
 RIGID = (
     10, 338, 297, 332, 284, 109, 67, 103, 54, 251, 21, 389, 162, 356, 127, 454, 234,
     168, 6, 197, 195, 5, 4, 1, 151, 9, 8, 133, 362, 33, 263, 129, 358,
 )  # fmt: skip
-"""33 points that hardly move with expression; head pose is their similarity to the template."""
+"""33 points that hardly move with expression. The head pose is the similarity between them and the template."""
 
 HEAT_MAP_POINTS = (*KEYPOINTS, 33, 133, 263, 362, 468, 473, 70, 107, 300, 336, 78, 308, *OUTLINE)
 """The 45 points that the sender's trunk locates by soft-argmax heat maps."""

@@ -1,8 +1,8 @@
 """The linear face model and the keypoint transform in torch: where points are for a given shape, expression and pose.
 
-Comes in: codes and poses from L, H, Δ (or the wire). Goes out: keypoints x_s, x_d for M, detail points for the fine flow. All of
-it runs in float32, never in half precision: a coordinate in bfloat16 is off by a pixel at 256. The numpy twin, without
-networks, is `facewire.codec.motion`.
+From codes and poses of L, H and Δ (or off the wire) it computes keypoints x_s and x_d for M, and detail points for the fine
+flow. All of it runs in float32: in bfloat16 a coordinate is off by a pixel at 256. `facewire.codec.motion` is its numpy twin,
+without networks.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from facewire.models import face_points as fp
 LID_PUSH_UP = 0.03
 LID_PUSH_DOWN = 0.021
 LIP_PUSH = 0.012
-"""How far one-sided detail points are pushed outwards in the head frame (half picture widths). When an eye shuts, upper and
-lower lid coincide and a smooth blend of their flows would sample the iris; pushed apart, the skin meets."""
+"""How far one-sided detail points are pushed outwards in the head frame (half picture widths). When an eye is shut, the upper and
+lower lid coincide, and a smooth blend of their flows would sample the iris. Pushed apart, skin meets skin."""
 
 SCENE_FIELD = 16
-"""Side of the scene's fields; between their cells they are linear."""
+"""Side of the scene's fields, which are interpolated linearly between their cells."""
 
 GROUP_SIGMA = (0.035, 0.03, 0.03, 0.03, 0.022, 0.022, 0.022, 0.05)
-"""First widths of the detail points' Gaussians, by `face_points.DETAIL_GROUPS`."""
+"""Initial widths of the detail points' Gaussians, by `face_points.DETAIL_GROUPS`."""
 
 
 def rotation_matrix(rotation: Tensor) -> Tensor:
@@ -57,9 +57,9 @@ class FaceModel(nn.Module):
     """Linear face: x = s R (mean + S·shape + B·e) + t for the P points of `face_points.POINTS`.
 
     The canonical keypoints x_c are mean + S·shape (network L predicts the shape code), the expression deformation is δ = B e. δ
-    is added before the rotation (the paper, arXiv 2011.15126 eq. 1-2, adds it after): so it does not depend on pose.
-    Buffers come from `training.motion_space` and are not trained. `template` is the mean frontal mesh: it defines the head frame,
-    and label poses are measured against it.
+    is added before the rotation, so that it does not depend on the pose (the paper, arXiv 2011.15126 eq. 1-2, adds it after).
+    The buffers come from `training.motion_space` and are not trained. `template` is the mean frontal mesh, which defines the head
+    frame; the poses of labels are measured against it.
     """
 
     template: Tensor
@@ -107,9 +107,9 @@ class FaceModel(nn.Module):
 
 
 class SceneModel(nn.Module):
-    """What the scene code stands for: fields that say where to sample the source, in half picture widths.
+    """The basis of the scene code: fields that say where to sample the source, in half picture widths.
 
-    Buffers from `training.scene_space`, not trained. spread: standard deviation of each number, for who measures them.
+    The buffers come from `training.scene_space` and are not trained. spread: standard deviation of each number, for measuring them.
     """
 
     basis: Tensor

@@ -1,7 +1,7 @@
-"""The graphs of a bundle in torch: what `models.export` writes as ONNX and `models.torch_backend` runs as it is.
+"""The graphs of a bundle in torch, which `models.export` writes as ONNX and `models.torch_backend` runs directly.
 
-Comes in: bytes of pictures and numbers from the wire. Goes out: the same. Around the networks of `face_codec` stands what turns
-bytes into floats and back.
+They take and return bytes of pictures and numbers off the wire: the networks of `face_codec`, with the conversion of bytes to
+floats and back around them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def _floats(picture: Tensor) -> Tensor:
 
 
 class TorchGraph(nn.Module):
-    """One graph. inputs, outputs: names of what `forward` takes and gives, in order. kept: inputs that come again and again."""
+    """One graph. inputs, outputs: names of what `forward` takes and returns, in order. kept: inputs that repeat from run to run."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]

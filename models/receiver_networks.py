@@ -1,4 +1,4 @@
-"""The receiver's three networks F, M and G: source frame and two motions in, synthesised frame out.
+"""The receiver's three networks F, M and G: from a source frame and two motions to a synthesised frame.
 
     source frame ─► F ─► volume f_s 16x8x32x32, skips at 128 and 64        (once per source)
                           │
@@ -6,10 +6,10 @@
                   └──► occlusion                        ▼
                           warp(f_s), warp(skips), warp(source RGB) ─► G ─► α, RGB ─► y = α·warp(source) + (1 − α)·RGB
 
-All flows of M share A = (s_s/s_d) R_s R_d⁻¹, so w_k(p) = x_s,k + A (p − x_d,k) (paper, section 3.2, eq. 3). What follows no
-keypoint follows the scene: w_0(p) = p + S(p), where the paper has w_0(p) = p. Geometry and grids
-run in float32 whatever the convolutions run in. Neighbours: `geometry.FaceModel` before, `training.receiver_stage` and
-`models.export` around.
+All flows of M share A = (s_s/s_d) R_s R_d⁻¹, so w_k(p) = x_s,k + A (p − x_d,k) (paper, section 3.2, eq. 3). Whatever follows no
+keypoint follows the scene: w_0(p) = p + S(p), where the paper has w_0(p) = p. Geometry and grids run in float32, whatever the
+convolutions run in. The points come from `geometry.FaceModel`. Trained by `training.receiver_stage` and `training.joint_stage`;
+exported by `models.export`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ K, D = len(fp.KEYPOINTS), len(fp.DETAILS)
 VOLUME_SIZE = 32
 MASK_SIZE = 16
 KEYPOINT_SIGMA = 0.15
-"""Width of the masks' prior around each keypoint: before training M interpolates the keypoints' motion."""
+"""Width of the masks' prior around each keypoint, with which an untrained M interpolates the motion of the keypoints."""
 HEAT_GROUPS = len(fp.DETAIL_GROUPS) + 2
 """Heat map channels for G: the eight groups of detail points and two irises."""
 HEAT_SIGMA = 0.025
@@ -52,7 +52,7 @@ class Geometry:
 
     turn: A (B, 3, 3). source, driving: keypoints x_s, x_d (B, K, 3). source_details, driving_details: pushed (B, D, 2).
     source_marks, driving_marks: unpushed detail and iris points for heat maps (B, D + 10, 2).
-    code: (B, 2E + 12) both expressions and poses, for FiLM. scene: S (B, 2, 16, 16), what has moved besides the head.
+    code: (B, 2E + 12) both expressions and poses, for FiLM. scene: S (B, 2, 16, 16), what has moved other than the head.
     """
 
     turn: Tensor
@@ -89,7 +89,7 @@ class Geometry:
 
 
 def geometry(face: FaceModel, shape: Tensor, source: Tensor, driving: Tensor, scene: Tensor) -> Geometry:
-    """Place the face model twice; shape: (B, C), source and driving motions: (B, 6 + E), scene: (B, 2, 16, 16)."""
+    """Place the face model in both frames; shape: (B, C), source and driving motions: (B, 6 + E), scene: (B, 2, 16, 16)."""
     a, b = face.head_frame(shape, source[:, 6:]), face.head_frame(shape, driving[:, 6:])
     marks = face.place(b[:, K : K + D + len(fp.IRISES)], driving)
     return Geometry(
@@ -145,15 +145,15 @@ class MotionField:
 
 
 def plane_grid(height: int, width: int, depth: int = 0) -> Tensor:
-    """`base_grid` a coordinate at a time: (2, H·W) or with depth (3, D·H·W). Flows are kept so: backends are quick at planes."""
+    """`base_grid` as planes, one for each coordinate: (2, H·W) or with depth (3, D·H·W). Backends are fast with planes."""
     return base_grid(height, width, depth).flatten(0, -2).T.contiguous()
 
 
 def blend(masks: Tensor, offset: Tensor) -> Tensor:
-    """All that a composed flow needs of its masks: the share m_0 of what stays and Σ m_k b_k, b_k = x_s,k − A x_d,k.
+    """What a composed flow needs of its masks: the share m_0 of the scene, and Σ m_k b_k with b_k = x_s,k − A x_d,k.
 
-    masks: (B, N, K+1) summing to one; offset: b_k (B, K, n). Returns (B, 1 + n, N). Linear, so it is small enough to be
-    interpolated where K+1 masks are not.
+    masks: (B, N, K+1) summing to one; offset: b_k (B, K, n). Returns (B, 1 + n, N). It is linear in the masks, and small
+    enough to be interpolated, which K+1 masks are not.
     """
     return torch.cat([masks[..., :1], masks[..., 1:] @ offset], -1).transpose(1, 2)
 
@@ -260,7 +260,7 @@ class MotionFieldEstimator(nn.Module):
             )
 
     def _flatten(self, x: Tensor) -> Tensor:
-        """The 1x1 convolution over all depths of (B, w, D, 16, 16) at once, as a 3-D one: no copy into another layout."""
+        """The 1x1 convolution over all depths of (B, w, D, 16, 16) at once, done as a 3-D one to save a copy to another layout."""
         weight = self.flatten.weight.view(-1, x.shape[1], self.depth, 1, 1)
         return functional.conv3d(x, weight, self.flatten.bias)[:, :, 0]
 
@@ -268,7 +268,7 @@ class MotionFieldEstimator(nn.Module):
 class FineFlow(nn.Module):
     """Analytic flow at lips, lids and brows: f = (Σ g_k w_k + c₀ f_M) / (Σ g_k + c₀), g_k Gaussians at the driving points.
 
-    The Gaussians are separable, so the sums over 92 points are small matrix products. No learnt weights but the widths and c₀.
+    The Gaussians are separable, so the sums over 92 points are small matrix products. Only the widths and c₀ are learnt.
     """
 
     xs: Tensor
@@ -308,8 +308,8 @@ def heat_maps(geo: Geometry, xs: Tensor) -> Tensor:
 class Generator(nn.Module):
     """G: warped volume, warped skips, warped source and heat maps of lips and lids -> RGB, α and a small residual flow.
 
-    y = α·warp(source) + (1 − α)·RGB: sharpness comes from real pixels, what was hidden is painted. Modulated by both
-    expression codes and poses (FiLM) to know what no warp can bring: teeth, closed lids, gaze.
+    y = α·warp(source) + (1 − α)·RGB: real pixels keep the picture sharp, and what was hidden is painted. G is modulated by both
+    expression codes and poses (FiLM), for what no warp can bring: teeth, closed lids, gaze.
     """
 
     spread: Tensor
@@ -346,7 +346,7 @@ class Generator(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """volume: warped and occluded, (B, Cv·D, 32, 32); flow: (B, 2, 128, 128).
 
-        Returns frame, α and the warped source as sub-pixel planes, (B, 3·r², 128, 128): `pixel_shuffle` makes pictures of them.
+        Returns frame, α and the warped source as sub-pixel planes, (B, 3·r², 128, 128), which `pixel_shuffle` turns into pictures.
         """
         with float32_region(volume):
             heat64, heat128 = heat_maps(geo, self.xs64), heat_maps(geo, self.xs128)
@@ -376,14 +376,14 @@ class Generator(nn.Module):
 def spread(ratio: int) -> Tensor:
     """Bilinear enlargement of 128 rows as a matrix S (128·r, 128), the rows of each sub-pixel together.
 
-    S @ flow @ Sᵀ is an enlarged flow in r² blocks: what is sampled by it needs no sorting into sub-pixel planes.
+    S @ flow @ Sᵀ is an enlarged flow in r² blocks, so that what is sampled with it already lies in sub-pixel planes.
     """
     rows = functional.interpolate(torch.eye(CORE)[None], scale_factor=float(ratio), mode="linear", align_corners=False)
     return rows[0].T.reshape(CORE, ratio, CORE).transpose(0, 1).reshape(ratio * CORE, CORE)
 
 
 def conv_of_parts(layer: nn.Conv2d, first: Tensor, second: Tensor) -> Tensor:
-    """layer(cat([first, second])) without the copy: first and second can keep layouts of their own."""
+    """layer(cat([first, second])) without the copy, so that first and second can keep their own layouts."""
     n = first.shape[1]
     pad = layer.padding
     y = functional.conv2d(first, layer.weight[:, :n], layer.bias, padding=pad)
@@ -393,8 +393,8 @@ def conv_of_parts(layer: nn.Conv2d, first: Tensor, second: Tensor) -> Tensor:
 def sample_volume(volume: Tensor, flow: Tensor) -> Tensor:
     """Sample volume (B, C, D, H, W) at flow (B, 3, d, h, w) in [-1, 1], border repeated, float32.
 
-    What a five-dimensional grid sample does, which few backends have and none does fast: neighbouring slices are paired as
-    channels, pairs stacked into one tall picture, that is sampled once, and each sample's pair blended by its depth.
+    The same as a five-dimensional grid sample, which few backends have and none has fast. Neighbouring slices are paired as
+    channels and the pairs are stacked into one tall picture; it is sampled once, and each sample blends its pair by depth.
     """
     b, c, depth, height, _ = volume.shape
     pairs = torch.cat([volume[:, :, :-1], volume[:, :, 1:]], 1).flatten(2, 3)
@@ -422,7 +422,7 @@ class Synthesis:
 
 
 class ReceiverNetworks(nn.Module):
-    """F, M, fine flow and G together: everything the receiver runs."""
+    """F, M, fine flow and G: everything that the receiver runs."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -450,7 +450,7 @@ class ReceiverNetworks(nn.Module):
 
 
 def grown(weight: Tensor, shape: torch.Size) -> Tensor:
-    """Weights trained at 128 pixels, widened for sub-pixel planes so that the function stays the same on area-averaged pictures.
+    """Weights trained at 128 pixels, widened for sub-pixel planes such that the function on area-averaged pictures stays the same.
 
     Only the three layers that touch pictures differ between sizes: F's stem, G's merge (inputs) and G's head (outputs).
     """

@@ -1,7 +1,7 @@
-"""The networks at run time: pictures to motion, motion to pictures; no torch.
+"""The networks at run time, without torch: pictures to motion, and motion to pictures.
 
-Comes in: a `Bundle` and uint8 RGB pictures (S, S, 3). Goes out: `codec.Motion` for the sender, synthesised pictures for the
-receiver. The torch twin is `models.face_codec`; both agree to within rounding (tests/models).
+`Networks` takes a `Bundle` and uint8 RGB pictures (S, S, 3). It reads a `codec.Motion` from them for the sender, and synthesises
+pictures for the receiver. The torch twin is `models.face_codec`; both agree to within rounding (tests/models).
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ Array = NDArray[np.float32]
 
 
 LEAN_RENDER_S = 0.022
-"""A picture drawn by one thread in this time leaves room for 30 a second and for the rest of a call. More threads would be sooner
-done, but take more of the processors in all."""
+"""If one thread renders a picture in this time, there is room for 30 a second and for the rest of a call. More threads would finish
+sooner, but use more processor time in total."""
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """What F made of a source frame, as the render graph takes it; opaque to everybody else, and never changed: a GPU keeps it."""
+    """What F made of a source frame, for the render graph. Opaque to everything else, and never changed: a GPU keeps a copy."""
 
     arrays: dict[str, Array]
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture to be synthesised: the source's head moved from `source` to `driving`, and the scene with it.
+    """A picture to be synthesised: the head and scene of the source frame, moved from `source` to `driving`.
 
-    canonical: shape code (C,) as it came over the wire, the same on every call for one source.
+    canonical: shape code (C,) as received, the same array each time for one source.
     """
 
     appearance: Appearance
@@ -48,7 +48,7 @@ class Drawing:
     driving: Motion
 
     def feeds(self) -> Arrays:
-        """As the render graph takes it, a batch of one."""
+        """The inputs of the render graph, a batch of one."""
         return self.appearance.arrays | {
             "shape": np.asarray(self.canonical, np.float32)[None],
             "source_motion": self.source.head()[None],
@@ -58,9 +58,9 @@ class Drawing:
 
 
 class Networks:
-    """L, H, Δ (`read`), F (`appearance`) and M, G (`render`) of one bundle; graphs are loaded when first used.
+    """L, H and Δ (`read`), F (`appearance`), and M and G (`render`) of one bundle. Graphs are loaded when first used.
 
-    threads: CPU threads of each graph; the backend's choice when None. backend: of `backends.BACKENDS`.
+    threads: CPU threads of each graph; None lets the backend choose. backend: one of `backends.BACKENDS`.
     """
 
     def __init__(self, bundle: Bundle, threads: int | None = None, backend: str = "auto") -> None:
@@ -69,7 +69,7 @@ class Networks:
         self._graphs: dict[str, Run] = {}
 
     def load(self, *graphs: str) -> None:
-        """Load "sender", "appearance" or "render" before they are needed: up to a second. WeightsError for broken files."""
+        """Load "sender", "appearance" or "render" ahead of use (up to a second); raises WeightsError for broken files."""
         for graph in graphs:
             if graph not in self._graphs:
                 self._graphs[graph] = self.backend.load(self.bundle.folder, graph)
@@ -79,7 +79,7 @@ class Networks:
         return self._graphs[graph](batch)
 
     def read(self, picture: Picture) -> tuple[Motion, Array]:
-        """Motion of the head in a framed picture, the scene at rest, and its canonical shape code (C,)."""
+        """Motion of the head in a framed picture, with the scene at rest, and its canonical shape code (C,)."""
         size = self.bundle.picture_size
         if picture.shape != (size, size, 3) or picture.dtype != np.uint8:
             raise ValueError(f"picture is {picture.dtype} {picture.shape}; the networks take uint8 ({size}, {size}, 3)")
@@ -95,7 +95,7 @@ class Networks:
         return self.read(picture)[1]
 
     def appearance(self, picture: Picture) -> Appearance:
-        """F on a source frame; once per source."""
+        """F on a source frame, needed once for each source."""
         (out,) = self._run("appearance", [{"picture": np.ascontiguousarray(picture)[None]}])
         return Appearance({name: np.asarray(value, np.float32) for name, value in out.items()})
 
@@ -104,13 +104,13 @@ class Networks:
         return self.render_many([Drawing(appearance, canonical, source, driving)])[0]
 
     def render_many(self, drawings: Sequence[Drawing]) -> list[Picture]:
-        """Several at once, of one call or of many: in one run where the backend takes batches."""
+        """Several pictures of any number of calls, in one run if the backend takes batches."""
         made = self._run("render", [drawing.feeds() for drawing in drawings])
         return [np.asarray(one["frame"][0], np.uint8) for one in made]
 
 
 def load_networks(weights: Path | None = None, *, threads: int | None = None, backend: str = "auto") -> Networks:
-    """Networks of a weight bundle's folder; of the weights that ship with facewire for None.
+    """The networks of a weight bundle's folder; None is for the weights that ship with facewire.
 
     threads, backend: see `Networks`. Raises WeightsError for a bundle that is missing, damaged or of another version, and
     InputError for a backend that is not installed.
@@ -119,9 +119,9 @@ def load_networks(weights: Path | None = None, *, threads: int | None = None, ba
 
 
 def networks_for_drawing(bundle: Bundle, threads: int | None, backend: str = "auto") -> Networks:
-    """Networks for the receiving end of a call: of one thread where that draws fast enough, else of as many as the backend takes.
+    """Networks for the receiving end of a call: with one thread if that is fast enough, else with as many as the backend takes.
 
-    threads, if given, decides; backend as in `Networks`.
+    threads: use this number instead. backend: see `Networks`.
     """
     if threads is not None:
         return Networks(bundle, threads, backend)
@@ -131,7 +131,7 @@ def networks_for_drawing(bundle: Bundle, threads: int | None, backend: str = "au
     still = Motion.from_head(np.zeros(6 + bundle.expression_size, np.float32))
     seconds = []
     for _ in range(4):  # the first is the slowest
-        began = time.thread_time()  # one thread is this one; what else the machine does now does not count
+        began = time.thread_time()  # the one thread is this one, and other load must not count
         lean.render(appearance, shape, still, still)
         seconds.append(time.thread_time() - began)
     return lean if min(seconds) <= LEAN_RENDER_S else Networks(bundle, None, backend)

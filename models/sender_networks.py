@@ -1,4 +1,4 @@
-"""The sender's three networks L, H and Δ on one shared trunk: a framed picture in, shape code, head pose and expression code out.
+"""The sender's three networks L, H and Δ on one trunk: from a framed picture to shape code, head pose and expression code.
 
         picture 256 ──area──► 128 ──► HeatMapTrunk ──45 points──► closed-form similarity (roll, x, y, scale)
              │                              │                               │
@@ -6,7 +6,8 @@
              │                                             └────► L: shape code (canonical keypoints)
              └── aligned crops: mouth 64x64, eyes 48x96 ─────────► Δ: expression code e
 
-The pose ends in `codec.Motion.rotation/translation`, e in `Motion.expression`; the shape code travels with the source frame.
+The pose becomes `codec.Motion.rotation` and `translation`, e becomes `Motion.expression`; the shape code is sent with the source
+frame.
 Trained by `training.sender_stage`; exported by `models.export`.
 """
 
@@ -80,7 +81,7 @@ class HeatMapTrunk(nn.Module):
         c3 = self.down3(c2)
         p2 = self.merge2(self.lateral2(c2) + functional.interpolate(self.lateral3(c3), scale_factor=2.0))
         p1 = self.merge1(self.lateral1(c1) + functional.interpolate(p2, scale_factor=2.0))
-        # As a product, not a convolution: its result has the layout that the softmax wants, without a copy.
+        # A product instead of a convolution gives the layout that the softmax needs, without a copy.
         cells = p1.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)
         assert self.heat.bias is not None
         heat = (self.heat.weight.flatten(1) @ cells + self.heat.bias[:, None]).float().log_softmax(-1)
@@ -110,7 +111,7 @@ def undo_similarity(points: Tensor, frame: Tensor) -> Tensor:
 
 
 def aligned_crop(picture: Tensor, frame: Tensor, grid: Tensor) -> Tensor:
-    """Sample a window that is fixed in the head's upright frame; grid: (h, w, 2) head-frame positions."""
+    """Sample a window that is fixed in the head's upright frame. grid: (h, w, 2) positions in that frame."""
     c, s = frame[:, 0].cos() * frame[:, 3].exp(), frame[:, 0].sin() * frame[:, 3].exp()
     x, y = grid[..., 0], grid[..., 1]
     gx = c[:, None, None] * x - s[:, None, None] * y + frame[:, 1, None, None]
@@ -130,7 +131,7 @@ class HeadPoseEstimator(nn.Module):
         self.correction = linear(width, 4, zero=True)
         angles = (torch.arange(BINS) - (BINS - 1) / 2) * math.radians(BIN_DEGREES)
         self.register_buffer("angles", angles, persistent=False)
-        with torch.no_grad():  # start at identity: a bump around zero
+        with torch.no_grad():  # start near zero: a bump around it
             bump = -0.5 * (angles / math.radians(12)) ** 2
             self.bins.bias.copy_(torch.cat([bump, bump]))
 
@@ -202,7 +203,7 @@ class ExpressionEstimator(nn.Module):
 
 
 class SenderNetworks(nn.Module):
-    """Trunk, H, L and Δ together: everything the sender runs."""
+    """Trunk, H, L and Δ: everything that the sender runs."""
 
     template: Tensor
     WIDTH = 192
@@ -221,7 +222,7 @@ class SenderNetworks(nn.Module):
     def forward(self, picture: Tensor) -> Reading:
         """picture: (B, 3, S, S) in [0, 1]."""
         ratio = picture.shape[-1] // CORE
-        # The mean over sub-pixels, which backends do faster than a pooling of three planes.
+        # A mean over sub-pixels is faster on the backends than pooling three planes.
         small = functional.pixel_unshuffle(picture, ratio).view(-1, 3, ratio**2, CORE, CORE).mean(2)
         points, heat, features = self.trunk(small * 2 - 1)
         with float32_region(picture):

@@ -1,7 +1,7 @@
-"""Networks that several calls draw with at once: pictures wanted in the same moment are drawn in one run.
+"""Networks shared by several calls: pictures that are wanted at the same time are rendered in one run.
 
-Comes in: what any number of receivers, each on a thread of its own, want drawn. Goes out: their pictures. For a host that serves
-many calls on one GPU; with a backend that takes no batches, threads that each draw for themselves are as good.
+Any number of receivers, each on its own thread, ask for pictures and get them. This is for a host that serves many calls with
+one GPU; with a backend that takes no batches, threads that each render for themselves are as good.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from facewire.models.bundle import Bundle
 from facewire.models.runtime import Appearance, Array, Drawing, Networks, Picture
 
 OVERLAP = 2
-"""Runs at a time on a GPU: one's transfers go on while the other's kernels run."""
+"""Concurrent runs on a GPU, so that the transfers of one overlap with the kernels of the other."""
 
 
 @dataclass(eq=False)
@@ -30,7 +30,7 @@ class _Job:
 
 
 class SharedNetworks(Networks):
-    """`Networks` whose `render` may be called by many threads. Who comes while nobody draws, draws for all who wait."""
+    """`Networks` whose `render` may be called by many threads. The first idle thread renders the whole batch."""
 
     def __init__(self, bundle: Bundle, threads: int | None = None, backend: str = "torch") -> None:
         super().__init__(bundle, threads, backend)
@@ -39,10 +39,10 @@ class SharedNetworks(Networks):
         self._waiting: list[_Job] = []
         self._free = OVERLAP if self.backend.device == "CUDA" else 1
         self.runs = 0
-        """So far."""
+        """Runs so far."""
 
     def render(self, appearance: Appearance, canonical: Array, source: Motion, driving: Motion) -> Picture:
-        """M and G on one `Drawing`, uint8 (S, S, 3), with whatever else is wanted now."""
+        """M and G on one `Drawing`, uint8 (S, S, 3), together with all that are waiting."""
         mine = _Job(Drawing(appearance, canonical, source, driving))
         with self._turn:
             self._waiting.append(mine)

@@ -1,8 +1,7 @@
-"""The networks in torch as one more backend: on an NVIDIA GPU if there is one, and for several calls at once.
+"""The networks in torch as one more backend, on an NVIDIA GPU if there is one, and for several calls at once.
 
-Comes in: a bundle folder. Goes out: what `backend_types.Backend` promises, every batch drawn in one run. On a GPU G runs in
-bfloat16, all that makes coordinates in float32. Needs torch; nothing chooses it unasked. How a GPU is driven is in
-`models.cuda_graphs`.
+It implements `backend_types.Backend` and renders every batch in one run. On a GPU, G runs in bfloat16 and everything that makes
+coordinates in float32 (see `models.cuda_graphs`). It needs torch and is only used on request.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from facewire.models.face_codec import FaceCodec
 
 
 class Torch:
-    """torch on CUDA where it has it, else on the CPU. half: G in bfloat16; None for on a GPU only."""
+    """torch on CUDA if it has that, else on the CPU. half: run G in bfloat16; None does so on a GPU only."""
 
     name = "torch"
-    why = "only ever chosen by --backend"
+    why = "chosen with --backend"
 
     def __init__(self, threads: int | None = None, half: bool | None = None) -> None:
         self._place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -36,7 +35,7 @@ class Torch:
         self.precision = "float32, G bfloat16" if self.half else "float32"
         self._codecs: dict[Path, FaceCodec] = {}
         if threads is not None:
-            torch.set_num_threads(threads)  # of the whole program: torch knows no other way
+            torch.set_num_threads(threads)  # for the whole program: torch has no other way
 
     def load(self, folder: Path, graph: str) -> Run:
         """See `Backend`."""
@@ -68,7 +67,7 @@ class Torch:
         try:
             tensors = safetensors.torch.load_file(folder / WEIGHTS_FILE)
             mine = {name: value.float() for name, value in tensors.items() if not name.startswith("coding.")}
-            # What is missing is what the networks make themselves: grids.
+            # Only the grids are missing, which the networks make themselves.
             codec.load_state_dict(mine, strict=False)
         except (OSError, RuntimeError, safetensors.SafetensorError) as error:
             raise unusable(folder / WEIGHTS_FILE, error) from None
@@ -76,8 +75,8 @@ class Torch:
         if self.half:
             generator = codec.receiver.generator
             for layer in generator.modules():
-                if isinstance(layer, nn.Conv2d) and layer is not generator.residual_flow:  # that one makes coordinates
-                    layer.to(torch.bfloat16)  # once, where autocast would do it in every picture
+                if isinstance(layer, nn.Conv2d) and layer is not generator.residual_flow:  # it makes coordinates
+                    layer.to(torch.bfloat16)  # once, instead of in every picture as autocast does
             half = torch.autocast(self._place.type, torch.bfloat16, cache_enabled=False)
             generator.forward = half(generator.forward)  # type: ignore[method-assign]
         return codec
