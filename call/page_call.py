@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import logging
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from facewire.call import page_news as news
 from facewire.call.options import CallOptions, PageOptions
-from facewire.call.page_devices import PageDevices
+from facewire.call.page_devices import PageDevices, frame_portrait
 from facewire.call.page_messages import (
     Badge,
     Budget,
@@ -42,9 +41,6 @@ from facewire.call.tasks import Tasks
 from facewire.errors import DecodeError, FacewireError, InputError
 
 if TYPE_CHECKING:  # the page is there before these are imported
-    import numpy as np
-    from numpy.typing import NDArray
-
     from facewire.call.ends import EndNetworks
     from facewire.call.held_call import HeldCall
     from facewire.call.states import Ending
@@ -53,7 +49,6 @@ TELL_EVERY_S = 0.1
 FIGURES_EVERY_S = 0.5
 PAGE_AWAY_S = 20.0
 """A page that was there and went away may come back for this long (a reload); then the process ends."""
-PORTRAIT_FORMATS = ("PNG", "JPEG", "WEBP")
 
 Phase = Literal["loading", "lobby", "joining", "call", "ended", "broken"]
 
@@ -264,7 +259,7 @@ class PageCall(PageHandler):
     async def take_portrait(self, data: bytes) -> None:
         if self._networks is None:
             raise InputError("the networks are still being loaded: try again in a moment")
-        self._settings.set_portrait(await asyncio.to_thread(_frame_portrait, data, self._networks.bundle.picture_size))
+        self._settings.set_portrait(await asyncio.to_thread(frame_portrait, data, self._networks.bundle.picture_size))
         self._tell()
 
     def picture(self, whose: str) -> bytes | None:
@@ -347,13 +342,3 @@ def _load_networks(options: CallOptions) -> EndNetworks:
     from facewire.models.bundle import load_bundle
 
     return EndNetworks(load_bundle(options.weights), options.threads, options.backend)
-
-
-def _frame_portrait(data: bytes, size: int) -> NDArray[np.uint8]:
-    """The face of a posted picture: uint8 RGB (size, size, 3)."""
-    from facewire.sender.face_detector import FaceDetector
-    from facewire.sender.framing import frame_picture
-    from facewire.sender.media import decode_picture
-
-    picture = decode_picture(io.BytesIO(data), "the picture", PORTRAIT_FORMATS)
-    return frame_picture(picture, FaceDetector()).framing.cut(picture, size)

@@ -7,6 +7,7 @@ page and to the recording, if there is one.
 from __future__ import annotations
 
 import asyncio
+import io
 from typing import TYPE_CHECKING, Any
 
 from facewire.call.options import CallOptions, PageOptions
@@ -19,6 +20,8 @@ if TYPE_CHECKING:  # the page is there before these are imported
     from facewire.call.page_media import LocalLeg, PageCamera, PageMicrophone
     from facewire.call.recording import Recording
     from facewire.call.rival import H264Figures, H264Watch
+
+PORTRAIT_FORMATS = ("PNG", "JPEG", "WEBP")
 
 
 class PageDevices:
@@ -106,3 +109,13 @@ def _import_page_media() -> Any:
     from facewire.call import page_media
 
     return page_media
+
+
+def frame_portrait(data: bytes, size: int) -> NDArray[np.uint8]:
+    """The face of a posted picture, uint8 RGB (size, size, 3). InputError or NoFaceError if it cannot be used."""
+    from facewire.sender.face_detector import FaceDetector
+    from facewire.sender.framing import frame_picture
+    from facewire.sender.media import decode_picture
+
+    picture = decode_picture(io.BytesIO(data), "the picture", PORTRAIT_FORMATS)
+    return frame_picture(picture, FaceDetector()).framing.cut(picture, size)
