@@ -61,7 +61,14 @@ PRESETS = (
     Preset("low", 6, 8, 8, 12),
     Preset("lowest", 8, 16, 12, 8),
 )
-"""The settings a call can choose from, finest first; their order is their number on the wire."""
+"""The presets of new weight bundles, finest first: a source frame's own motion is quantised with the first.
+
+A bundle carries its own list, and packets name a preset by its position there. So changing this tuple never changes what older
+bundles read and write.
+"""
+
+PRESET_NAMES = tuple(preset.name for preset in PRESETS)
+"""For choice lists and messages: everything that offers presets by name takes them from here."""
 
 
 class Quantiser:

@@ -74,13 +74,13 @@ class Decoder:
 
         Raises DecodeError for a damaged one and WeightsError for one of other weights.
         """
-        self.use(self.read_source(decode_source(message)))
+        self.use_source(self.read_source(decode_source(message)))
 
     def read_source(self, frame: SourceFrame) -> ReceivedSource:
         """A decoded source message's picture, checked against the weights; raises as `receive_source`."""
         return ReceivedSource.of(self.networks, frame, self.coding)
 
-    def use(self, source: ReceivedSource) -> None:
+    def use_source(self, source: ReceivedSource) -> None:
         """Draws from that source frame from now on."""
         if self._motion is None or source.frame_rate != self.frame_rate:
             self._forget_motion()

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 
-from facewire.codec import Stream, read_stream
+from facewire.codec import DecodedFrame, Stream, read_stream
 from facewire.errors import DecodeError, InputError, reason
 from facewire.models.runtime import Networks
 from facewire.receiver.decoder import Decoder, FreeView
-from facewire.receiver.receiver import Due, Receiver
 from facewire.video import VideoWriter, check_video_path
 
 
 @dataclass(frozen=True)
-class Playing:
+class Playback:
     """What was shown. size: side of the picture in pixels."""
 
     frames: int
@@ -35,7 +33,7 @@ def play(
     *,
     view: FreeView | None = None,
     progress: Callable[[str, int], None] | None = None,
-) -> Playing:
+) -> Playback:
     """Writes the video of a `.fw` file. DecodeError or WeightsError for a file that is not ours or not for us.
 
     progress: told what is being done and how many frames of it are.
@@ -50,24 +48,26 @@ def play(
     try:
         stream = read_stream(data)
         decoder = Decoder(networks, view=view)
-        decoder.use(decoder.read_source(stream.source))
-        receiver = Receiver(decoder, playout_delay_ms=0.0)
+        decoder.use_source(decoder.read_source(stream.source))
+        shown = 0
         with VideoWriter(out, stream.source.frame_rate) as writer:
-            for due in _frames(receiver, stream):
-                writer.write(decoder.render(due.motion), due.time_ms)
+            for shown, frame in enumerate(_frames(decoder, stream), start=1):
+                writer.write(decoder.render(frame.motion), frame.capture_time_ms)
                 if progress is not None:
-                    progress("decoding", receiver.shown)
-        if not receiver.shown:
+                    progress("decoding", shown)
+        if not shown:
             raise DecodeError("holds a source frame and no motion that could be decoded")
     except DecodeError as error:
         raise DecodeError(f"{file}: {error}") from error
-    return Playing(receiver.shown, stream.source.frame_rate, networks.bundle.picture_size, len(data))
+    return Playback(shown, stream.source.frame_rate, networks.bundle.picture_size, len(data))
 
 
-def _frames(receiver: Receiver, stream: Stream) -> Iterator[Due]:
+def _frames(decoder: Decoder, stream: Stream) -> Iterator[DecodedFrame]:
+    """Every frame in order. Nothing gets lost in a file, so a gap in the numbers means damage."""
+    number = 0
     for packet in stream.packets:
-        receiver.receive(packet)
-        for due in receiver.due(inf):
-            if due.concealed:  # nothing gets lost in a file; without this a false frame number conceals for ever
-                raise DecodeError(f"damaged stream: frame {due.number} is missing")
-            yield due
+        for frame in decoder.decode(packet):
+            if frame.number != number:
+                raise DecodeError(f"damaged stream: frame {number} is missing")
+            yield frame
+            number += 1

@@ -156,7 +156,7 @@ class Playout:
         """
         source = self._decoder.read_source(decode_source(message))
         with self._lock:
-            self._decoder.use(source)
+            self._decoder.use_source(source)
             self._source_hash = source_hash(message)
             self._timeline.rest = source.motion
             self._sources += 1

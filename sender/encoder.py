@@ -16,14 +16,10 @@ from facewire.codec import Motion, Packing, Transfer
 from facewire.coding import Coding
 from facewire.errors import InputError, NoFaceError
 from facewire.models.runtime import Networks, load_networks
-from facewire.sender.face_detector import FaceDetector
-from facewire.sender.framing import FollowingFraming, choose_square
+from facewire.sender.face_tracker import FaceTracker
 from facewire.sender.scene_motion import SceneTracker
 from facewire.sender.source import SentSource, make_source
 from facewire.source_picture import WEBP_QUALITY
-
-LOOK_EVERY = 5
-"""`encode` looks for the face in every fifth picture, and in each until it has found one."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +60,21 @@ class Encoder:
         self._packets = self.coding.motion_encoder(packing or Packing(redundancy=1), frame_rate)
         self._tracker: SceneTracker | None = None
         self._transfer: Transfer | None = None
-        self._detector: FaceDetector | None = None
-        self._following: FollowingFraming | None = None
-        self._pictures = 0
+        self._face: FaceTracker | None = None
 
     # --- pictures
 
     def encode(self, picture: NDArray[np.uint8], capture_time_ms: int) -> Encoded:
-        """Frames and encodes the next camera picture, uint8 RGB (H, W, 3), all of one size.
+        """Frames and encodes the next camera picture, uint8 RGB (H, W, 3).
 
         capture_time_ms: never going back. The first picture becomes the source frame. Raises NoFaceError while no face
         has been seen.
         """
-        return self.encode_square(self._frame(picture), capture_time_ms)
+        self._face = self._face or FaceTracker()
+        framing = self._face.locate(picture, capture_time_ms)
+        if framing is None:
+            raise NoFaceError("no face in the picture; one face, seen from about the front, is needed")
+        return self.encode_square(framing.cut(picture, self.networks.bundle.picture_size), capture_time_ms)
 
     def encode_square(self, square: NDArray[np.uint8], capture_time_ms: int) -> Encoded:
         """Encodes the next picture, framed already, uint8 RGB (S, S, 3)."""
@@ -84,19 +82,6 @@ class Encoder:
         if self.source is None:
             message = self.use_source(square, capture_time_ms).message
         return Encoded(message, self.pack(self.measure(square), capture_time_ms))
-
-    def _frame(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if self._following is None or self._pictures % LOOK_EVERY == 0:
-            self._detector = self._detector or FaceDetector()
-            faces = self._detector.detect(picture)
-            height, width = picture.shape[:2]
-            if self._following is None:
-                if not faces:
-                    raise NoFaceError("no face in the picture; one face, seen from about the front, is needed")
-                self._following = FollowingFraming(choose_square(faces[:1], width, height), width, height)
-            self._following.update(faces)
-        self._pictures += 1
-        return self._following.framing.cut(picture, self.networks.bundle.picture_size)
 
     # --- source frames
 

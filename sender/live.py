@@ -25,9 +25,10 @@ from facewire.models.runtime import Networks
 from facewire.sender.clock import CaptureClock
 from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
-from facewire.sender.framing import FollowingFraming, Framing, choose_square, frame_video
+from facewire.sender.face_tracker import FaceTracker
+from facewire.sender.framing import Framing, frame_video
 from facewire.sender.media import Frame, VideoSource, open_live_video
-from facewire.sender.policy import PATIENCE_MS, FaceWatch, FrameGate, SceneWatch, SourceMoment, in_square
+from facewire.sender.policy import PATIENCE_MS, FrameGate, SceneWatch, SourceMoment
 from facewire.sender.source import SentSource
 from facewire.source_picture import PREVIEW_QUALITY
 
@@ -129,17 +130,15 @@ class LiveSender:
         self._on_square = on_square
         self._clock = clock or CaptureClock()
         self._size = networks.bundle.picture_size
-        self._detector = FaceDetector()
+        detector = FaceDetector()
         networks.motion(np.zeros((self._size, self._size, 3), np.uint8))  # loads the graph: bad weights show up here
         self._video_spec = video
-        self._fixed = self._frame_file(video)
+        self._face = FaceTracker(detector, self._frame_file(video, detector))
         self._video: VideoSource | None = open_live_video(video)
         self._live = self._video.live
         self._gate = FrameGate(min(options.fps, self._video.fps))
         self._encoder = Encoder(networks, frame_rate=self._gate.fps, packing=options.packing, coding=coding)
 
-        self._following: FollowingFraming | None = None
-        self._face = FaceWatch()
         self._scene = SceneWatch()
         self._moment = SourceMoment(networks.bundle)
         self._source: SourceMessage | None = None
@@ -272,7 +271,7 @@ class LiveSender:
             self._hold("paused")
             return
         started = time.perf_counter()
-        framing = self._framing(picture, capture_ms)
+        framing = self._face.locate(picture, capture_ms)
         if framing is None or not self._face.present:
             self._without_face += 1
             self._hold("no-face" if self._face.lost(capture_ms) else self._state)
@@ -294,27 +293,6 @@ class LiveSender:
         self._enter("sending")
         if packet is not None:
             self._tell(self._on_motion, packet, capture_ms)
-
-    def _framing(self, picture: NDArray[np.uint8], capture_ms: int) -> Framing | None:
-        """The square to cut, after a look for the face if it is time for one; None before any face was seen."""
-        before = self._framed
-        if before is not None and (before.height, before.width) != picture.shape[:2]:
-            self._following = self._framed = None  # another camera, or the same one with other pictures
-        if self._face.wants_look(capture_ms):
-            faces = self._detector.detect(picture)
-            if self._fixed is not None and faces and not in_square(faces, self._fixed):
-                faces = []
-                if self._face.lost(capture_ms):
-                    self._fixed = None  # the face has left the square that a look through the file had found
-            if self._fixed is None and faces:
-                height, width = picture.shape[:2]
-                if self._following is None:
-                    self._following = FollowingFraming(choose_square(faces[:1], width, height), width, height)
-                self._following.update(faces)
-            self._face.looked(capture_ms, bool(faces))
-        if self._fixed is not None:
-            return self._fixed
-        return self._following.framing if self._following is not None else None
 
     def _change_face(self, motion: Motion, capture_ms: int) -> None:
         """Takes the portrait that is wanted as source frame, if one is. Its motion begins where this motion stands."""
@@ -450,7 +428,8 @@ class LiveSender:
             if then == "ended":
                 return
 
-    def _frame_file(self, video: str | int | VideoSource) -> Framing | None:
+    @staticmethod
+    def _frame_file(video: str | int | VideoSource, detector: FaceDetector) -> Framing | None:
         """The square for a file, by a look through its beginning; None for a camera, or where no face is in it yet."""
         if not isinstance(video, (str, int)):
             return None
@@ -458,5 +437,5 @@ class LiveSender:
             if opened.live:
                 return None
             with contextlib.suppress(NoFaceError):
-                return frame_video(opened, self._detector).framing
+                return frame_video(opened, detector).framing
         return None

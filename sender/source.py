@@ -7,6 +7,7 @@ for each new source frame and measures the scene against it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ class SentSource:
     canonical: NDArray[np.float32]
     """Shape code (C,), as the receiver will read it."""
 
-    @property
+    @cached_property
     def message(self) -> bytes:
         """The source message."""
         return encode_source(self.frame)

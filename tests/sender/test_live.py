@@ -15,6 +15,9 @@ from facewire.coding import Coding
 from facewire.errors import InputError
 from facewire.models.runtime import Networks
 from facewire.sender import live
+from facewire.sender.face_detector import FaceDetector
+from facewire.sender.face_tracker import FaceTracker
+from facewire.sender.framing import frame_video
 from facewire.sender.live import LiveSender, LiveSenderOptions, SenderState, SourceMessage
 from facewire.sender.media import Frame, VideoSource, open_live_video
 
@@ -227,11 +230,11 @@ def test_face_is_followed_where_a_camera_sees_it(networks: Networks, clip: Path,
 
     other = Other()
     sender = other.sender(networks, str(clip))
-    sender._fixed = None  # as with a camera
+    sender._face = FaceTracker()  # as with a camera: no square is known from a look through the file
     give(sender, [at(min(340, 6 * number)) for number in range(60)] + [at(340)] * 60)
     assert other.states == ["sending"]
-    assert sender._following is not None
-    assert sender._following.framing.x > 200
+    assert sender.framed is not None
+    assert sender.framed.framing.x > 200
 
 
 def test_new_source_is_made_on_demand(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
@@ -376,9 +379,8 @@ def test_still_picture_sways_by_a_known_motion(portrait_file: Path, networks: Ne
     with open_live_video(portrait_file) as video:
         frames = [frame for frame, _ in zip(video, range(101), strict=False)]
     assert [frame.time_ms for frame in frames[:3]] == [0, 40, 80]
-    other = Other()
-    sender = other.sender(networks, str(portrait_file))
-    assert sender._fixed is not None
-    rolls = [float(networks.motion(sender._fixed.cut(frames[at].picture, 256)).rotation[2]) for at in (0, 25, 75, 100)]
+    with open_live_video(portrait_file) as video:
+        framing = frame_video(video, FaceDetector()).framing
+    rolls = [float(networks.motion(framing.cut(frames[at].picture, 256)).rotation[2]) for at in (0, 25, 75, 100)]
     assert np.degrees(rolls[1] - rolls[2]) == pytest.approx(-10, abs=2)
     assert np.degrees(rolls[0] - rolls[3]) == pytest.approx(0, abs=1)
