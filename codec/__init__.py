@@ -24,7 +24,7 @@ from facewire.codec.motion import (
     turn,
 )
 from facewire.codec.packets import DecodedFrame, MotionDecoder, MotionEncoder, Packing, frames_in
-from facewire.codec.quantiser import PRESET_NAMES, PRESETS, Preset, Quantiser
+from facewire.codec.quantiser import PRESETS, Preset, Quantiser
 from facewire.codec.sound import SILENT_DBFS, SoundPacket, decode_sound, encode_silence, encode_speech
 from facewire.codec.source import PICTURE_FORMATS, SourceFrame, decode_source, encode_source, source_hash
 from facewire.codec.stream import Stream, read_stream, write_stream
@@ -34,7 +34,6 @@ __all__ = [
     "PICTURE_FORMATS",
     "POSE_SIZE",
     "PRESETS",
-    "PRESET_NAMES",
     "SCENE_SIZE",
     "SILENT_DBFS",
     "DecodedFrame",

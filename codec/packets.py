@@ -81,7 +81,7 @@ class Packing:
     """How motion goes into packets; an encoder may change it at any time."""
 
     preset: str = "default"
-    """Quality setting, by its name in the bundle's tables; one of `PRESET_NAMES` in bundles made with them."""
+    """Quality setting, by the name that the bundle's tables give it: of `PRESETS`, unless the bundle is older."""
     frames_per_packet: int = 1
     """New frames in a packet, 1 to 16: more of them cost delay and save packet overhead."""
     redundancy: int = 0

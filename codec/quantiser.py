@@ -67,9 +67,6 @@ A bundle carries its own list, and packets name a preset by its position there. 
 bundles read and write.
 """
 
-PRESET_NAMES = tuple(preset.name for preset in PRESETS)
-"""For choice lists and messages: everything that offers presets by name takes them from here."""
-
 
 class Quantiser:
     """Uniform quantiser with one step per coefficient.

@@ -14,10 +14,11 @@ from typing import Any
 from facewire.benchmark.bandwidth.codec import Codec, Reduced
 from facewire.benchmark.bandwidth.neural import Facewire, Repeat, Shown
 from facewire.benchmark.bandwidth.rivals import RIVALS
-from facewire.codec import PRESET_NAMES
+from facewire.codec.quantiser import PRESETS
 from facewire.errors import InputError, reason
 
 OURS, REPEAT = "facewire", "repeat"
+PRESET_NAMES = tuple(preset.name for preset in PRESETS)
 
 
 @dataclass(frozen=True)
