@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all check graph bench clean
+.PHONY: demo test test-all check graph bench docs release clean
 
 demo: $(VENV)/.demo
 	$(BIN)/facewire demo --out demo_out
@@ -27,6 +27,14 @@ graph: $(VENV)/.test
 bench: $(VENV)/.bench
 	$(BIN)/facewire bench --small --out bench_out
 
+# The guides and the API as a site: build/site/index.html. Built and read without a network.
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --quiet --strict --clean -f docs/site/mkdocs.yml
+
+# sdist and wheel of the last commit into dist/, checked: .ci/release.
+release: $(VENV)/.release
+	.ci/release $(BIN)/python
+
 $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
@@ -47,5 +55,13 @@ $(VENV)/.bench: $(VENV)/.demo pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check 'protobuf>=6.33,<7' attrs
 	touch $@
 
+$(VENV)/.docs: $(VENV)/.demo pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
+	touch $@
+
+$(VENV)/.release: $(VENV)/.venv pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check 'build>=1.2' 'twine>=6'
+	touch $@
+
 clean:
-	rm -rf $(VENV) .cache demo_out bench_out
+	rm -rf $(VENV) .cache build dist demo_out bench_out
