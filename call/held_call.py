@@ -20,7 +20,7 @@ Problem = Literal["notice", "disk"]
 
 
 class HeldCall(Listener):
-    """To be made in the event loop. problem: told, in words, what the page is to show. InputError for impossible options."""
+    """Make it in the event loop. problem: called with a text for the page. InputError for options that cannot work."""
 
     def __init__(
         self,

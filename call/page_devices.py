@@ -32,7 +32,7 @@ class PageDevices:
         """The badge is drawn into the pictures that the page shows."""
         self.microphone_on = True
         self.recording: Recording | None = None
-        """Gets what is shown and heard; taken away by the event loop at any time."""
+        """Gets what is shown and heard. The event loop may set it to None at any time."""
         self._leg: LocalLeg | None = None
         self._camera: PageCamera | None = None
         self._microphone: PageMicrophone | None = None
@@ -40,7 +40,7 @@ class PageDevices:
 
     @property
     def h264(self) -> H264Figures | None:
-        """What H.264 would take for the pictures that are sent; None while not measured."""
+        """What H.264 would take for the pictures sent; None before the first measurement."""
         return self._watch.figures if self._watch is not None else None
 
     def open_ends(self, options: CallOptions, page: PageOptions, networks: EndNetworks) -> Ends:
@@ -64,14 +64,14 @@ class PageDevices:
     # --- the local connection
 
     async def answer(self, offer: str) -> str:
-        """The answer to the page's offer; DecodeError if it cannot be used."""
+        """Answers the page's offer; DecodeError if it cannot be used."""
         if self._leg is None:
             page_media = await asyncio.to_thread(_import_page_media)
             self._leg = page_media.LocalLeg(self._camera_frame, self._microphone_frame)
         return await self._leg.answer(offer)
 
     async def close(self) -> None:
-        """Ends the connection, if there is one."""
+        """Closes the connection, if there is one."""
         if self._leg is not None:
             await self._leg.close()
 

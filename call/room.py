@@ -13,6 +13,6 @@ from facewire.signaling import SignalingClient
 def open_room(
     options: CallOptions, bundle: Bundle, ends: Ends, listener: Listener | None = None
 ) -> tuple[SignalingClient, Session]:
-    """A client and a session that uses it: enter the client, then run the session. InputError for impossible options."""
+    """A client and a session that uses it: enter the client, then run the session. InputError for options that cannot work."""
     client = SignalingClient(options.server, options.room, options.token, options.session.name)
     return client, Session(client, bundle, ends, options.session, listener)
