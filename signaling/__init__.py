@@ -1,9 +1,9 @@
-"""Two people find each other: rooms of two, tokens to enter them, and what peers tell each other to connect.
+"""How two people find each other: rooms for two, tokens to join them, and the messages that set up a connection.
 
-`client` is what a call uses (`SignalingClient`); `server` is what `facewire serve` runs. The server relays offers, answers
-and candidates between the two people of a room and keeps none of them; media never passes through it.
+`client` (`SignalingClient`) is used by calls, `server` by `facewire serve`. The server relays offers, answers and candidates
+between the two clients of a room and stores none of them. Media never passes through it.
 
-Names are imported when they are first used: `facewire --help` reads `command` and needs no WebSocket for that.
+Names are imported on first use: `facewire --help` reads `command` and needs no WebSocket library for that.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The client of the signalling server: joins a room, stays joined across every outage, tells what happens as events.
+"""The client of the signaling server: joins a room, rejoins after every outage, and reports what happens as events.
 
-`facewire.call` uses it; docs/signaling.md is the protocol. Messages that the other person sends arrive as `Signal`.
+Used by `facewire.call`. Messages from the other person arrive as `Signal`. The protocol is in docs/signaling.md.
 """
 
 from __future__ import annotations
@@ -30,42 +30,43 @@ from facewire.signaling.messages import Arrived, FromPeer, FromServer, Gone, Joi
 
 FIRST_RETRY_S = 0.25
 LAST_RETRY_S = 8.0
-"""The wait between two tries doubles from the first to the last of these, half of it by chance."""
+"""The wait between attempts doubles from the first to the last of these; half of it is random."""
 CONNECT_TIMEOUT_S = 10.0
 HEARTBEAT_S = 10.0
-"""Silence after which the server is asked whether it lives; longer than the server's own pings are apart."""
+"""After so much silence the server is pinged; longer than the interval of its own pings."""
 CLOSE_TIMEOUT_S = 1.0
 UNREACHABLE = (aiohttp.ClientError, OSError, UnicodeError)
-"""What a connection can fail by; the last for a name that cannot be one of a host."""
+"""Errors of a failed connection; UnicodeError is raised for invalid host names."""
 MAX_WAITING_EVENTS = 64
-"""Events not yet taken; then the connection is no longer read."""
+"""Events not yet taken. With more, the connection is not read."""
 
 
 class SignalingClient:
-    """A seat in a room, and messages to and from the person in the other one.
+    """A seat in a room, and messages to and from the person in the other seat.
 
         async with SignalingClient("ws://127.0.0.1:8787", "room") as client:
             async for event in client:
                 ...
 
-    Entering connects once and raises InputError if the server cannot be reached; from then on an outage is told by
-    `ServerGone` and `ServerBack` and ends by itself. The events end after `Refused`.
+    Entering the context connects and raises InputError if the server cannot be reached. After that the client reconnects by itself
+    and reports outages by `ServerGone` and `ServerBack`. `Refused` is the last event.
     """
 
     def __init__(self, url: str, room: str, token: str | None = None, name: str = "") -> None:
-        """url: ws:// or wss://, the path defaults to /ws. token: from `facewire token`, unless the server is open.
+        """url: ws:// or wss://; the path defaults to /ws. token: from `facewire token`; not needed for an open server.
+        name: shown to the other person.
 
-        name: shown to the other person. InputError for a url, room or name that no server would accept.
+        Raises InputError for a URL, room or name that no server would accept.
         """
         try:
             parts = urlsplit(url)
             usable = parts.scheme in ("ws", "wss") and parts.hostname and parts.port != 0
-        except ValueError:  # of brackets and ports
+        except ValueError:  # bad brackets or port
             usable = False
         if not usable:
-            raise InputError(f"{url!r} is no signalling server; one looks like ws://127.0.0.1:8787")
+            raise InputError(f"{url!r} is not the address of a signaling server, such as ws://127.0.0.1:8787")
         if messages.ROOM.fullmatch(room) is None:
-            raise InputError(f"{room!r}: a room's name has 1 to 64 of A-Z a-z 0-9 . _ -")
+            raise InputError(f"{room!r}: a room name has 1 to 64 of the characters A-Z a-z 0-9 . _ -")
         if len(name) > messages.MAX_NAME_LENGTH or not name.isprintable():
             raise InputError(f"{name!r}: a name has at most {messages.MAX_NAME_LENGTH} printable characters")
         self._url = urlunsplit(parts._replace(path=parts.path if parts.path not in ("", "/") else "/ws"))
@@ -74,9 +75,9 @@ class SignalingClient:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._sent = 0
         self._joined = False
-        """Whether the server gave this connection a seat."""
+        """Whether the present connection has a seat."""
         self._away = False
-        """Whether `ServerGone` was the last that was told of the server."""
+        """Whether `ServerGone` was reported and `ServerBack` not yet."""
         self._over = False
 
     async def __aenter__(self) -> SignalingClient:
@@ -85,7 +86,7 @@ class SignalingClient:
             socket = await self._connect()
         except UNREACHABLE as error:
             await self._http.close()
-            raise InputError(f"{self._url}: the signalling server cannot be reached ({_why(error)})") from error
+            raise InputError(f"{self._url}: the signaling server cannot be reached ({_why(error)})") from error
         except BaseException:
             await self._http.close()
             raise
@@ -115,10 +116,10 @@ class SignalingClient:
         return event
 
     async def send(self, payload: dict[str, object]) -> bool:
-        """Tells the other person something: a JSON object of at most 60 kB.
+        """Sends a JSON object of at most 60 kB to the other person.
 
-        Returns whether the server took it: False while it is gone, when what was to be said will be out of date later.
-        ValueError for what is no JSON or too long.
+        Returns False while the server is gone: the message is dropped, since it would be out of date later.
+        Raises ValueError if the payload is not JSON or too long.
         """
         text = messages.to_json(ToPeer(self._sent, payload))
         if len(text) > messages.MAX_MESSAGE_BYTES:
@@ -133,7 +134,7 @@ class SignalingClient:
         return True
 
     async def _run(self, socket: aiohttp.ClientWebSocketResponse | None) -> None:
-        """Reads, and connects again, until refused or cancelled."""
+        """Reads and reconnects until refused or cancelled."""
         wait_s = FIRST_RETRY_S
         try:
             while True:
@@ -145,7 +146,7 @@ class SignalingClient:
                 if not self._away:
                     self._away = True
                     await self._events.put(ServerGone())
-                # Chance keeps the clients of a restarted server from coming all at once.
+                # Randomness keeps the clients of a restarted server from reconnecting all at once.
                 await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
                 wait_s = min(2 * wait_s, LAST_RETRY_S)
                 try:
@@ -166,7 +167,7 @@ class SignalingClient:
         return socket
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Until the connection ends; _Refusal if the server does not want this client."""
+        """Reads until the connection ends. Raises _Refusal if the server closed it for good."""
         while True:
             frame = await socket.receive()
             if frame.type is aiohttp.WSMsgType.CLOSE and frame.data in messages.FINAL_CODES:
@@ -177,7 +178,7 @@ class SignalingClient:
                 event = self._event(messages.read_from_server(frame.data))
             except DecodeError as error:
                 await socket.close()
-                raise _Refusal(f"the server does not speak this protocol ({error})") from error
+                raise _Refusal(f"the server speaks another protocol ({error})") from error
             if self._away and isinstance(event, Joined):
                 self._away = False
                 await self._events.put(ServerBack())
@@ -187,7 +188,7 @@ class SignalingClient:
         match message:
             case Welcome():
                 self._joined = True
-                # With what the server gave, this client comes back to the same seat after any outage.
+                # After an outage, this token and seat number bring the client back to its seat.
                 self._join = Join(self._join.room, self._join.session, message.token, self._join.name, message.seat)
                 return Joined(message.ice_servers, message.seat == 0, message.peer, message.peer_name)
             case Arrived():
@@ -199,12 +200,12 @@ class SignalingClient:
 
 
 class _Refusal(Exception):
-    """The server closed for good."""
+    """The server closed the connection for good."""
 
 
 def _why(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {CONNECT_TIMEOUT_S:g} s"
     if isinstance(error, aiohttp.WSServerHandshakeError):
-        return f"it answers {error.status} {error.message}"
+        return f"it answered {error.status} {error.message}"
     return reason(error)

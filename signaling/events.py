@@ -1,4 +1,4 @@
-"""What a client tells the call: one frozen dataclass an event. Made by `client`, used by `facewire.call`."""
+"""The events of a client, one frozen dataclass each. Made by `client`, used by `facewire.call`."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ class IceServer:
     urls: tuple[str, ...]
     """Such as `turn:host:3478?transport=udp`."""
     username: str | None = None
-    """TURN only; carries its own expiry (see `tokens.turn_credential`)."""
+    """For TURN; contains its expiry (see `tokens.turn_credential`)."""
     credential: str | None = None
-    """TURN only."""
+    """For TURN."""
 
 
 @dataclass(frozen=True)
 class Joined:
-    """This client has a seat in the room. Comes once at first and again after every `ServerBack`."""
+    """This client has a seat in the room. Reported after connecting, and again after every `ServerBack`."""
 
     ice_servers: tuple[IceServer, ...]
-    """With fresh credentials: use the newest."""
+    """With fresh credentials; use those of the newest event."""
     polite: bool
-    """Of the two people in a room exactly one is polite; the other one makes the offer."""
+    """Exactly one of the two clients is polite; the other one makes the offer."""
     peer_id: str | None
-    """The other person, None when alone."""
+    """The other person; None when alone."""
     peer_name: str = ""
-    """What the other person calls themselves; empty when alone or unnamed."""
+    """The other person's chosen name; empty when alone or unnamed."""
 
     @property
     def peer_present(self) -> bool:
@@ -38,41 +38,41 @@ class Joined:
 
 @dataclass(frozen=True)
 class PeerJoined:
-    """The other person came, or came back: the same client keeps its peer_id when it reconnects."""
+    """The other person joined, or rejoined: a client keeps its peer_id when it reconnects."""
 
     peer_id: str
     name: str = ""
-    """What they call themselves: printable, at most 64 characters, never a proof of identity."""
+    """Their chosen name: printable, at most 64 characters, no proof of identity."""
 
 
 @dataclass(frozen=True)
 class PeerLeft:
-    """The other person is no longer connected to the server. A running call need not care when they are only lost."""
+    """The other person is no longer connected to the server. A running call can ignore this if they are only lost."""
 
     peer_id: str
     reason: Literal["left", "lost"] = "lost"
-    """left: they said so; lost: their connection to the server broke, and they may come back."""
+    """left: they left the room; lost: their connection to the server broke, and they may come back."""
 
 
 @dataclass(frozen=True)
 class Signal:
-    """What the other person sent with `SignalingClient.send`."""
+    """A message that the other person sent with `SignalingClient.send`."""
 
     payload: dict[str, Any]
-    """Any JSON object: checked for size, not for meaning. It comes from the other person: trust nothing in it."""
+    """Any JSON object. It comes from the other person and only its size has been checked: trust nothing in it."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The server does not want this client; no event follows."""
+    """The server refused this client. No event follows."""
 
     reason: str
-    """One line for the user."""
+    """One line, for the user."""
 
 
 @dataclass(frozen=True)
 class ServerGone:
-    """The connection to the server is lost; the client goes on trying. A running call goes on."""
+    """The connection to the server is lost. The client keeps trying; a running call continues."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How much one address and one connection may ask of the server. Pure: the clock is passed in. Used by `server`."""
+"""Limits for each address and each connection. Pure: the time is passed in. Used by `server` and `connection`."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from facewire.signaling.messages import MAX_MESSAGE_BYTES
 
 @dataclass(frozen=True)
 class Limits:
-    """What the server bears; the defaults are far above what a call needs."""
+    """Limits of one server. The defaults are far above what calls need."""
 
     connections: int = 4000
-    """WebSocket connections in all."""
+    """WebSocket connections in total."""
     rooms: int = 1000
-    """Rooms with somebody on this server."""
+    """Rooms with a client on this server."""
     connections_per_address: int = 64
-    """At once. Many people may share an address behind carrier-grade NAT."""
+    """Simultaneous ones. Many people may share an address behind carrier-grade NAT."""
     connects_per_address_s: float = 4.0
-    """New connections a second from one address, after a burst of `connect_burst`; bounds the guessing of tokens, too."""
+    """New connections per second from one address, after a burst of `connect_burst`. Also slows down guessing of tokens."""
     connect_burst: int = 100
     messages_s: float = 20.0
-    """Messages a second on one connection, pings and pongs among them, after a burst of `message_burst`."""
+    """Messages per second on one connection, pings and pongs included, after a burst of `message_burst`."""
     message_burst: int = 100
     bytes_s: float = 32 * 1024
-    """Bytes a second on one connection, after a burst of `byte_burst`."""
+    """Bytes per second on one connection, after a burst of `byte_burst`."""
     byte_burst: int = 4 * MAX_MESSAGE_BYTES
     waiting_bytes: int = 8 * MAX_MESSAGE_BYTES
-    """To a client that does not read: more, and it is disconnected."""
+    """Queued for one client; a client that lets more gather is disconnected."""
     join_timeout_s: float = 5.0
-    """From the connection to its join message."""
+    """From connecting to the join message."""
 
 
 @dataclass
 class Bucket:
-    """A token bucket: `rate` a second, at most `burst` at once."""
+    """A token bucket: `rate` per second, at most `burst` at once."""
 
     rate: float
     burst: float
     level: float = field(init=False)
-    """What may be taken at once, at `time_s`."""
+    """What could be taken at `time_s`."""
     time_s: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.level = self.burst
 
     def take(self, amount: float, now_s: float) -> bool:
-        """Whether that much may be taken now; if so, it is."""
+        """Takes an amount if it is available; returns whether it was."""
         self.level = min(self.burst, self.level + (now_s - self.time_s) * self.rate)
         self.time_s = now_s
         if amount > self.level:
@@ -60,10 +60,10 @@ class Bucket:
 
 
 class Addresses:
-    """Counts connections and their rate for each address; forgets addresses that have neither."""
+    """Counts connections and limits their rate, for each network."""
 
     FORGET_ABOVE = 10_000
-    """Addresses remembered before the idle ones are forgotten."""
+    """Networks remembered before the idle ones are forgotten."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -71,7 +71,7 @@ class Addresses:
         self._buckets: dict[str, Bucket] = {}
 
     def enter(self, address: str, now_s: float) -> bool:
-        """Whether one more connection from that network may come now; if so, it is counted until `leave`."""
+        """Whether an address may open one more connection now; if so, it is counted until `leave`."""
         network = network_of(address)
         if len(self._buckets) > self.FORGET_ABOVE:
             self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.is_full(now_s)}
@@ -91,7 +91,7 @@ class Addresses:
 
 
 def network_of(address: str) -> str:
-    """What one person surely owns: an IPv4 address, or the /64 of an IPv6 address."""
+    """The smallest network that one person controls: an IPv4 address, or the /64 of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -104,7 +104,7 @@ def network_of(address: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens there."""
+    """Whether a server listening on that host can be reached from this machine only."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

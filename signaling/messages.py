@@ -1,7 +1,7 @@
-"""The messages between client and server: JSON text out of dataclasses and back, checked strictly both ways.
+"""The messages between client and server: dataclasses to JSON and back, strictly checked on both sides.
 
-A message is one WebSocket text frame holding one JSON object with `v` (the version) and `type`; docs/signaling.md shows
-all of them. Whatever is not exactly such a message raises `DecodeError`. Used by `client` and `server`.
+A message is one WebSocket text frame with one JSON object with `v` (the version) and `type`; docs/signaling.md lists them all.
+Anything else raises `DecodeError`. Used by `client`, `connection` and `server`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from facewire.signaling.events import IceServer
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 64 * 1024
-"""Of one message either way, as ASCII; an offer without media sections has about 1 kB."""
+"""Of one message in either direction, as ASCII. An offer without media sections has about 1 kB."""
 MAX_DEPTH = 32
-"""Of nested objects and arrays: what one side can read, every other can."""
+"""Of nested objects and arrays, so that both sides accept the same messages."""
 MAX_NAME_LENGTH = 64
 MAX_TOKEN_LENGTH = 4096
 MAX_ICE_SERVERS = 16
@@ -52,7 +52,7 @@ FINAL_CODES = {
     CLOSE_ROOM_FULL,
     CLOSE_FLOOD,
 }
-"""Closed by one of these, a client would be closed again: it gives up. After any other code it reconnects."""
+"""A client closed with one of these would be closed again, so it gives up. After any other code it reconnects."""
 
 
 @dataclass(frozen=True)
@@ -63,28 +63,28 @@ class Join:
     room: str
     """1 to 64 of A-Z a-z 0-9 . _ -"""
     session: str
-    """128 random bits as 32 hex digits, kept secret: whoever has them may take back this client's seat."""
+    """128 random bits as 32 hex digits. They are secret: anyone who knows them can take over this client's seat."""
     token: str | None = None
-    """A join token, or the one that `Welcome` brought; needed unless the server is open."""
+    """A join token, or the token from `Welcome`. Not needed for an open server."""
     name: str = ""
     """Shown to the other person."""
     seat: int | None = None
-    """The seat this client had before the connection broke, to keep it if it is free: 0 or 1."""
+    """The seat this client had before the connection broke, 0 or 1. It gets that seat back if it is free."""
 
 
 @dataclass(frozen=True)
 class ToPeer:
-    """Client: something for the other person."""
+    """Client: a message for the other person."""
 
     type: ClassVar[str] = "signal"
     seq: int
-    """0, 1, 2, ... within one connection: a repeated or missing one closes the connection."""
+    """0, 1, 2, … within one connection. A repeated or missing number closes the connection."""
     payload: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Leave:
-    """Client: goes for good."""
+    """Client: leaves the room for good."""
 
     type: ClassVar[str] = "leave"
 
@@ -95,18 +95,18 @@ class Welcome:
 
     type: ClassVar[str] = "joined"
     seat: int
-    """0 is polite, 1 makes the offers."""
+    """Seat 0 is polite, seat 1 makes the offers."""
     peer: str | None
-    """peer_id of the other person, None while alone."""
+    """The other person's peer_id; None while alone."""
     peer_name: str
     ice_servers: tuple[IceServer, ...]
     token: str | None
-    """Lets this session, and no other, come back later than its join token would."""
+    """Lets this session, and no other, reconnect after its join token has expired."""
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """Server: the other person came, or came back."""
+    """Server: the other person joined or rejoined."""
 
     type: ClassVar[str] = "peer-joined"
     peer_id: str
@@ -124,7 +124,7 @@ class Gone:
 
 @dataclass(frozen=True)
 class FromPeer:
-    """Server: something from the other person."""
+    """Server: a message from the other person."""
 
     type: ClassVar[str] = "signal"
     payload: dict[str, Any]
@@ -135,7 +135,7 @@ FromServer = Welcome | Arrived | Gone | FromPeer
 
 
 def to_json(message: FromClient | FromServer) -> str:
-    """A message as text; ValueError if its payload is no JSON."""
+    """Encodes a message. Raises ValueError if its payload is not JSON."""
     values = {field.name: getattr(message, field.name) for field in dataclasses.fields(message)}
     if isinstance(message, Welcome):
         values["ice_servers"] = [dataclasses.asdict(server) for server in message.ice_servers]
@@ -143,24 +143,24 @@ def to_json(message: FromClient | FromServer) -> str:
 
 
 def dump(value: object) -> str:
-    """Compact JSON in ASCII; ValueError for what JSON has not, such as infinity."""
+    """Compact ASCII JSON. Raises ValueError for values that JSON does not have, such as infinity."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
 def read_from_client(text: str) -> FromClient:
-    """A client's message; DecodeError says what is wrong with it."""
+    """Decodes a message from a client. Raises DecodeError with the fault."""
     message: FromClient = _read(text, {kind.type: kind for kind in get_args(FromClient)})
     return message
 
 
 def read_from_server(text: str) -> FromServer:
-    """The server's message; DecodeError says what is wrong with it."""
+    """Decodes a message from the server. Raises DecodeError with the fault."""
     message: FromServer = _read(text, {kind.type: kind for kind in get_args(FromServer)})
     return message
 
 
 def peer_id(session: str) -> str:
-    """The public name of a session: the same after every reconnection, and no help in guessing the session.
+    """The public id of a session: the same after every reconnection, and of no use in guessing the session.
 
     session: 32 hex digits. Returns 16 hex digits.
     """
@@ -170,21 +170,21 @@ def peer_id(session: str) -> str:
 def _read(text: str, kinds: dict[str, Any]) -> Any:
     try:
         values = json.loads(text)
-        size = len(dump(values))  # ValueError for NaN, and for numbers such as 1e999 that would become infinite
+        size = len(dump(values))  # raises ValueError for NaN, and for numbers such as 1e999, which become infinite
     except (ValueError, RecursionError) as error:
         raise DecodeError("not JSON") from error
-    if size > MAX_MESSAGE_BYTES:  # other characters than ASCII grow when they are passed on
-        raise DecodeError(f"{size} bytes of JSON, at most {MAX_MESSAGE_BYTES}")
+    if size > MAX_MESSAGE_BYTES:  # non-ASCII characters grow when relayed
+        raise DecodeError(f"{size} bytes of JSON; the limit is {MAX_MESSAGE_BYTES}")
     if not isinstance(values, dict):
         raise DecodeError("not a JSON object")
     if _is_deeper(values, MAX_DEPTH):
         raise DecodeError(f"JSON nested deeper than {MAX_DEPTH}")
     version, name = values.pop("v", None), values.pop("type", None)
     if type(version) is not int or version != VERSION:
-        raise DecodeError(f"version {_quoted(version)}, this side speaks version {VERSION}")
+        raise DecodeError(f"version {_quoted(version)}; this side speaks version {VERSION}")
     kind = kinds.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise DecodeError(f"message type {_quoted(name)}, expected one of {', '.join(sorted(kinds))}")
+        raise DecodeError(f"message type {_quoted(name)}; expected one of {', '.join(sorted(kinds))}")
     fields = {field.name: field for field in dataclasses.fields(kind)}
     required = {field.name for field in fields.values() if field.default is dataclasses.MISSING}
     if not required <= values.keys() <= fields.keys():

@@ -1,7 +1,7 @@
-"""Rooms that several servers share through Redis, so that the two people of a room may be connected to different ones.
+"""Rooms shared by several servers through Redis, so that two people can meet on different servers.
 
-A seat is a key with an expiry that its server renews while the person is connected: a server that dies frees its seats by
-doing nothing. Notes between people go through one pub/sub channel a server. Implements `rooms.Rooms` for `server`.
+A seat is a key with an expiry, which its server renews while the person is connected: the seats of a server that dies become free
+by themselves. Notes travel through one pub/sub channel per server. Implements `rooms.Rooms` for `server`.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from facewire.signaling.messages import Arrived, FromPeer, Gone, dump
 from facewire.signaling.rooms import SEATS, Inbox, Member, Replaced, RoomsUnavailable, Seat, choose
 
 PREFIX = "facewire:1:"
-"""Of all keys and channels; the number changes with the layout of what is stored."""
+"""Of all keys and channels. The number changes with the format of the values."""
 SEAT_TTL_S = 6.0
-"""How long the seats of a server that died stay taken."""
+"""How long the seats of a dead server stay taken."""
 RENEW_S = 2.0
 TIMEOUT_S = 2.0
-"""For an answer of Redis."""
+"""For an answer from Redis."""
 
 
 @dataclass(frozen=True)
-class _Sitter:
-    """A member and the server that has the connection: the value of a seat's key."""
+class _Occupant:
+    """A member and the server it is connected to: the value of a seat's key."""
 
     member: Member
     server: str
@@ -45,7 +45,7 @@ class _Sitter:
         return dump(dataclasses.asdict(self))
 
     @classmethod
-    def from_json(cls, text: str | bytes | None) -> _Sitter | None:
+    def from_json(cls, text: str | bytes | None) -> _Occupant | None:
         if text is None:
             return None
         values = json.loads(text)
@@ -54,20 +54,20 @@ class _Sitter:
 
 @dataclass
 class _Local:
-    """A seat whose connection is on this server, and who is known to sit in the other one."""
+    """A seat whose client is connected to this server, and the known occupant of the other seat."""
 
     seat: Seat
     inbox: Inbox
-    peer: _Sitter | None = None
+    peer: _Occupant | None = None
     settled: bool = False
-    """Whether the seat has been written."""
+    """Whether the seat is stored in Redis."""
 
-    def meet(self, peer: _Sitter | None) -> None:
+    def meet(self, peer: _Occupant | None) -> None:
         self.peer = peer
         self.seat.peer = peer.member if peer else None
 
-    def see(self, peer: _Sitter | None, why: Literal["left", "lost"] = "lost") -> None:
-        """Takes note of who sits there now, and tells the client if that is news."""
+    def see(self, peer: _Occupant | None, why: Literal["left", "lost"] = "lost") -> None:
+        """Updates the other seat's occupant and tells the client about a change."""
         before = self.peer
         self.meet(peer)
         if peer and (before is None or before.member.connection != peer.member.connection):
@@ -77,7 +77,7 @@ class _Local:
 
 
 class RedisRooms:
-    """The rooms of all servers that use the same Redis."""
+    """The rooms of all servers on one Redis."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -90,16 +90,16 @@ class RedisRooms:
                 retry=Retry(NoBackoff(), 1),
             )
         except ValueError as error:
-            raise InputError(f"{url!r} is no Redis; one looks like redis://127.0.0.1:6379/0") from error
+            raise InputError(f"{url!r} is not the address of a Redis, such as redis://127.0.0.1:6379/0") from error
         self._notes = self._redis.pubsub()
         self._server = secrets.token_hex(8)
         self._local: dict[str, _Local] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        with _asking():
+        with _redis_errors():
             await self._notes.subscribe(_channel(self._server))
-            # The answer to the subscription: from here on no note is missed.
+            # Waits for the answer to the subscription: from here on no note is missed.
             await self._notes.get_message(timeout=TIMEOUT_S)
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._renew())]
 
@@ -113,21 +113,21 @@ class RedisRooms:
 
     async def healthy(self) -> bool:
         try:
-            with _asking():
+            with _redis_errors():
                 await self._redis.ping()
         except RoomsUnavailable:
             return False
         return True
 
     async def take(self, room: str, member: Member, wanted: int | None, inbox: Inbox) -> Seat:
-        mine = _Sitter(member, self._server)
+        mine = _Occupant(member, self._server)
         keys = _keys(room)
 
-        async def sit(pipe: Pipeline) -> None:
-            taken = await _sitters(pipe, keys)
-            index = choose([sitter.member if sitter else None for sitter in taken], member, wanted)
+        async def take_seat(pipe: Pipeline) -> None:
+            taken = await _occupants(pipe, keys)
+            index = choose([occupant.member if occupant else None for occupant in taken], member, wanted)
             former, other = taken[index], taken[1 - index]
-            # Known here before it is written there: whoever sees it may send at once.
+            # Known here before it is stored: another server may send as soon as it sees the seat.
             seat = Seat(room, index, member)
             self._local[member.connection] = _Local(seat, inbox)
             self._local[member.connection].meet(other)
@@ -136,11 +136,11 @@ class RedisRooms:
             if former:
                 pipe.publish(_channel(former.server), _note("replaced", former))
             if other:
-                pipe.publish(_channel(other.server), _note("arrived", other, sitter=mine.to_json()))
+                pipe.publish(_channel(other.server), _note("arrived", other, occupant=mine.to_json()))
 
         try:
-            with _asking():
-                await self._redis.transaction(sit, *keys)
+            with _redis_errors():
+                await self._redis.transaction(take_seat, *keys)
         except BaseException:
             self._local.pop(member.connection, None)
             raise
@@ -152,36 +152,36 @@ class RedisRooms:
         self._local.pop(seat.member.connection, None)
         keys = _keys(seat.room)
 
-        async def stand_up(pipe: Pipeline) -> None:
-            taken = await _sitters(pipe, keys)
-            sitter, other = taken[seat.index], taken[1 - seat.index]
+        async def free_seat(pipe: Pipeline) -> None:
+            taken = await _occupants(pipe, keys)
+            occupant, other = taken[seat.index], taken[1 - seat.index]
             pipe.multi()
-            if sitter is None or sitter.member.connection != seat.member.connection:
-                return  # retaken meanwhile
+            if occupant is None or occupant.member.connection != seat.member.connection:
+                return  # taken again meanwhile
             pipe.delete(keys[seat.index])
             if other:
                 note = _note("gone", other, sender=seat.member.connection, reason=gone.reason)
                 pipe.publish(_channel(other.server), note)
 
-        with _asking():
-            await self._redis.transaction(stand_up, *keys)
+        with _redis_errors():
+            await self._redis.transaction(free_seat, *keys)
 
     async def relay(self, seat: Seat, message: FromPeer) -> bool:
         local = self._local.get(seat.member.connection)
         if local is None or local.peer is None:
             return False
         note = _note("signal", local.peer, sender=seat.member.connection, payload=message.payload)
-        with _asking():
-            # Redis says how many servers listen: none if the peer's has died.
+        with _redis_errors():
+            # Redis returns the number of subscribers: none if the peer's server has died.
             return bool(await self._redis.publish(_channel(local.peer.server), note))
 
     async def _listen(self) -> None:
-        """Takes the notes of this server's channel; subscribes again after every outage of Redis."""
+        """Receives this server's notes; get_message subscribes again after an outage of Redis."""
         while True:
             try:
                 note = await self._notes.get_message(ignore_subscribe_messages=True, timeout=TIMEOUT_S)
             except (RedisError, OSError):
-                await asyncio.sleep(RENEW_S / 4)  # what was missed meanwhile `_renew` finds out
+                await asyncio.sleep(RENEW_S / 4)  # `_renew` finds out what was missed
                 continue
             if note is not None:
                 self._take_note(json.loads(note["data"]))
@@ -189,20 +189,20 @@ class RedisRooms:
     def _take_note(self, note: dict[str, Any]) -> None:
         local = self._local.get(note["to"])
         if local is None:
-            return  # left while it was on its way
+            return  # left before the note arrived
         if note["kind"] == "replaced":
             local.inbox(Replaced())
         elif note["kind"] == "arrived":
-            local.see(_Sitter.from_json(note["sitter"]))
+            local.see(_Occupant.from_json(note["occupant"]))
         elif local.peer is None or local.peer.member.connection != note["sender"]:
-            return  # of somebody who is not there any more
+            return  # from a former occupant
         elif note["kind"] == "gone":
             local.see(None, note["reason"])
         elif note["kind"] == "signal":
             local.inbox(FromPeer(note["payload"]))
 
     async def _renew(self) -> None:
-        """Keeps the seats of this server, and notices what no note told: a peer whose server died, a Redis that forgot."""
+        """Renews this server's seats, and detects changes that came without a note: a dead server, a Redis that lost its data."""
         while True:
             await asyncio.sleep(RENEW_S)
             locals_ = [local for local in self._local.values() if local.settled]
@@ -211,20 +211,20 @@ class RedisRooms:
             try:
                 await self._renew_seats(locals_)
             except (RedisError, OSError):
-                continue  # the seats outlast a short outage, and the next round writes them anew after a long one
+                continue  # seats survive a short outage; after a long one the next round stores them again
 
     async def _renew_seats(self, locals_: list[_Local]) -> None:
         keys = [key for local in locals_ for key in _keys(local.seat.room)]
-        sitters = [_Sitter.from_json(text) for text in await self._redis.mget(keys)]
+        occupants = [_Occupant.from_json(text) for text in await self._redis.mget(keys)]
         async with self._redis.pipeline(transaction=False) as pipe:
             for number, local in enumerate(locals_):
-                room = sitters[SEATS * number : SEATS * (number + 1)]
+                room = occupants[SEATS * number : SEATS * (number + 1)]
                 index, member = local.seat.index, local.seat.member
                 mine, other, key = room[index], room[1 - index], keys[SEATS * number + index]
                 if self._local.get(member.connection) is not local:
                     continue  # freed while Redis answered
                 if mine is None:
-                    pipe.set(key, _Sitter(member, self._server).to_json(), px=int(1000 * SEAT_TTL_S), nx=True)
+                    pipe.set(key, _Occupant(member, self._server).to_json(), px=int(1000 * SEAT_TTL_S), nx=True)
                 elif mine.member.connection != member.connection:
                     local.inbox(Replaced())
                 else:
@@ -234,7 +234,7 @@ class RedisRooms:
 
 
 def _keys(room: str) -> list[str]:
-    # The braces keep both seats on one node of a Redis cluster.
+    # The braces keep both seats on the same node of a Redis cluster.
     return [f"{PREFIX}{{{room}}}:{index}" for index in range(SEATS)]
 
 
@@ -242,18 +242,18 @@ def _channel(server: str) -> str:
     return f"{PREFIX}server:{server}"
 
 
-def _note(kind: str, to: _Sitter, **values: object) -> str:
+def _note(kind: str, to: _Occupant, **values: object) -> str:
     return dump({"kind": kind, "to": to.member.connection} | values)
 
 
-async def _sitters(pipe: Pipeline, keys: list[str]) -> list[_Sitter | None]:
-    return [_Sitter.from_json(text) for text in await pipe.mget(keys)]
+async def _occupants(pipe: Pipeline, keys: list[str]) -> list[_Occupant | None]:
+    return [_Occupant.from_json(text) for text in await pipe.mget(keys)]
 
 
 @contextlib.contextmanager
-def _asking() -> Iterator[None]:
-    """Turns what Redis can fail by into RoomsUnavailable."""
+def _redis_errors() -> Iterator[None]:
+    """Turns errors of Redis into RoomsUnavailable."""
     try:
         yield
     except (RedisError, OSError) as error:
-        raise RoomsUnavailable(f"Redis cannot be asked now ({reason(error)})") from error
+        raise RoomsUnavailable(f"Redis cannot be reached ({reason(error)})") from error

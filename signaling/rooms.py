@@ -1,7 +1,7 @@
-"""Who sits where: rooms of two seats, and notes between the two people in one.
+"""Rooms with two seats: who has which seat, and notes between the two.
 
-`Rooms` is what the server asks; `MemoryRooms` answers from this process, `redis_rooms.RedisRooms` for several servers
-together. A room exists while somebody sits in it. Nothing that people tell each other is kept.
+`server` uses the interface `Rooms`. `MemoryRooms` keeps the rooms of one server in memory; `redis_rooms.RedisRooms` shares them
+between several servers. A room exists while it has an occupied seat. Messages are passed on and never stored.
 """
 
 from __future__ import annotations
@@ -17,81 +17,81 @@ SEATS = 2
 
 
 class RoomFull(FacewireError):
-    """Two others sit in the room."""
+    """Both seats are taken."""
 
 
 class SeatInUse(FacewireError):
-    """The same token is in use by another session."""
+    """Another session is using the same token."""
 
 
 class RoomsUnavailable(FacewireError):
-    """The rooms cannot be asked now; later they can."""
+    """The rooms cannot be reached at the moment."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """One connection of one person."""
+    """A connection of a person."""
 
     connection: str
     """Unique to the WebSocket connection."""
     peer_id: str
-    """The same for all connections of one session."""
+    """The same for all connections of a session."""
     pass_id: str
-    """Of the token; empty in open mode."""
+    """The token's id; empty on an open server."""
     name: str
 
 
 @dataclass(frozen=True)
 class Replaced:
-    """Note to a connection: the same session came back on another one."""
+    """Tells a connection that its session has reconnected on another one."""
 
 
 @dataclass
 class Seat:
-    """A taken seat, and who is known to sit in the other one."""
+    """An occupied seat, and who is known to have the other one."""
 
     room: str
     index: int
     member: Member
     peer: Member | None = None
-    """Kept up to date by `Rooms`; None while alone."""
+    """Updated by `Rooms`; None while alone."""
 
 
 Inbox = Callable[[FromServer | Replaced], None]
-"""Takes what a connection is to be told; must not block."""
+"""Takes notes for a connection; must not block."""
 
 
 class Rooms(Protocol):
-    """Takes and frees seats; carries notes to the other seat."""
+    """Assigns and frees seats, and delivers notes to the other seat."""
 
     async def start(self) -> None:
-        """RoomsUnavailable if the rooms cannot be reached."""
+        """Raises RoomsUnavailable if the rooms cannot be reached."""
 
     async def take(self, room: str, member: Member, wanted: int | None, inbox: Inbox) -> Seat:
-        """A seat: the one that this session has on another connection, or the wanted one, or the first free one.
+        """Takes a seat: the one this session has on another connection, else the wanted one, else the first free one.
 
-        Raises RoomFull, SeatInUse or RoomsUnavailable. The other person is told.
+        The other person is told. Raises RoomFull, SeatInUse or RoomsUnavailable.
         """
 
     async def free(self, seat: Seat, gone: Gone) -> None:
-        """Frees the seat unless it has been retaken; the other person is told."""
+        """Frees the seat unless it has been taken again. The other person is told."""
 
     async def relay(self, seat: Seat, message: FromPeer) -> bool:
-        """Tells the other person; returns whether there was one. RoomsUnavailable if that cannot be known."""
+        """Delivers to the other person; returns whether there was one. Raises RoomsUnavailable."""
 
     async def healthy(self) -> bool:
-        """Whether seats can be taken now."""
+        """Whether seats can be taken at present."""
 
     async def stop(self) -> None: ...
 
 
 def choose(taken: list[Member | None], member: Member, wanted: int | None) -> int:
-    """The seat for a newcomer, given who sits where; RoomFull or SeatInUse."""
+    """The seat for a new member, given who has which seat. Raises RoomFull or SeatInUse."""
     for index, other in enumerate(taken):
         if other is not None and other.peer_id == member.peer_id:
             return index
     if any(other is not None and member.pass_id and other.pass_id == member.pass_id for other in taken):
-        raise SeatInUse("this join token is in use; each person needs one of their own")
+        raise SeatInUse("this join token is in use; each person needs their own")
     free = [index for index, other in enumerate(taken) if other is None]
     if not free:
         raise RoomFull("the room is full: two people are in it")
@@ -99,7 +99,7 @@ def choose(taken: list[Member | None], member: Member, wanted: int | None) -> in
 
 
 class MemoryRooms:
-    """The rooms of one server, in its memory."""
+    """The rooms of one server, in memory."""
 
     def __init__(self) -> None:
         self._rooms: dict[str, list[tuple[Seat, Inbox] | None]] = {}
@@ -146,6 +146,6 @@ class MemoryRooms:
         pass
 
     def _holds(self, seat: Seat) -> bool:
-        """Whether nobody else sits there by now."""
+        """Whether the seat has not been taken again."""
         taken = self._rooms.get(seat.room, [None] * SEATS)[seat.index]
         return taken is not None and taken[0] is seat

@@ -1,7 +1,7 @@
-"""The signalling server: WebSocket connections in, seats in rooms out, and messages between the two people of a room.
+"""The signaling server: gives WebSocket clients seats in rooms and relays messages between the two clients of a room.
 
-`facewire serve` runs `SignalingServer` by way of `run`. Rights are checked by `tokens`, seats kept by `rooms` (or
-`redis_rooms`), floods stopped by `limits`, everything counted by `metrics`; docs/signaling.md is the protocol.
+`facewire serve` calls `run`. `connection` handles one client, `tokens` check permissions, `rooms` or `redis_rooms` hold the seats,
+`limits` stop floods, `metrics` count. The protocol is in docs/signaling.md.
 """
 
 from __future__ import annotations
@@ -40,47 +40,47 @@ PATH = "/ws"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8787
 HEARTBEAT_S = 8.0
-"""Between pings; a client that sends nothing for half of that after a ping is gone."""
+"""Between pings. A client that sends nothing for half as long after a ping counts as gone."""
 ICE_URL = re.compile(r"(stun|stuns|turn|turns):[^\s?]{1,255}(\?transport=(udp|tcp))?")
 
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """How a server is run."""
+    """Options of a server."""
 
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
-    """0 takes any free one."""
+    """0 takes any free port."""
     secret: bytes | None = None
-    """Signs join tokens. None leaves the server open to everybody, which is refused but on loopback."""
+    """Signs join tokens. Without one the server is open to everyone, which is allowed on loopback only."""
     ice_urls: tuple[str, ...] = ()
-    """STUN and TURN servers told to clients, such as `turn:host:3478?transport=udp`."""
+    """STUN and TURN servers for the clients, such as `turn:host:3478?transport=udp`."""
     turn_secret: bytes | None = None
-    """coturn's `static-auth-secret`; needed if there is a TURN server among `ice_urls`."""
+    """coturn's `static-auth-secret`; required if `ice_urls` has a TURN server."""
     origins: tuple[str, ...] = ()
-    """Of the web pages that may connect, such as `https://call.example`. Programs send none and may always."""
+    """Origins of web pages that may connect, such as `https://call.example`. Programs send no origin and may always connect."""
     redis_url: str | None = None
-    """Where several servers share their rooms, such as `redis://host:6379/0`."""
+    """The Redis through which several servers share rooms, such as `redis://host:6379/0`."""
     behind_proxy: bool = False
-    """Take a client's address from the last entry of X-Forwarded-For."""
+    """Takes client addresses from the last entry of X-Forwarded-For."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
-    """PEM files; with them the server speaks wss:// and https://."""
+    """PEM files; given these, the server speaks wss:// and https://."""
     heartbeat_s: float = HEARTBEAT_S
     limits: Limits = field(default_factory=Limits)
 
     def check(self) -> None:
-        """InputError for what would not work or not be safe."""
+        """Raises InputError for options that do not work or are not safe."""
         if self.secret is None and (self.behind_proxy or not is_loopback(self.host)):
             raise InputError(
                 f"an open server is for loopback only, not for {'a proxy' if self.behind_proxy else self.host}; "
-                "give a secret for join tokens"
+                "set a secret for join tokens"
             )
         for url in self.ice_urls:
             if ICE_URL.fullmatch(url) is None:
-                raise InputError(f"{url!r} is no STUN or TURN server, such as turn:host:3478?transport=udp")
+                raise InputError(f"{url!r} is not a STUN or TURN server, such as turn:host:3478?transport=udp")
             if url.startswith("turn") and self.turn_secret is None:
-                raise InputError(f"{url} needs the secret that it shares with the TURN server")
+                raise InputError(f"{url} needs the secret shared with the TURN server")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise InputError("TLS needs both a certificate and its key")
 
@@ -97,7 +97,7 @@ class SignalingServer:
         self._addresses = Addresses(options.limits)
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._transports: set[asyncio.BaseTransport | None] = set()
-        """Of the WebSockets, `_connections` and those being closed."""
+        """Of the WebSockets in `_connections` and of those being closed."""
         self._sweeper: asyncio.Task[None] | None = None
         self._stopping = False
         app = web.Application()
@@ -113,12 +113,12 @@ class SignalingServer:
 
     @property
     def url(self) -> str:
-        """Where clients connect."""
+        """The address for clients."""
         host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
         return f"{'wss' if self._options.tls_key else 'ws'}://{host}:{self.port}{PATH}"
 
     async def start(self) -> None:
-        """Listens; InputError if that is not possible there."""
+        """Starts listening. Raises InputError if that is not possible."""
         options = self._options
         tls = _tls(options)
         try:
@@ -128,18 +128,18 @@ class SignalingServer:
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, options.host, options.port, ssl_context=tls).start()
-        except (OSError, UnicodeError) as error:  # the latter for a name that cannot be one of a host
+        except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
             await self.stop()
             raise InputError(f"{options.host}:{options.port}: cannot listen ({reason(error)})") from error
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:
-        """Tells every client that the server goes away and closes: they reconnect to whatever follows it here."""
+        """Closes every connection with "going away" and stops. Clients will reconnect to the next server at this address."""
         self._stopping = True
         if self._sweeper is not None:
             self._sweeper.cancel()
         for connection in self._connections:
-            connection.close(Close(messages.CLOSE_GOING_AWAY, "the server goes away", None))
+            connection.close(Close(messages.CLOSE_GOING_AWAY, "the server is stopping", None))
         if self._connections:
             await asyncio.wait(self._connections.values(), timeout=CLOSE_TIMEOUT_S)
         await self._runner.cleanup()
@@ -152,12 +152,12 @@ class SignalingServer:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         if not _is_private(self._address(request)):
-            raise web.HTTPForbidden(text="metrics are for private addresses\n")
+            raise web.HTTPForbidden(text="metrics are available to private addresses only\n")
         return web.Response(body=self.metrics.text(), content_type="text/plain", charset="utf-8")
 
     async def _connect(self, request: web.Request) -> web.StreamResponse:
         if self._stopping:
-            raise web.HTTPServiceUnavailable(text="the server goes away\n")
+            raise web.HTTPServiceUnavailable(text="the server is stopping\n")
         origin = request.headers.get("Origin")
         if origin is not None and origin not in self._options.origins:
             self.metrics.refused.labels("origin").inc()
@@ -176,10 +176,10 @@ class SignalingServer:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(
-            # Pings are answered by hand, so that they count as messages.
+            # Pings are answered in `Connection`, so that they count as messages.
             autoping=False,
             heartbeat=self._options.heartbeat_s,
-            max_msg_size=messages.MAX_MESSAGE_BYTES + 1,  # aiohttp's limit is the first size refused
+            max_msg_size=messages.MAX_MESSAGE_BYTES + 1,  # aiohttp refuses this size and above
             compress=False,
             timeout=CLOSE_TIMEOUT_S,
         )
@@ -198,9 +198,9 @@ class SignalingServer:
         except Close as close:
             connection.ending = connection.ending or close
         except ConnectionError:
-            pass  # the client went away while it was written to
+            pass  # the client disconnected during a write
         finally:
-            # The seat first: closing takes as long as the client likes, up to the time-out.
+            # Free the seat first: a client can delay closing up to the timeout.
             del self._connections[connection]
             self.metrics.connections.set(len(self._connections))
             if seat is not None:
@@ -242,7 +242,7 @@ class SignalingServer:
         if self._options.secret is None:
             return tokens.Pass(join.room, "")
         if join.token is None:
-            raise Close(messages.CLOSE_TOKEN, "this server wants a join token (facewire token ROOM)", "token")
+            raise Close(messages.CLOSE_TOKEN, "this server requires a join token (facewire token ROOM)", "token")
         try:
             return tokens.verify(self._options.secret, join.token, join.room, peer_id)
         except tokens.TokenError as error:
@@ -255,7 +255,7 @@ class SignalingServer:
             peer=seat.peer.peer_id if seat.peer else None,
             peer_name=seat.peer.name if seat.peer else "",
             ice_servers=self._ice_servers(seat.member.peer_id),
-            token=tokens.mint_to_come_back(secret, granted, seat.member.peer_id) if secret else None,
+            token=tokens.mint_for_reconnection(secret, granted, seat.member.peer_id) if secret else None,
         )
 
     def _ice_servers(self, peer_id: str) -> tuple[IceServer, ...]:
@@ -267,7 +267,7 @@ class SignalingServer:
         return tuple(servers)
 
     async def _relay(self, connection: Connection, seat: Seat) -> bool:
-        """Until the connection ends; returns whether the client said that it leaves for good."""
+        """Relays until the connection ends; returns whether the client left for good."""
         expected = 0
         while True:
             message = await connection.receive()
@@ -279,7 +279,7 @@ class SignalingServer:
                 case Join():
                     raise Close(messages.CLOSE_MALFORMED, "already joined", "malformed")
                 case ToPeer(seq=seq) if seq != expected:
-                    raise Close(messages.CLOSE_MALFORMED, f"signal {seq} where {expected} was due", "replayed")
+                    raise Close(messages.CLOSE_MALFORMED, f"signal {seq}, expected {expected}", "replayed")
                 case ToPeer(payload=payload):
                     expected += 1
                     await self._pass_on(seat, FromPeer(payload))
@@ -297,7 +297,7 @@ class SignalingServer:
         try:
             await self._rooms.free(seat, Gone(seat.member.peer_id, "left" if said_goodbye else "lost"))
         except RoomsUnavailable:
-            pass  # the seat expires
+            pass  # the seat will expire
         finally:
             self._shrink(seat.room)
 
@@ -308,7 +308,7 @@ class SignalingServer:
         self.metrics.rooms.set(len(self._room_sizes))
 
     async def _sweep(self) -> None:
-        """Ends HTTP connections that have not become a WebSocket in time: aiohttp lets a request take for ever."""
+        """Ends HTTP connections that do not become a WebSocket in time; aiohttp has no timeout for requests."""
         timeout_s = self._options.limits.join_timeout_s
         since: dict[object, float] = {}
         while True:
@@ -326,7 +326,7 @@ class SignalingServer:
 
 
 def run(options: ServerOptions, on_start: Callable[[SignalingServer], None]) -> None:
-    """Serves until SIGTERM or SIGINT; `on_start` is called once it listens."""
+    """Serves until SIGTERM or SIGINT. Calls `on_start` once listening."""
     import signal
 
     import uvloop

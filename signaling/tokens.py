@@ -1,7 +1,7 @@
-"""What proves the right to enter a room or to use the relay: signed join tokens and time-limited TURN credentials.
+"""Signed join tokens for rooms, and time-limited credentials for a TURN server.
 
-`facewire token` mints join tokens, the server checks them, issues the tokens that let a session come back, and makes TURN
-credentials that coturn accepts without being asked. Both rest on secrets shared by file or environment, never stored here.
+`facewire token` mints join tokens. The server verifies them, issues tokens with which a session can reconnect, and derives TURN
+credentials that coturn accepts. The secrets come from a file or the environment and are never stored here.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from facewire.signaling.messages import PEER_ID, ROOM
 ALGORITHM = "HS256"
 AUDIENCE = "facewire-signaling"
 MIN_SECRET_BYTES = 32
-"""As long as the hash: a shorter key could be guessed from one token."""
-COME_BACK_S = 24 * 3600
-"""How long after its last join a session may come back, and how long TURN credentials last: longer than any call."""
+"""The length of the hash; a shorter key could be brute-forced from one token."""
+RECONNECT_S = 24 * 3600
+"""How long a session may reconnect after its last join, and how long TURN credentials last: longer than any call."""
 CLOCK_SKEW_S = 5
 
 
 class TokenError(FacewireError):
-    """A join token that is expired, altered, for another room or another session; its text is for the user."""
+    """A join token is expired, altered, or for another room or session. The text is for the user."""
 
 
 @dataclass(frozen=True)
 class Pass:
-    """What a valid token says."""
+    """The contents of a valid token."""
 
     room: str
     id: str
-    """One for each person invited; only one session at a time may use it."""
+    """One per invited person; only one session at a time may use it."""
 
 
 def load_secret(file: Path | None, variable: str) -> bytes | None:
-    """The secret in `file`, or else in the environment variable; None where neither is given.
+    """Reads the secret from `file`, else from the environment variable; None where neither is given.
 
-    White space around it is ignored. InputError if the file cannot be read or the secret is shorter than 32 bytes.
+    Surrounding white space is ignored. Raises InputError if the file cannot be read or the secret is shorter than 32 bytes.
     """
     if file is not None:
         origin = str(file)
@@ -60,26 +60,26 @@ def load_secret(file: Path | None, variable: str) -> bytes | None:
     secret = text.strip()
     if len(secret) < MIN_SECRET_BYTES:
         raise InputError(
-            f"{origin}: a secret of {len(secret)} bytes; at least {MIN_SECRET_BYTES} are needed, for example from "
+            f"{origin}: a secret of {len(secret)} bytes is too short; at least {MIN_SECRET_BYTES} are needed, for example from "
             f"`head -c 32 /dev/urandom | base64`"
         )
     return secret
 
 
 def mint(secret: bytes, room: str, lifetime_s: float) -> str:
-    """A token with which one person may enter `room` within the lifetime; InputError for a name that no room can have."""
+    """A token with which one person may join `room` within the lifetime. Raises InputError for an invalid room name."""
     if ROOM.fullmatch(room) is None:
-        raise InputError(f"{room!r}: a room's name has 1 to 64 of A-Z a-z 0-9 . _ -")
+        raise InputError(f"{room!r}: a room name has 1 to 64 of the characters A-Z a-z 0-9 . _ -")
     return _sign(secret, Pass(room, secrets.token_hex(8)), lifetime_s, {})
 
 
-def mint_to_come_back(secret: bytes, granted: Pass, peer_id: str) -> str:
-    """A token that holds longer, but only for the session of that peer_id."""
-    return _sign(secret, granted, COME_BACK_S, {"sub": peer_id})
+def mint_for_reconnection(secret: bytes, granted: Pass, peer_id: str) -> str:
+    """A longer-lived token, bound to the session with that peer_id."""
+    return _sign(secret, granted, RECONNECT_S, {"sub": peer_id})
 
 
 def verify(secret: bytes, token: str, room: str, peer_id: str) -> Pass:
-    """What the token grants to the session of that peer_id in that room; TokenError if nothing."""
+    """Verifies a token for the session with that peer_id. Raises TokenError."""
     try:
         claims = jwt.decode(
             token,
@@ -107,8 +107,8 @@ def turn_credential(secret: bytes, peer_id: str, now_s: float) -> tuple[str, str
     now_s: Unix time in seconds.
     """
     if PEER_ID.fullmatch(peer_id) is None:
-        raise ValueError(f"{peer_id!r} is no peer id")
-    username = f"{int(now_s) + COME_BACK_S}:{peer_id}"
+        raise ValueError(f"{peer_id!r} is not a peer id")
+    username = f"{int(now_s) + RECONNECT_S}:{peer_id}"
     return username, base64.b64encode(hmac.digest(secret, username.encode(), hashlib.sha1)).decode()
 
 

@@ -83,7 +83,7 @@ def _call(options: BenchOptions, found: ClipResult) -> WireSample:
         assert server.stdout is not None
         url = next((word for word in server.stdout.readline().split() if word.startswith("ws://")), None)
         if url is None:
-            raise InputError("the signalling server for the measurement on sockets did not start")
+            raise InputError("the signaling server for the measurement on sockets did not start")
         common = ["bench", "--server", url, "--seconds", str(seconds), "--wait", "30", *weights]
         _start(running, [*facewire, "receive", *common, "--out", "none"])
         sending = ["--video", found.path, "--loop", "--sound", "none", "--json", str(figures)]

@@ -10,7 +10,7 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  * @property {number} version
  * @property {string} program version of facewire
  * @property {string} room
- * @property {string} server address of the signalling server
+ * @property {string} server address of the signaling server
  * @property {string} name what the other side sees of this one
  * @property {{command: string, link: string, token: boolean}} invite
  * @property {{camera: boolean, microphone: boolean}} sends false: the process sends a file, the page opens nothing
@@ -39,7 +39,7 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  * @typedef {object} Call
  * @property {"call"} type
  * @property {"waiting" | "connecting" | "connected" | "stalled"} state
- * @property {boolean} server false: the signalling server is gone
+ * @property {boolean} server false while the signaling server is gone
  * @property {number | null} seconds since the two first heard each other
  * @property {Other | null} other
  *

@@ -156,7 +156,7 @@ def test_waiting_ends_when_nobody_comes(tmp_path: Path) -> None:
         (["--max-kbps", "1"], "max-kbps"),
         (["--seconds", "0"], "seconds"),
         (["--video", "no-such-file.mp4"], "no such file"),
-        (["--server", "http://x"], "signalling server"),
+        (["--server", "http://x"], "signaling server"),
         (["--threads", "0"], "threads"),
         (["--video", "none", "--sound", "none"], "is none"),
         (["--yaw", "400"], "--yaw"),

@@ -1,4 +1,4 @@
-"""What the signalling tests share: servers on real sockets, raw WebSocket clients that need not behave, a real Redis."""
+"""What the signaling tests share: servers on real sockets, raw WebSocket clients that may misbehave, a real Redis."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from facewire.signaling.server import ServerOptions, SignalingServer
 
 SECRET = b"a secret for tests, of at least 32 bytes"
 PATIENCE_S = 60.0
-"""Before a test is called hung; nothing here takes a tenth of it on an idle machine."""
+"""After which a test counts as hung: ten times what anything here takes on an idle machine."""
 
 Result = TypeVar("Result")
 StartServer = Callable[..., Awaitable[SignalingServer]]
@@ -37,14 +37,14 @@ async def next_event(client: SignalingClient) -> Event:
 
 
 async def until(client: SignalingClient, kind: type[Result]) -> Result:
-    """The next event of that kind; others are skipped."""
+    """Skips events up to the next one of a type."""
     while not isinstance(event := await next_event(client), kind):
         pass
     return event
 
 
 class Raw:
-    """A WebSocket that sends whatever it is told to."""
+    """A WebSocket that can send anything."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
@@ -63,7 +63,7 @@ class Raw:
         return values
 
     async def closed(self) -> tuple[int, str]:
-        """The code and reason with which the server closes; what comes before is skipped."""
+        """Skips messages up to the server's close frame; returns its code and reason."""
         while (message := await soon(self.socket.receive())).type is aiohttp.WSMsgType.TEXT:
             pass
         assert message.type is aiohttp.WSMsgType.CLOSE, message
@@ -75,7 +75,7 @@ Connect = Callable[..., Awaitable[Raw]]
 
 @pytest.fixture
 async def serve() -> AsyncIterator[StartServer]:
-    """Starts servers on loopback, which are stopped at the end of the test."""
+    """Starts servers on loopback; they are stopped at the end of the test."""
     servers = []
 
     async def start(**options: Any) -> SignalingServer:
@@ -91,7 +91,7 @@ async def serve() -> AsyncIterator[StartServer]:
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """Opens raw WebSockets, which stay open to the end of the test."""
+    """Opens raw WebSockets; they stay open until the end of the test."""
     raws = []
     async with aiohttp.ClientSession() as session:
 
@@ -105,12 +105,12 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 def counted(server: SignalingServer, name: str, **labels: str) -> float:
-    """A figure of the server's metrics, 0 if it was never counted."""
+    """The value of one of the server's metrics, 0 if it was never counted."""
     return server.metrics.registry.get_sample_value(f"facewire_signaling_{name}", labels) or 0.0
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    """Waits for what another coroutine or process does without telling."""
+    """Polls until the condition holds."""
 
     async def poll() -> None:
         while not condition():
@@ -129,16 +129,16 @@ def free_port() -> int:
 def wait_for_port(port: int, process: subprocess.Popen[Any]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        assert process.poll() is None, f"{process.args} ended with {process.returncode}"
+        assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.02)
-    raise AssertionError(f"{process.args} does not listen on {port}")
+    raise AssertionError(f"{process.args!r} does not listen on {port}")
 
 
 class RedisServer:
-    """A real Redis that can be killed and started again."""
+    """A real Redis that can be killed and restarted."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -176,11 +176,11 @@ class ServeProcess:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline()
-        """What it says once it listens."""
+        """Printed once it listens."""
         self.url = next((word for word in self.line.split() if word.startswith("ws")), "")
 
     def wait(self) -> tuple[int, str]:
-        """Exit code and what it wrote to standard error."""
+        """Waits for the end; returns exit code and standard error."""
         _, errors = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, errors
 
@@ -189,8 +189,11 @@ class ServeProcess:
         self.process.communicate(timeout=PATIENCE_S)
 
 
+StartProcess = Callable[..., ServeProcess]
+
+
 @pytest.fixture
-def serve_process() -> Iterator[Callable[..., ServeProcess]]:
+def serve_process() -> Iterator[StartProcess]:
     processes = []
 
     def start(*options: object) -> ServeProcess:
@@ -203,7 +206,7 @@ def serve_process() -> Iterator[Callable[..., ServeProcess]]:
 
 
 class Link:
-    """A TCP relay before the server that can stop carrying bytes while its connections stay open."""
+    """A TCP proxy that can stop forwarding while its connections stay open."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -216,7 +219,7 @@ class Link:
         self.url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def freeze(self) -> None:
-        """The connections open now carry nothing more, not even their end; later ones do."""
+        """Stops forwarding on the present connections, even their end. Later ones are forwarded."""
         for pump in self._pumps:
             pump.cancel()
 
@@ -245,8 +248,11 @@ class Link:
         sink.close()
 
 
+StartLink = Callable[[int], Awaitable[Link]]
+
+
 @pytest.fixture
-async def broken_link() -> AsyncIterator[Callable[[int], Awaitable[Link]]]:
+async def broken_link() -> AsyncIterator[StartLink]:
     links = []
 
     async def start(port: int) -> Link:
@@ -259,9 +265,12 @@ async def broken_link() -> AsyncIterator[Callable[[int], Awaitable[Link]]]:
         await link.stop()
 
 
+StartTalkingServer = Callable[[str], Awaitable[str]]
+
+
 @pytest.fixture
-async def talking_server() -> AsyncIterator[Callable[[str], Awaitable[str]]]:
-    """A WebSocket server of somebody else's, which says one thing to whoever connects."""
+async def talking_server() -> AsyncIterator[StartTalkingServer]:
+    """Starts WebSocket servers of another kind, which send one text to every client."""
     runners = []
 
     async def start(text: str) -> str:

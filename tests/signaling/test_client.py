@@ -1,4 +1,4 @@
-"""Two clients meet, and stay together through every outage of the server."""
+"""Two clients meet, and stay together through every server outage."""
 
 import asyncio
 
@@ -17,19 +17,33 @@ from facewire.signaling import (
     SignalingClient,
 )
 from facewire.signaling.limits import Limits
+from facewire.signaling.rooms import MemoryRooms
 from facewire.signaling.server import ServerOptions, SignalingServer
 from facewire.signaling.tokens import CLOCK_SKEW_S, mint
-from tests.signaling.conftest import SECRET, counted, eventually, free_port, next_event, soon, until
+from tests.signaling.conftest import (
+    SECRET,
+    Connect,
+    StartLink,
+    StartProcess,
+    StartServer,
+    StartTalkingServer,
+    counted,
+    eventually,
+    free_port,
+    next_event,
+    soon,
+    until,
+)
 
 
-async def test_two_people_meet_and_exactly_one_makes_the_offer(serve):
+async def test_two_clients_meet_and_exactly_one_makes_the_offer(serve: StartServer) -> None:
     server = await serve()
     async with (
         SignalingClient(server.url, "room", name="Anne") as anne,
         SignalingClient(server.url, "room", name="Bob") as bob,
     ):
-        first, second = await next_event(anne), await next_event(bob)
-        if first.peer_present:  # Bob was the quicker
+        first, second = await until(anne, Joined), await until(bob, Joined)
+        if first.peer_present:  # Bob was first
             first, second, anne, bob = second, first, bob, anne
         assert first == Joined((), polite=True, peer_id=None)
         came = await next_event(anne)
@@ -44,7 +58,7 @@ async def test_two_people_meet_and_exactly_one_makes_the_offer(serve):
         assert [await next_event(bob) for _ in range(30)] == [Signal({"candidate": number}) for number in range(30)]
 
 
-async def test_the_other_person_is_told_of_a_goodbye(serve):
+async def test_leaving_is_announced_to_the_other_person(serve: StartServer) -> None:
     server = await serve()
     async with SignalingClient(server.url, "room") as anne:
         async with SignalingClient(server.url, "room"):
@@ -52,7 +66,7 @@ async def test_the_other_person_is_told_of_a_goodbye(serve):
         assert await next_event(anne) == PeerLeft(bob, "left")
 
 
-async def test_a_third_person_is_refused_and_the_two_are_unharmed(serve):
+async def test_a_third_client_is_refused_and_the_other_two_stay_connected(serve: StartServer) -> None:
     server = await serve()
     async with SignalingClient(server.url, "room") as anne, SignalingClient(server.url, "room") as bob:
         await until(anne, Joined), await until(bob, Joined)
@@ -65,15 +79,15 @@ async def test_a_third_person_is_refused_and_the_two_are_unharmed(serve):
         assert await until(bob, Signal) == Signal({"still": "here"})
 
 
-async def test_rooms_are_apart(serve):
+async def test_rooms_are_isolated(serve: StartServer) -> None:
     server = await serve()
     async with SignalingClient(server.url, "one") as anne, SignalingClient(server.url, "two") as bob:
-        assert not (await next_event(anne)).peer_present
-        assert not (await next_event(bob)).peer_present
-        assert await anne.send({"to": "nobody"}), "the server takes it; nobody is there"
+        assert not (await until(anne, Joined)).peer_present
+        assert not (await until(bob, Joined)).peer_present
+        assert await anne.send({"to": "nobody"}), "accepted although no one is there"
 
 
-async def test_tokens_open_the_room_they_are_for(serve):
+async def test_a_token_admits_to_its_room(serve: StartServer) -> None:
     server = await serve(secret=SECRET)
     async with (
         SignalingClient(server.url, "room", mint(SECRET, "room", 3600)) as anne,
@@ -86,13 +100,13 @@ async def test_tokens_open_the_room_they_are_for(serve):
 @pytest.mark.parametrize(
     ("token", "why"),
     [
-        (None, "wants a join token"),
+        (None, "requires a join token"),
         (mint(SECRET, "room", -60), "expired"),
         (mint(SECRET, "other", 3600), "another room"),
         (mint(SECRET[::-1], "room", 3600), "not valid"),
     ],
 )
-async def test_any_other_token_is_refused_in_words(serve, token, why):
+async def test_invalid_tokens_are_refused_with_a_reason(serve: StartServer, token: str | None, why: str) -> None:
     server = await serve(secret=SECRET)
     async with SignalingClient(server.url, "room", token) as client:
         refused = await next_event(client)
@@ -100,7 +114,7 @@ async def test_any_other_token_is_refused_in_words(serve, token, why):
     assert why in refused.reason
 
 
-async def test_one_token_is_for_one_person(serve):
+async def test_a_token_admits_one_person_at_a_time(serve: StartServer) -> None:
     server = await serve(secret=SECRET)
     token = mint(SECRET, "room", 3600)
     async with SignalingClient(server.url, "room", token) as anne:
@@ -110,10 +124,10 @@ async def test_one_token_is_for_one_person(serve):
             assert isinstance(refused, Refused)
             assert "in use" in refused.reason
     async with SignalingClient(server.url, "room", token) as restarted:
-        assert isinstance(await next_event(restarted), Joined), "the same person again, once the seat is free"
+        assert isinstance(await next_event(restarted), Joined), "the token works again once the seat is free"
 
 
-async def test_clients_survive_a_restart_of_the_server_and_keep_their_roles(serve):
+async def test_clients_reconnect_after_a_server_restart_and_keep_their_roles(serve: StartServer) -> None:
     port = free_port()
     server = await serve(port=port, secret=SECRET)
     tokens = [mint(SECRET, "room", 1) for _ in range(2)]
@@ -136,20 +150,20 @@ async def test_clients_survive_a_restart_of_the_server_and_keep_their_roles(serv
         assert await until(anne, Signal) == Signal({"after": "restart"})
 
 
-async def test_a_client_comes_back_after_its_join_token_expired(serve):
+async def test_reconnecting_works_after_the_join_token_has_expired(serve: StartServer) -> None:
     port = free_port()
     server = await serve(port=port, secret=SECRET)
     async with SignalingClient(server.url, "room", mint(SECRET, "room", 2 - CLOCK_SKEW_S)) as anne:
         await until(anne, Joined)
         await server.stop()
         await until(anne, ServerGone)
-        await asyncio.sleep(2.1)  # the token's life
+        await asyncio.sleep(2.1)  # until the token has expired
         await serve(port=port, secret=SECRET)
         await until(anne, ServerBack)
         assert isinstance(await next_event(anne), Joined)
 
 
-async def test_a_killed_server_is_noticed_and_its_successor_found(serve_process):
+async def test_clients_reconnect_after_the_server_is_killed(serve_process: StartProcess) -> None:
     port = free_port()
     process = serve_process("--open", "--port", port)
     async with SignalingClient(process.url, "room") as anne, SignalingClient(process.url, "room") as bob:
@@ -164,14 +178,16 @@ async def test_a_killed_server_is_noticed_and_its_successor_found(serve_process)
         assert await until(bob, Signal) == Signal({"after": "kill"})
 
 
-async def test_a_client_whose_connection_broke_takes_its_seat_back_at_once(serve, broken_link):
+async def test_a_client_with_a_broken_connection_takes_its_seat_back_at_once(
+    serve: StartServer, broken_link: StartLink
+) -> None:
     server = await serve()
     link = await broken_link(server.port)
     async with SignalingClient(link.url, "room") as anne, SignalingClient(server.url, "room") as bob:
         await until(anne, Joined)
         joined = await until(bob, Joined)
         peer_id = joined.peer_id or (await until(bob, PeerJoined)).peer_id
-        # Frozen, not closed: the server still believes in the old connection when the new one comes.
+        # Frozen, not closed: the server still considers the old connection alive when the new one comes.
         link.freeze()
         link.abort_clients()
         await until(anne, ServerGone)
@@ -182,7 +198,7 @@ async def test_a_client_whose_connection_broke_takes_its_seat_back_at_once(serve
         assert await until(bob, Signal) == Signal({"back": True})
 
 
-async def test_a_silent_client_loses_its_seat_within_the_heartbeat(serve, broken_link):
+async def test_a_silent_client_loses_its_seat_within_the_heartbeat(serve: StartServer, broken_link: StartLink) -> None:
     server = await serve(heartbeat_s=0.2)
     link = await broken_link(server.port)
     async with SignalingClient(server.url, "room") as bob, SignalingClient(link.url, "room"):
@@ -191,7 +207,7 @@ async def test_a_silent_client_loses_its_seat_within_the_heartbeat(serve, broken
         assert await until(bob, PeerLeft) == PeerLeft(anne, "lost")
 
 
-async def test_turn_credentials_come_with_the_seat(serve):
+async def test_joining_brings_turn_credentials(serve: StartServer) -> None:
     urls = ("stun:127.0.0.1:3478", "turn:127.0.0.1:3478?transport=udp", "turn:127.0.0.1:3478?transport=tcp")
     server = await serve(ice_urls=urls, turn_secret=SECRET)
     async with SignalingClient(server.url, "room") as client:
@@ -202,26 +218,26 @@ async def test_turn_credentials_come_with_the_seat(serve):
     assert turn.credential
 
 
-async def test_a_client_that_cannot_reach_its_server_says_so():
+async def test_an_unreachable_server_raises_input_error() -> None:
     for url in (
         f"ws://127.0.0.1:{free_port()}",
         "ws://no.such.host.invalid",
         "ws://a..b",
         f"wss://127.0.0.1:{free_port()}",
     ):
-        with pytest.raises(InputError, match=f"{url}/ws: the signalling server cannot be reached"):
+        with pytest.raises(InputError, match=f"{url}/ws: the signaling server cannot be reached"):
             async with SignalingClient(url, "room"):
                 pass
 
 
-async def test_a_server_that_is_none_is_said_so(serve):
+async def test_another_web_server_raises_input_error(serve: StartServer) -> None:
     server = await serve()
     with pytest.raises(InputError, match="404"):
         async with SignalingClient(server.url.replace("/ws", "/other"), "room"):
             pass
 
 
-async def test_a_server_that_speaks_otherwise_is_refused(talking_server):
+async def test_a_server_of_another_version_is_refused(talking_server: StartTalkingServer) -> None:
     async with SignalingClient(await talking_server('{"v": 2, "type": "hello"}'), "room") as client:
         refused = await next_event(client)
     assert isinstance(refused, Refused)
@@ -240,12 +256,12 @@ async def test_a_server_that_speaks_otherwise_is_refused(talking_server):
         ("ws://127.0.0.1", "room", "\n"),
     ],
 )
-def test_unusable_options_are_refused_at_once(url, room, name):
+def test_invalid_arguments_raise_input_error(url: str, room: str, name: str) -> None:
     with pytest.raises(InputError):
         SignalingClient(url, room, name=name)
 
 
-async def test_what_cannot_be_sent_is_said_so(serve):
+async def test_sending_oversized_or_non_json_payloads_raises_value_error(serve: StartServer) -> None:
     server = await serve()
     async with SignalingClient(server.url, "room") as client:
         await until(client, Joined)
@@ -256,7 +272,7 @@ async def test_what_cannot_be_sent_is_said_so(serve):
         assert await client.send({"fine": True})
 
 
-async def test_leaving_while_the_server_is_away_takes_no_time(serve):
+async def test_closing_does_not_wait_for_a_missing_server(serve: StartServer) -> None:
     server = await serve()
     async with SignalingClient(server.url, "room") as client:
         await until(client, Joined)
@@ -265,7 +281,7 @@ async def test_leaving_while_the_server_is_away_takes_no_time(serve):
     assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
 
-async def test_nothing_is_left_behind(serve):
+async def test_the_server_keeps_no_state_of_clients_that_left(serve: StartServer) -> None:
     server = await serve()
     for _ in range(20):
         async with SignalingClient(server.url, "room") as anne, SignalingClient(server.url, "room") as bob:
@@ -274,10 +290,11 @@ async def test_nothing_is_left_behind(serve):
     assert not server._connections
     assert not server._transports
     assert not server._room_sizes
+    assert isinstance(server._rooms, MemoryRooms)
     assert not server._rooms._rooms
 
 
-async def test_an_open_server_listens_on_loopback_only():
+async def test_an_open_server_listens_on_loopback_only() -> None:
     for host in ("0.0.0.0", "::", "192.168.0.1"):
         with pytest.raises(InputError, match="loopback only"):
             SignalingServer(ServerOptions(host=host))
@@ -286,7 +303,7 @@ async def test_an_open_server_listens_on_loopback_only():
     await soon(SignalingServer(ServerOptions(host="0.0.0.0", secret=SECRET)).stop())
 
 
-async def test_a_server_without_room_is_asked_again_ever_more_slowly_and_told_of_once(serve, connect):
+async def test_a_full_server_is_retried_and_reported_once(serve: StartServer, connect: Connect) -> None:
     server = await serve(limits=Limits(rooms=1))
     other = await connect(server)
     await other.join("other")

@@ -1,4 +1,4 @@
-"""`facewire serve` and `facewire token`: one line for what is wrong, and an end that clients are told of."""
+"""`facewire serve` and `facewire token`: one line for each error, and a graceful end."""
 
 import json
 import signal
@@ -6,28 +6,31 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
 from facewire.cli import main
 from facewire.signaling import Joined, Refused, ServerGone, SignalingClient
-from tests.signaling.conftest import free_port, next_event, until
+from tests.signaling.conftest import StartProcess, free_port, next_event, until
 
 
 @pytest.fixture(autouse=True)
-def no_secrets(monkeypatch):
+def no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FACEWIRE_SECRET", "FACEWIRE_TURN_SECRET"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
-def secret(tmp_path):
+def secret(tmp_path: Path) -> Path:
     file = tmp_path / "secret"
     file.write_text("s" * 40)
     return file
 
 
-async def test_a_token_of_the_command_opens_a_room_of_the_command(serve_process, secret, capsys):
+async def test_a_token_from_the_command_admits_to_the_served_room(
+    serve_process: StartProcess, secret: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     process = serve_process("--port", 0, "--secret-file", secret)
     assert main(["token", "kitchen", "--secret-file", str(secret)]) == 0
     token = capsys.readouterr().out.strip()
@@ -38,7 +41,7 @@ async def test_a_token_of_the_command_opens_a_room_of_the_command(serve_process,
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_ends_gracefully(serve_process, number):
+async def test_signals_stop_the_server_gracefully(serve_process: StartProcess, number: signal.Signals) -> None:
     process = serve_process("--open", "--port", 0)
     async with SignalingClient(process.url, "room") as client:
         await until(client, Joined)
@@ -47,7 +50,7 @@ async def test_it_ends_gracefully(serve_process, number):
         assert process.wait() == (0, "")
 
 
-def test_health_is_served(serve_process):
+def test_health_check_answers(serve_process: StartProcess) -> None:
     process = serve_process("--open", "--port", 0)
     with urllib.request.urlopen(
         process.url.replace("ws://", "http://").replace("/ws", "/healthz"), timeout=10
@@ -55,7 +58,7 @@ def test_health_is_served(serve_process):
         assert json.load(answer) == {"status": "ok"}
 
 
-def test_the_secret_never_shows(serve_process, secret):
+def test_the_secret_is_never_printed_or_served(serve_process: StartProcess, secret: Path) -> None:
     process = serve_process("--port", 0, "--secret-file", secret)
     for path in ("/healthz", "/metrics", "/other"):
         url = process.url.replace("ws://", "http://").replace("/ws", path)
@@ -82,13 +85,15 @@ def test_the_secret_never_shows(serve_process, secret):
         (["serve", "--secret-file", "SECRET", "--host", "a..b"], "cannot listen"),
         (["serve", "--secret-file", "SECRET", "--tls-cert", "/nothing", "--tls-key", "/nothing"], "not usable"),
         (["serve", "--open", "--ice", "turn:x"], "needs the secret"),
-        (["serve", "--open", "--redis", "redis://127.0.0.1:1"], "Redis cannot be asked"),
-        (["serve", "--open", "--redis", "nonsense"], "no Redis"),
+        (["serve", "--open", "--redis", "redis://127.0.0.1:1"], "Redis cannot be reached"),
+        (["serve", "--open", "--redis", "nonsense"], "not the address of a Redis"),
         (["token", "kitchen"], "token needs the server's secret"),
-        (["token", "a room", "--secret-file", "SECRET"], "a room's name"),
+        (["token", "a room", "--secret-file", "SECRET"], "a room name"),
     ],
 )
-def test_bad_options_are_one_line(arguments, why, secret, capsys):
+def test_invalid_options_print_one_line(
+    arguments: list[str], why: str, secret: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([str(secret) if argument == "SECRET" else argument for argument in arguments]) == 2
     output = capsys.readouterr()
     assert why in output.err
@@ -99,7 +104,7 @@ def test_bad_options_are_one_line(arguments, why, secret, capsys):
 @pytest.mark.parametrize(
     "arguments", [["serve", "--port", "65536"], ["serve", "--port", "x"], ["token", "kitchen", "--minutes", "0"]]
 )
-def test_numbers_have_their_range(arguments):
+def test_numbers_out_of_range_print_one_line(arguments: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "facewire.cli", *arguments], capture_output=True, text=True, timeout=60
     )
@@ -107,7 +112,7 @@ def test_numbers_have_their_range(arguments):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_taken_port_is_one_line(serve_process, capsys):
+def test_a_port_in_use_prints_one_line(serve_process: StartProcess, capsys: pytest.CaptureFixture[str]) -> None:
     port = free_port()
     serve_process("--open", "--port", port)
     assert main(["serve", "--open", "--port", str(port)]) == 2

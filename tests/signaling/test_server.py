@@ -1,4 +1,4 @@
-"""Hostile and broken clients: closed with a code and a reason, counted, and everybody else unharmed."""
+"""Hostile and broken clients are closed with a code and a reason and counted; other clients notice nothing."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,8 @@ import dataclasses
 import json
 import ssl
 import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -27,12 +29,23 @@ from facewire.signaling.messages import (
 )
 from facewire.signaling.server import ServerOptions, SignalingServer
 from facewire.signaling.tokens import mint
-from tests.signaling.conftest import PATIENCE_S, SECRET, Raw, counted, eventually, free_port, soon, until
+from tests.signaling.conftest import (
+    PATIENCE_S,
+    SECRET,
+    Connect,
+    Raw,
+    StartServer,
+    counted,
+    eventually,
+    free_port,
+    soon,
+    until,
+)
 
 
 @contextlib.asynccontextmanager
-async def call(server):
-    """Two people who talk; at the end they still can."""
+async def call(server: SignalingServer) -> AsyncIterator[None]:
+    """Two clients that can still talk at the end."""
     async with SignalingClient(server.url, "talk") as anne, SignalingClient(server.url, "talk") as bob:
         await until(anne, Joined), await until(bob, Joined)
         yield
@@ -40,7 +53,7 @@ async def call(server):
         assert await until(bob, Signal) == Signal({"still": "here"})
 
 
-def refused(server, cause):
+def refused(server: SignalingServer, cause: str) -> float:
     return counted(server, "refused_total", cause=cause)
 
 
@@ -58,7 +71,9 @@ def refused(server, cause):
         ("[" * 60_000, "not JSON"),
     ],
 )
-async def test_malformed_messages_close_the_connection(serve, connect, text, why):
+async def test_malformed_messages_close_the_connection(
+    serve: StartServer, connect: Connect, text: str, why: str
+) -> None:
     server = await serve()
     async with call(server):
         raw = await connect(server)
@@ -69,14 +84,14 @@ async def test_malformed_messages_close_the_connection(serve, connect, text, why
         await eventually(lambda: refused(server, "malformed") == 1)
 
 
-async def test_binary_messages_are_malformed(serve, connect):
+async def test_binary_messages_are_malformed(serve: StartServer, connect: Connect) -> None:
     server = await serve()
     raw = await connect(server)
     await raw.socket.send_bytes(b'{"v":1,"type":"leave"}')
     assert (await raw.closed())[0] == CLOSE_MALFORMED
 
 
-async def test_messages_after_joining_are_checked_as_strictly(serve, connect):
+async def test_malformed_messages_after_joining_close_the_connection(serve: StartServer, connect: Connect) -> None:
     server = await serve()
     async with call(server):
         raw = await connect(server)
@@ -86,7 +101,7 @@ async def test_messages_after_joining_are_checked_as_strictly(serve, connect):
         await eventually(lambda: "room" not in server._room_sizes)
 
 
-async def test_nobody_joins_twice(serve, connect):
+async def test_a_second_join_closes_the_connection(serve: StartServer, connect: Connect) -> None:
     server = await serve()
     raw = await connect(server)
     await raw.join("one")
@@ -95,7 +110,9 @@ async def test_nobody_joins_twice(serve, connect):
 
 
 @pytest.mark.parametrize("seqs", [(0, 0), (0, 1, 0), (1,), (0, 2)])
-async def test_repeated_and_missing_messages_close_the_connection(serve, connect, seqs):
+async def test_repeated_and_missing_messages_close_the_connection(
+    serve: StartServer, connect: Connect, seqs: tuple[int, ...]
+) -> None:
     server = await serve()
     async with call(server):
         raw = await connect(server)
@@ -109,7 +126,7 @@ async def test_repeated_and_missing_messages_close_the_connection(serve, connect
 
 
 @pytest.mark.parametrize("size", [65_537, 1_000_000])
-async def test_oversized_messages_close_the_connection(serve, connect, size):
+async def test_oversized_messages_close_the_connection(serve: StartServer, connect: Connect, size: int) -> None:
     server = await serve()
     async with call(server):
         raw = await connect(server)
@@ -118,7 +135,7 @@ async def test_oversized_messages_close_the_connection(serve, connect, size):
         await eventually(lambda: refused(server, "too-big") == 1)
 
 
-async def test_a_message_of_the_largest_size_is_relayed(serve, connect):
+async def test_a_message_of_the_largest_size_is_relayed(serve: StartServer, connect: Connect) -> None:
     server = await serve()
     anne, bob = await connect(server), await connect(server)
     await anne.join(session="a" * 32)
@@ -131,7 +148,7 @@ async def test_a_message_of_the_largest_size_is_relayed(serve, connect):
     assert counted(server, "signal_bytes_total") > 65_000
 
 
-async def test_floods_of_messages_close_the_connection(serve, connect):
+async def test_floods_of_messages_close_the_connection(serve: StartServer, connect: Connect) -> None:
     server = await serve()
     async with call(server):
         raw = await connect(server)
@@ -144,7 +161,7 @@ async def test_floods_of_messages_close_the_connection(serve, connect):
         assert counted(server, "signals_total", outcome="undelivered") <= 200
 
 
-async def test_floods_of_bytes_close_the_connection(serve, connect):
+async def test_floods_of_bytes_close_the_connection(serve: StartServer, connect: Connect) -> None:
     server = await serve()
     async with call(server):
         raw = await connect(server)
@@ -156,7 +173,7 @@ async def test_floods_of_bytes_close_the_connection(serve, connect):
 
 
 @pytest.mark.parametrize("kind", ["ping", "pong"])
-async def test_floods_of_pings_close_the_connection(serve, connect, kind):
+async def test_floods_of_pings_close_the_connection(serve: StartServer, connect: Connect, kind: str) -> None:
     server = await serve()
     async with call(server):
         raw = await connect(server, autoping=False)
@@ -169,7 +186,7 @@ async def test_floods_of_pings_close_the_connection(serve, connect, kind):
         assert message.data == CLOSE_FLOOD
 
 
-async def test_pings_are_answered(serve, connect):
+async def test_pings_are_answered(serve: StartServer, connect: Connect) -> None:
     server = await serve()
     raw = await connect(server, autoping=False)
     await raw.socket.ping(b"are you there")
@@ -177,8 +194,8 @@ async def test_pings_are_answered(serve, connect):
     assert (answer.type, answer.data) == (aiohttp.WSMsgType.PONG, b"are you there")
 
 
-async def join_without_reading(server):
-    """Joins and takes nothing more than the welcome; returns the connection."""
+async def join_without_reading(server: SignalingServer) -> asyncio.StreamWriter:
+    """Joins and reads nothing after the welcome; returns the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
     writer.write(
         b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -194,15 +211,15 @@ async def join_without_reading(server):
 UNLIMITED = Limits(messages_s=1e9, message_burst=10**9, bytes_s=1e12, byte_burst=10**12)
 
 
-async def test_whoever_does_not_read_is_disconnected(serve, connect):
-    """A peer that takes nothing must not fill the server's memory."""
+async def test_a_client_that_does_not_read_is_disconnected(serve: StartServer, connect: Connect) -> None:
+    """A peer that does not read must not fill the server's memory."""
     server = await serve(limits=UNLIMITED)
     writer = await join_without_reading(server)
     flood = await connect(server)
     assert (await flood.join(session="f" * 32))["peer"]
     seq = 0
     while not refused(server, "slow"):
-        assert seq < 5000, "300 MB for somebody who does not read"
+        assert seq < 5000, "300 MB queued for a client that does not read"
         await flood.send(type="signal", seq=seq, payload={"x": "x" * 60_000})
         seq += 1
     assert (await flood.receive())["type"] == "peer-left"
@@ -210,26 +227,26 @@ async def test_whoever_does_not_read_is_disconnected(serve, connect):
 
 
 @pytest.mark.slow
-async def test_whoever_does_not_read_does_not_hold_the_server_up(serve, connect):
+async def test_a_client_that_does_not_read_does_not_delay_stopping(serve: StartServer, connect: Connect) -> None:
     server = await serve(limits=dataclasses.replace(UNLIMITED, waiting_bytes=10**9))
     writer = await join_without_reading(server)
     flood = await connect(server)
     await flood.join(session="f" * 32)
-    for seq in range(500):  # 30 MB, more than the kernel's buffers hold
+    for seq in range(500):  # 30 MB, more than the kernel buffers
         await flood.send(type="signal", seq=seq, payload={"x": "x" * 60_000})
     await eventually(lambda: counted(server, "signals_total", outcome="relayed") == 500)
     await soon(server.stop())
     writer.transport.abort()
 
 
-async def test_whoever_does_not_join_is_disconnected(serve, connect):
+async def test_a_client_that_does_not_join_is_disconnected(serve: StartServer, connect: Connect) -> None:
     server = await serve(limits=Limits(join_timeout_s=0.1))
     raw = await connect(server)
     assert await raw.closed() == (CLOSE_TIMEOUT, "no join message within 0.1 s")
     await eventually(lambda: refused(server, "timeout") == 1)
 
 
-async def test_whoever_does_not_finish_a_request_is_disconnected(serve):
+async def test_unfinished_requests_are_disconnected(serve: StartServer) -> None:
     server = await serve(limits=Limits(join_timeout_s=0.1))
     for start in (
         b"",
@@ -238,11 +255,11 @@ async def test_whoever_does_not_finish_a_request_is_disconnected(serve):
     ):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(start)
-        await soon(reader.read())  # up to the end of the connection
+        await soon(reader.read())  # until the connection ends
         writer.close()
 
 
-async def test_tokens_are_refused_with_their_code(serve, connect):
+async def test_invalid_tokens_close_with_their_code(serve: StartServer, connect: Connect) -> None:
     server = await serve(secret=SECRET)
     for token in ({}, {"token": None}, {"token": "x"}, {"token": mint(SECRET, "room", -60)}):
         raw = await connect(server)
@@ -252,7 +269,7 @@ async def test_tokens_are_refused_with_their_code(serve, connect):
     assert counted(server, "joins_total") == 0
 
 
-async def test_the_token_of_another_session_does_not_give_its_seat(serve, connect):
+async def test_the_token_of_another_session_is_refused(serve: StartServer, connect: Connect) -> None:
     server = await serve(secret=SECRET)
     anne, eve = await connect(server), await connect(server)
     stolen = (await anne.join(token=mint(SECRET, "room", 60)))["token"]
@@ -260,7 +277,7 @@ async def test_the_token_of_another_session_does_not_give_its_seat(serve, connec
     assert await eve.closed() == (CLOSE_TOKEN, "the join token belongs to another session")
 
 
-async def test_a_full_room_is_refused_with_its_code(serve, connect):
+async def test_a_full_room_closes_with_its_code(serve: StartServer, connect: Connect) -> None:
     server = await serve()
     for session in "ab":
         await (await connect(server)).join(session=session * 32)
@@ -270,14 +287,14 @@ async def test_a_full_room_is_refused_with_its_code(serve, connect):
     await eventually(lambda: refused(server, "room-full") == 1)
 
 
-async def test_rooms_are_limited(serve, connect):
+async def test_the_number_of_rooms_is_limited(serve: StartServer, connect: Connect) -> None:
     server = await serve(limits=Limits(rooms=2))
     for room in ("one", "two"):
         await (await connect(server)).join(room)
     third = await connect(server)
     await third.send(type="join", room="three", session="0" * 32)
     assert (await third.closed())[0] == CLOSE_TRY_AGAIN
-    assert (await (await connect(server)).join("two", session="1" * 32))["peer"], "rooms that are there can be entered"
+    assert (await (await connect(server)).join("two", session="1" * 32))["peer"], "existing rooms can be joined"
 
 
 @pytest.mark.parametrize(
@@ -288,7 +305,9 @@ async def test_rooms_are_limited(serve, connect):
         (Limits(connect_burst=2, connects_per_address_s=0.01), 429),
     ],
 )
-async def test_connections_are_limited(serve, connect, limits, status):
+async def test_the_number_of_connections_is_limited(
+    serve: StartServer, connect: Connect, limits: Limits, status: int
+) -> None:
     server = await serve(limits=limits)
     for session in "ab":
         await (await connect(server)).join(session=session * 32)
@@ -297,7 +316,7 @@ async def test_connections_are_limited(serve, connect, limits, status):
     assert error.value.status == status
 
 
-async def test_web_pages_connect_only_from_known_origins(serve, connect):
+async def test_web_pages_connect_from_known_origins_only(serve: StartServer, connect: Connect) -> None:
     server = await serve(origins=("https://call.example",))
     await connect(server, origin="https://call.example")
     await connect(server)
@@ -313,7 +332,7 @@ async def test_web_pages_connect_only_from_known_origins(serve, connect):
     assert refused(server, "origin") == 4
 
 
-async def test_addresses_are_believed_from_a_proxy_only(serve):
+async def test_forwarded_addresses_are_trusted_behind_a_proxy_only(serve: StartServer) -> None:
     limits = Limits(connections_per_address=1)
     plain, proxied = await serve(limits=limits), await serve(limits=limits, behind_proxy=True, secret=SECRET)
     for server, answers in ((plain, [101, 429]), (proxied, [101, 101])):
@@ -323,8 +342,8 @@ async def test_addresses_are_believed_from_a_proxy_only(serve):
             writer.transport.abort()
 
 
-async def handshake(server, *headers):
-    """The HTTP status of a WebSocket handshake, and the connection."""
+async def handshake(server: SignalingServer, *headers: str) -> tuple[int, asyncio.StreamWriter]:
+    """Starts a WebSocket handshake; returns the HTTP status and the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     lines = [
         "GET /ws HTTP/1.1",
@@ -339,7 +358,7 @@ async def handshake(server, *headers):
     return int((await soon(reader.readline())).split()[1]), writer
 
 
-async def test_health_and_metrics(serve, connect):
+async def test_health_and_metrics(serve: StartServer, connect: Connect) -> None:
     server = await serve()
     await (await connect(server)).join()
     async with aiohttp.ClientSession() as session:
@@ -353,7 +372,7 @@ async def test_health_and_metrics(serve, connect):
     assert "facewire_signaling_rooms 1.0" in text
 
 
-async def test_metrics_are_not_for_the_public(serve):
+async def test_metrics_are_not_for_the_public(serve: StartServer) -> None:
     server = await serve(behind_proxy=True, secret=SECRET)
     url = server.url.replace("ws://", "http://").replace("/ws", "/metrics")
     async with aiohttp.ClientSession() as session:
@@ -362,17 +381,17 @@ async def test_metrics_are_not_for_the_public(serve):
                 assert answer.status == status
 
 
-async def test_a_server_that_stops_says_so_to_everybody(serve, connect):
+async def test_stopping_closes_every_connection_with_going_away(serve: StartServer, connect: Connect) -> None:
     server = await serve()
     waiting, joined = await connect(server), await connect(server)
     await joined.join()
     stopping = asyncio.create_task(server.stop())
     for raw in (waiting, joined):
-        assert await raw.closed() == (CLOSE_GOING_AWAY, "the server goes away")
+        assert await raw.closed() == (CLOSE_GOING_AWAY, "the server is stopping")
     await soon(stopping)
 
 
-async def test_a_client_that_ignores_the_end_does_not_hold_the_server_up(serve):
+async def test_a_client_that_ignores_the_close_does_not_delay_stopping(serve: StartServer) -> None:
     server = await serve()
     _, writer = await handshake(server)
     await eventually(lambda: len(server._connections) == 1)
@@ -382,8 +401,8 @@ async def test_a_client_that_ignores_the_end_does_not_hold_the_server_up(serve):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.binary(max_size=200), max_size=6), st.booleans())
-def test_random_bytes_on_the_socket_harm_nobody(data, upgraded):
-    async def run():
+def test_random_bytes_disturb_no_other_client(data: list[bytes], upgraded: bool) -> None:
+    async def run() -> None:
         server = SignalingServer(ServerOptions(port=0))
         await server.start()
         async with call(server):
@@ -402,10 +421,19 @@ def test_random_bytes_on_the_socket_harm_nobody(data, upgraded):
     asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
 
 
-async def test_tls(serve, tmp_path):
+async def test_tls(serve: StartServer, tmp_path: Path) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    names = [
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
     subprocess.run(["openssl", *request, *names], check=True, capture_output=True)
     server = await serve(tls_certificate=certificate, tls_key=key)
     assert server.url.startswith("wss://")
@@ -417,22 +445,22 @@ async def test_tls(serve, tmp_path):
         assert (await Raw(socket).join())["seat"] == 0
 
 
-async def test_unusable_options_are_refused(tmp_path):
+async def test_invalid_options_raise_input_error(tmp_path: Path) -> None:
     (tmp_path / "junk.pem").write_text("junk")
     for options, why in (
-        ({"ice_urls": ("http://x",)}, "no STUN or TURN"),
+        ({"ice_urls": ("http://x",)}, "not a STUN or TURN"),
         ({"ice_urls": ("turn:x",)}, "needs the secret"),
         ({"tls_key": tmp_path / "junk.pem"}, "both"),
         ({"tls_key": tmp_path / "junk.pem", "tls_certificate": tmp_path / "junk.pem"}, "not usable"),
         ({"tls_key": tmp_path / "none", "tls_certificate": tmp_path / "none"}, "not usable"),
-        ({"redis_url": "http://x"}, "no Redis"),
+        ({"redis_url": "http://x"}, "not the address of a Redis"),
         ({"redis_url": f"redis://127.0.0.1:{free_port()}"}, "Redis"),
     ):
         with pytest.raises(InputError, match=why):
             await SignalingServer(ServerOptions(**{"port": 0} | options)).start()
 
 
-async def test_a_taken_port_is_said_so(serve):
+async def test_a_port_in_use_raises_input_error(serve: StartServer) -> None:
     server = await serve()
     with pytest.raises(InputError, match=f"127.0.0.1:{server.port}: cannot listen"):
         await serve(port=server.port)

@@ -1,42 +1,44 @@
-"""Tokens let one session into one room for a while; TURN credentials are coturn's."""
+"""Join tokens admit one session to one room for a limited time; TURN credentials are those coturn expects."""
 
 import base64
 import hashlib
 import hmac
 import time
+from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
 
 from facewire.errors import InputError
 from facewire.signaling import tokens
-from facewire.signaling.tokens import TokenError, load_secret, mint, mint_to_come_back, turn_credential, verify
+from facewire.signaling.tokens import TokenError, load_secret, mint, mint_for_reconnection, turn_credential, verify
 
 SECRET = b"a secret for tests, of at least 32 bytes"
 ANNE, BOB = "a" * 16, "b" * 16
 
 
-def test_a_token_lets_into_its_room():
+def test_a_token_verifies_for_its_room() -> None:
     granted = verify(SECRET, mint(SECRET, "kitchen", 3600), "kitchen", ANNE)
     assert granted.room == "kitchen"
     assert granted.id
 
 
-def test_each_token_is_for_another_person():
+def test_each_token_has_its_own_id() -> None:
     one, two = (verify(SECRET, mint(SECRET, "kitchen", 3600), "kitchen", ANNE) for _ in range(2))
     assert one.id != two.id
 
 
-def claims(**changes):
+def claims(**changes: object) -> dict[str, Any]:
     now = int(time.time())
     return {"aud": tokens.AUDIENCE, "room": "kitchen", "jti": "x", "iat": now, "exp": now + 3600} | changes
 
 
-def without(name):
+def without(name: str) -> dict[str, Any]:
     return {key: value for key, value in claims().items() if key != name}
 
 
-def altered(token):
+def altered(token: str) -> str:
     """The same token with its room changed and its signature kept."""
     head, body, signature = token.split(".")
     text = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).replace(b"cellar", b"kitchen")
@@ -50,7 +52,7 @@ def altered(token):
         (mint(b"another secret of at least 32 bytes....", "kitchen", 3600), "not valid"),
         (mint(SECRET, "cellar", 3600), "another room"),
         (altered(mint(SECRET, "cellar", 3600)), "not valid"),
-        (jwt.encode(claims(), None, "none"), "not valid"),
+        (jwt.encode(claims(), "", "none"), "not valid"),
         (jwt.encode(claims(), SECRET * 2, "HS512"), "not valid"),
         (jwt.encode(claims(aud="other"), SECRET, "HS256"), "not valid"),
         (jwt.encode(claims(nbf=int(time.time()) + 1800), SECRET, "HS256"), "not valid"),
@@ -63,42 +65,42 @@ def altered(token):
         ("é" * 50, "not valid"),
     ],
 )
-def test_any_other_token_is_refused(token, why):
+def test_invalid_tokens_raise_token_error(token: str, why: str) -> None:
     with pytest.raises(TokenError, match=why):
         verify(SECRET, token, "kitchen", ANNE)
 
 
-def test_the_token_to_come_back_is_for_its_session_alone_and_keeps_the_invitation():
+def test_the_reconnection_token_is_bound_to_its_session() -> None:
     granted = verify(SECRET, mint(SECRET, "kitchen", 3600), "kitchen", ANNE)
-    token = mint_to_come_back(SECRET, granted, ANNE)
+    token = mint_for_reconnection(SECRET, granted, ANNE)
     assert verify(SECRET, token, "kitchen", ANNE) == granted
     with pytest.raises(TokenError, match="another session"):
         verify(SECRET, token, "kitchen", BOB)
 
 
-def test_turn_credentials_are_those_of_the_rest_scheme():
+def test_turn_credentials_follow_the_rest_scheme() -> None:
     username, password = turn_credential(b"north", ANNE, 1_700_000_000.9)
-    assert username == f"{1_700_000_000 + tokens.COME_BACK_S}:{ANNE}"
+    assert username == f"{1_700_000_000 + tokens.RECONNECT_S}:{ANNE}"
     assert base64.b64decode(password) == hmac.new(b"north", username.encode(), hashlib.sha1).digest()
 
 
-def test_rooms_must_have_a_usable_name():
+def test_invalid_room_names_raise_input_error() -> None:
     for room in ("", "a b", "é", "a" * 65, "a/b", "a\n"):
         with pytest.raises(InputError, match="room"):
             mint(SECRET, room, 60)
 
 
-def test_secrets_come_from_a_file_or_the_environment(tmp_path, monkeypatch):
+def test_secrets_come_from_a_file_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOME_SECRET", raising=False)
     assert load_secret(None, "SOME_SECRET") is None
     monkeypatch.setenv("SOME_SECRET", "e" * 32)
     assert load_secret(None, "SOME_SECRET") == b"e" * 32
     file = tmp_path / "secret"
     file.write_text("f" * 32 + "\n")
-    assert load_secret(file, "SOME_SECRET") == b"f" * 32, "the file wins, its line end is no part of the secret"
+    assert load_secret(file, "SOME_SECRET") == b"f" * 32, "the file takes precedence, without its line end"
 
 
-def test_secrets_that_cannot_be_used_are_said_so(tmp_path, monkeypatch):
+def test_short_and_unreadable_secrets_raise_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_SECRET", "e" * 31)
     with pytest.raises(InputError, match="SOME_SECRET: a secret of 31 bytes"):
         load_secret(None, "SOME_SECRET")
