@@ -35,6 +35,7 @@ class SessionStats:
     stalled_s: float = 0.0
     longest_silence_s: float = 0.0
     sources_received: int = 0
+    """Complete source messages, previews included: a call begins with a small preview and then the source frame itself."""
     first_open_s: float | None = None
     """From the moment the other side was in the room to the first open connection."""
     first_media_s: float | None = None

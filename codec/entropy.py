@@ -208,7 +208,7 @@ class Tables:
         return names.index(name)
 
     def to_bytes(self) -> bytes:
-        """A compact form (about 12 kB for 20 expression coefficients and 4 presets) for the weight bundle."""
+        """A compact form (about 17 kB for 20 expression coefficients and 4 presets) for the weight bundle."""
         size = self.expression_size + FIXED_SIZE
         parts = [_HEAD.pack(_MAGIC, size, len(self.presets))]
         for preset in self.presets:
