@@ -1,11 +1,12 @@
 """Frames to bytes and back. Pure: nothing here opens a socket, a file or a thread.
 
-A sender's networks make one `Motion` a frame (`motion`). `Quantiser` turns it into integers, as coarsely as a `Preset`
-says (`quantiser`). `MotionEncoder` bundles frames into packets that need nothing that may be lost (`packets`), asking
-`Tables` how likely each integer is (`entropy`) and writing it with a range coder (`range_coder`). The receiver goes
-the same way back through `MotionDecoder`. Before all motion goes one `SourceFrame` with the picture (`source`); both
-together make a `.fw` file (`stream`). Sound goes in packets of its own (`sound`). `fit_tables` learns the tables from
-real motion when a model is trained (`fitting`), and `wire_bytes` says what a packet costs on the wire (`wire`).
+The sender's networks produce one `Motion` per frame (`motion`). `Quantiser` turns it into integers, as coarsely as a
+`Preset` says (`quantiser`). `MotionEncoder` bundles frames into packets that never depend on a packet that may be lost
+(`packets`); `Tables` tells it how likely each integer is (`entropy`), and a range coder writes it (`range_coder`). At the
+receiver, `MotionDecoder` does all this in reverse. A `SourceFrame` with the picture goes first (`source`); together with the
+packets it makes a `.fw` file (`stream`). Sound has packets of its own (`sound`). `fit_tables` learns the tables from real
+motion when a model is trained (`fitting`), `wire_bytes` says what a packet costs on the wire (`wire`), and
+`LateAcknowledgements` simulates a round trip (`acknowledgements`).
 """
 
 from facewire.codec.acknowledgements import LateAcknowledgements

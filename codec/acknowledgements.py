@@ -1,6 +1,6 @@
-"""Acknowledgements that arrive late, for measurements in one process that have no network.
+"""Delayed acknowledgements, for measurements that run both ends in one process.
 
-`training.evaluate_clip` and `benchmark.bandwidth.neural` encode a clip as a call over a given round trip would.
+With them `training.evaluate_clip` and `benchmark.bandwidth.neural` encode a clip as a call with a given round trip would.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 
 class LateAcknowledgements:
-    """Delivers frame numbers to `acknowledge` once a delay, counted in frames, has passed."""
+    """Passes frame numbers on to `acknowledge` after a delay, counted in frames."""
 
     def __init__(self, acknowledge: Callable[[int], None], delay_frames: float) -> None:
         self._acknowledge = acknowledge
@@ -18,10 +18,10 @@ class LateAcknowledgements:
         self._waiting: deque[int] = deque()
 
     def sent(self, number: int) -> None:
-        """Frame `number`, and with it all before it, has just left."""
+        """Records that frame `number` was sent just now, and with it all frames before it."""
         self._waiting.append(number)
 
     def advance(self, number: int) -> None:
-        """It is the time of frame `number`: acknowledges all frames that left at least the delay before it."""
+        """Moves the time on to that of frame `number` and acknowledges every frame whose delay has passed."""
         while self._waiting and self._waiting[0] <= number - self._delay:
             self._acknowledge(self._waiting.popleft())

@@ -1,18 +1,19 @@
-"""How likely each integer of a frame is: the model that `codec.range_coder` is driven by.
+"""How likely each integer of a frame is: the model that drives `codec.range_coder`.
 
-`codec.packets` hands over a frame as units (`codec.quantiser`) and the frame it is predicted from; `code_frame`
-predicts each coefficient, picks a frequency table for what is left and codes it. `codec.fitting` chooses the numbers
-in `Tables` from real motion. Everything is integer arithmetic on stored integers, so every machine reads the same bits.
+`codec.packets` passes in a frame as units (`codec.quantiser`) and the frame to predict it from. `FrameModel.code_frame`
+predicts each coefficient, picks a frequency table for the residual and codes it. `codec.fitting` chooses the numbers in
+`Tables` from real motion. Everything is integer arithmetic on stored integers, so every machine reads the same bits.
 
-A coefficient's prediction is its value in the reference frame, pulled a little towards the mean (the more, the longer
-ago and the more moves), plus what the coefficients already decoded of this frame say about it (head turns and shifts go
-together). What is left is coded with a table of the family (`family_table`), looked up by preset, by age of the
-reference, by coefficient, and by **activity**: how large, compared with what is usual, the rest of this frame has been so
-far. A still head so costs next to nothing.
+A coefficient's prediction is its value in the reference frame, pulled slightly towards the mean (more for older references
+and for livelier frames), plus what the coefficients of this frame that are already decoded say about it (head turns and shifts
+go together). The residual is coded with one table of a family (`family_table`), chosen by preset, age of the reference,
+coefficient, and **activity**: how large this frame's residuals have been so far, compared with the average. A still head
+therefore costs next to nothing.
 
-Measured on 34 clips (2692 frames, 24 to 30 fps) of people not fitted to, motion as the networks read it; bytes a frame with
-header, from about the fourteenth frame on, for a frame a packet with its reference 4 frames back / three frames a packet, 6
-back / absolute: high 14.8 / 9.8 / 24.3, default 11.5 / 7.1 / 19.9, low 9.0 / 5.1 / 16.1, lowest 7.4 / 4.0 / 13.3.
+Measured on 34 clips (2692 frames, 24 to 30 fps) of people the tables were not fitted to, with motion as the networks read it.
+Bytes per frame including the header, from about the fourteenth frame on, for one frame per packet with its reference 4 frames
+back / three frames per packet, 6 back / absolute: high 14.8 / 9.8 / 24.3, default 11.5 / 7.1 / 19.9, low 9.0 / 5.1 / 16.1,
+lowest 7.4 / 4.0 / 13.3.
 `default_tables` cost 3 to 7 % more. In a trial at 4 frames back, activity saved 4 % of the payload, and prediction across
 coefficients with the pull to the mean another 5 %.
 """
@@ -36,7 +37,7 @@ from facewire.codec.range_coder import SymbolCoder
 from facewire.errors import DecodeError
 
 LAG_LIMITS_MS = (45, 90, 180, 350, 800)
-"""Upper ends of the classes of the reference's age; a last class takes older ones, one more stands for no reference."""
+"""Upper bounds of the age classes of references. One more class takes older references, and another stands for none."""
 
 LAG_CLASSES = len(LAG_LIMITS_MS) + 1
 ABSOLUTE = LAG_CLASSES
@@ -46,16 +47,16 @@ CLASSES = LAG_CLASSES + 1
 
 ACTIVITY_BITS = 8
 USUAL_ACTIVITY = 1 << ACTIVITY_BITS
-"""Activity of a frame that changes as much as frames do on average."""
+"""Activity of a frame that changes as much as the average frame."""
 
 ACTIVITY_LIMITS = (10, 20, 40, 80, 113, 160, 226, 320, 453, 640)
-"""Borders of the activity buckets: octaves where it is still, half octaves around the usual."""
+"""Bounds of the activity buckets: octaves for still frames, half octaves around the average."""
 
 ACTIVITY_BUCKETS = len(ACTIVITY_LIMITS) + 1
 MAX_ACTIVITY = 6 * USUAL_ACTIVITY
 
 CROSS_BITS = 6
-"""Fractional bits of the weights by which coefficients predict each other (int8, so ±2)."""
+"""Fractional bits of the weights with which coefficients predict each other (int8, so ±2)."""
 
 RATE_BITS = 4
 """Fractional bits of the factor that turns a magnitude (quanta) into activity."""
@@ -78,11 +79,11 @@ _LENGTH_BITS = 6
 
 @cache
 def family_table(index: int) -> tuple[tuple[int, ...], int]:
-    """Frequency table number `index` (0 to FAMILY_SIZE - 1): its cumulative frequencies and how many low bits go raw.
+    """Frequency table `index` (0 to FAMILY_SIZE - 1): its cumulative frequencies, and how many low bits are coded raw.
 
     index = 3 scale + shape. The mean magnitude is 2^((scale - 20) / 4), from 1/32 to 430; the shapes are Gaussian,
-    Laplace and a heavy-tailed mix of two Laplace. Symbols 0 … 126 are the values -63 … 63, 127 is the escape. Scales
-    of more than 8 share the tables of smaller ones and code the low bits as they are.
+    Laplace and a heavy-tailed mix of two Laplace. Symbols 0 … 126 are the values -63 … 63, 127 is the escape. Mean
+    magnitudes above 8 share the tables of smaller ones and code the low bits raw.
     """
     scale, shape = divmod(index, SHAPES)
     low_bits = max(0, (scale - _FINEST_SCALES + 3) // 4)
@@ -112,7 +113,7 @@ def _scale_mean(scale: int) -> int:
 
 
 def _geometric(mean: int, total: int) -> list[int]:
-    """One side, magnitudes 0 to 63, of a two-sided geometric distribution of that mean magnitude and sum `total`."""
+    """One side (magnitudes 0 to 63) of a two-sided geometric distribution with that mean magnitude and sum `total`."""
     ratio = (isqrt(_ONE * _ONE + mean * mean) - _ONE) * _ONE // mean
     weights, weight = [], total * (_ONE - ratio) // (_ONE + ratio)
     for _ in range(LARGEST_MAGNITUDE + 1):
@@ -122,7 +123,7 @@ def _geometric(mean: int, total: int) -> list[int]:
 
 
 def _gaussian(mean: int) -> list[int]:
-    """A sampled Gaussian of about that mean magnitude: each ratio of neighbours is the one before times exp(-1/σ²)."""
+    """A sampled Gaussian of about that mean magnitude. Each ratio of neighbours is the previous one times exp(-1/σ²)."""
     sigma_squared = max(mean * mean // _ONE * 11 // 7, _ONE // 16)
     halved = _ONE - (_ONE * _ONE // (2 * sigma_squared) >> 16)  # exp(-1 / 2σ²) is this to the power 2^16
     for _ in range(16):
@@ -136,7 +137,7 @@ def _gaussian(mean: int) -> list[int]:
 
 
 def code_integer(coder: SymbolCoder, index: int, value: int) -> int:
-    """Code one integer with the family's table `index`; what lies beyond the table follows the escape."""
+    """Codes one integer with table `index` of the family; a value beyond the table follows an escape."""
     cumulative, low_bits = family_table(index)
     value += 1 << low_bits >> 1
     high = value >> low_bits
@@ -154,7 +155,7 @@ def code_integer(coder: SymbolCoder, index: int, value: int) -> int:
 
 
 def code_sized(coder: SymbolCoder, value: int) -> int:
-    """Code a number from 0 to 2^63 - 1: how many binary digits it has, then all of them but the first."""
+    """Codes a number from 0 to 2^63 - 1: how many binary digits it has, then all of them but the first."""
     length = coder.bits(_LENGTH_BITS, value.bit_length())
     if length == 0:
         return 0
@@ -163,7 +164,7 @@ def code_sized(coder: SymbolCoder, value: int) -> int:
 
 
 def code_wide(coder: SymbolCoder, count: int, value: int) -> int:
-    """Code `count` equally likely bits, more than the coder takes at once."""
+    """Codes `count` equally likely bits, which may be more than the coder takes at once."""
     result = 0
     while count > 0:
         part = min(count, 16)
@@ -180,12 +181,12 @@ def code_wide(coder: SymbolCoder, count: int, value: int) -> int:
 class Tables:
     """Everything the entropy coder knows about how heads move. N = 14 + E coefficients, P presets.
 
-    presets: the P quality settings, by their number on the wire.
-    cross: int8 (CLASSES, N, N), lower triangular without diagonal: coefficient j's share in i's change, of 64.
-    pull: int8 (CLASSES, N): the reference value's share in the change, of 256 (negative: back to the mean).
-    bias: int16 (CLASSES, N): the change expected of everybody (units).
-    rate: uint16 (P, CLASSES, N): 4096 / usual magnitude of what is left (quanta); makes activity of a magnitude.
-    index: uint8 (P, CLASSES, N, ACTIVITY_BUCKETS): which of `family_table`.
+    presets: the P quality settings; packets name one by its position here.
+    cross: int8 (CLASSES, N, N), lower triangular without diagonal: how much of j's change to add to i's, in 64ths.
+    pull: int8 (CLASSES, N): how much of the reference value to add, in 256ths (negative: back to the mean).
+    bias: int16 (CLASSES, N): the change to expect of anybody (units).
+    rate: uint16 (P, CLASSES, N): 4096 / the residual's average magnitude (quanta); turns a magnitude into activity.
+    index: uint8 (P, CLASSES, N, ACTIVITY_BUCKETS): which `family_table` to use.
     """
 
     presets: tuple[Preset, ...]
@@ -201,14 +202,14 @@ class Tables:
         return int(self.pull.shape[1]) - FIXED_SIZE
 
     def preset_number(self, name: str) -> int:
-        """The number of the preset called `name`; ValueError naming the known ones if there is none."""
+        """The position of the preset called `name`. Raises ValueError, listing the known names, if there is none."""
         names = [preset.name for preset in self.presets]
         if name not in names:
-            raise ValueError(f"no quality preset is called {name!r}; there are {', '.join(names)}")
+            raise ValueError(f"no quality preset {name!r}; choose from {', '.join(names)}")
         return names.index(name)
 
     def to_bytes(self) -> bytes:
-        """A compact form (about 17 kB for 20 expression coefficients and 4 presets) for the weight bundle."""
+        """The tables in the compact form that a weight bundle stores: 17 kB for 20 expression coefficients and 4 presets."""
         size = self.expression_size + FIXED_SIZE
         parts = [_HEAD.pack(_MAGIC, size, len(self.presets))]
         for preset in self.presets:
@@ -221,9 +222,9 @@ class Tables:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Tables:
-        """The inverse of `to_bytes`; DecodeError if `data` is anything else."""
+        """The inverse of `to_bytes`. Raises DecodeError for any other data."""
         if len(data) < _HEAD.size or data[:4] != _MAGIC:
-            raise DecodeError("these are not facewire entropy tables of this version")
+            raise DecodeError("not entropy tables of facewire, or of another version")
         _, size, count = _HEAD.unpack_from(data)
         presets, position = [], _HEAD.size
         try:
@@ -250,7 +251,7 @@ class Tables:
         ]
         expected = position + sum(np.dtype(kind).itemsize * int(np.prod(shape)) for kind, shape in shapes)
         if len(data) != expected:
-            raise DecodeError(f"damaged entropy tables: {len(data)} bytes, where {expected} were announced")
+            raise DecodeError(f"damaged entropy tables: {len(data)} bytes instead of {expected}")
         arrays = []
         for kind, shape in shapes:
             end = position + np.dtype(kind).itemsize * int(np.prod(shape))
@@ -298,12 +299,12 @@ class FrameModel:
         units: Sequence[int],
         activity: int,
     ) -> tuple[list[int], int]:
-        """Code one frame, in the direction of `coder`.
+        """Encodes or decodes one frame, depending on `coder`.
 
         reference: N units of the frame to predict from (zeros in the class ABSOLUTE).
-        units: the N units to encode; when decoding, anything of that length.
-        activity: that of the packet's frame before, or USUAL_ACTIVITY.
-        Returns the units and the activity of this frame. DecodeError if a value is beyond ±MAX_UNITS.
+        units: the N units to encode; ignored when decoding, but N long.
+        activity: of the frame before in the same packet, or USUAL_ACTIVITY.
+        Returns the units and the activity of this frame. Raises DecodeError if a value exceeds ±MAX_UNITS.
         """
         quanta, rate, index = self._quanta[preset], self._rate[preset][lag_class], self._index[preset][lag_class]
         pull, bias, cross = self._pull[lag_class], self._bias[lag_class], self._cross[lag_class]
@@ -321,7 +322,7 @@ class FrameModel:
             rest = code_integer(coder, table, units[i] // quantum - predicted)
             value = (predicted + rest) * quantum
             if not -MAX_UNITS <= value <= MAX_UNITS:
-                raise DecodeError("damaged packet: a coefficient beyond all bounds")
+                raise DecodeError("damaged packet: a coefficient is out of range")
             result[i], changes[i] = value, value - before
             activity += min(abs(rest) * rate[i] >> RATE_BITS, MAX_ACTIVITY)
         return result, activity // (len(quanta) + 1)
@@ -336,12 +337,12 @@ def rounded(value: Integers, bits: int) -> Integers:
 
 
 def lag_class(age_ms: int) -> int:
-    """The class of a reference that is `age_ms` older than the frame, by capture time."""
+    """The class of a reference captured `age_ms` before the frame."""
     return bisect_left(LAG_LIMITS_MS, age_ms)
 
 
 def default_tables(expression_size: int, presets: tuple[Preset, ...] = PRESETS) -> Tables:
-    """Tables that need no training data: typical magnitudes of talking heads at the default steps, nothing else.
+    """Tables made without training data, from typical magnitudes of talking heads at the default steps.
 
     expression_size: E, 0 to 241. Tables fitted to the motion at hand save 3 to 7 %.
     """

@@ -1,7 +1,7 @@
-"""Choosing the entropy coder's tables from real motion: the training side of `codec.entropy`, not needed in a call.
+"""Fits the entropy coder's tables to real motion: the training side of `codec.entropy`, not needed in a call.
 
-Sequences of motion vectors come in (from the trained networks, over the training clips), `Tables` for the weight
-bundle come out.
+Takes sequences of motion vectors, as the trained networks read them from the training clips, and returns the `Tables` that
+go into the weight bundle.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from facewire.codec.entropy import (
 from facewire.codec.quantiser import PRESETS, Preset, Quantiser
 
 Sequences = Sequence[tuple[NDArray[np.float32], float]]
-"""Clips as (values float32 (T, 14 + E), frames a second)."""
+"""Clips as (values float32 (T, 14 + E), frames per second)."""
 
 MAX_LAG_S = 2.5
 LAGS_PER_CLASS = 3
-"""About how many ages of the reference stand for their class."""
+"""About how many different ages of the reference are sampled for a class."""
 
 MAX_SAMPLES = 120_000
 LARGEST_CODED = 4095
 PRIOR_SAMPLES = 6.0
-"""How many samples the tables from `default_tables` count as, where real ones are few."""
+"""Weight of `default_tables`, counted in samples, where real ones are few."""
 
 CROSS_FLOOR = 3
-"""Weights smaller than this (of 64) are set to 0: they cost time and say nothing."""
+"""Smaller weights (in 64ths) are set to 0: they cost time and predict nothing."""
 
 _USUAL_BUCKET = int(np.searchsorted(ACTIVITY_LIMITS, USUAL_ACTIVITY))
 _Prediction = tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.int16]]
@@ -54,10 +54,10 @@ _Samples = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 def fit_tables(sequences: Sequences, quantiser: Quantiser, presets: tuple[Preset, ...] = PRESETS) -> Tables:
-    """Fit everything in `Tables` to motion sequences.
+    """Fits everything in `Tables` to motion sequences. Deterministic.
 
     sequences: clips of at least a second or so; a few thousand frames in all are enough to beat `default_tables`.
-    quantiser: holds the bundle's steps. Deterministic. ValueError if a sequence does not match the quantiser.
+    quantiser: with the bundle's steps. Raises ValueError if a sequence does not match them.
     """
     start = default_tables(quantiser.expression_size, presets)
     cross, pull, bias = start.cross.copy(), start.pull.copy(), start.bias.copy()
@@ -75,14 +75,13 @@ def fit_tables(sequences: Sequences, quantiser: Quantiser, presets: tuple[Preset
             now, reference, earlier = _samples(coded[number], age_class)
             usual = np.full(len(now), USUAL_ACTIVITY, np.int64)
             rates = start.rate[number, age_class, : len(quanta)]
-            for _ in range(2):  # the rates depend on what is left, which depends a little on the rates
+            for _ in range(2):  # the rates depend on the residuals, which depend a little on the rates
                 rest, _ = _run(now, reference, quanta, prediction, rates, usual, age_class)
                 means = np.maximum(np.abs(rest).mean(0), 1 / 16)
                 rates = np.clip((256 << RATE_BITS) / means, 1, 65535).astype(np.uint16)
             begin = usual.copy()
-            if (
-                age_class == 0
-            ):  # half of the references of a frame ago hand on their activity: they are in the same packet
+            if age_class == 0:
+                # Half of the references of a frame ago pass on their activity, as if they were in the same packet.
                 begin[::2] = _run(reference, earlier, quanta, prediction, rates, usual, 0)[1][::2, -1]
             rest, activity = _run(now, reference, quanta, prediction, rates, begin, age_class)
             rate[number, age_class, : len(quanta)] = rates
@@ -99,7 +98,7 @@ def _units(values: NDArray[np.float32], quantiser: Quantiser, preset: Preset) ->
 
 
 def _samples(clips: list[tuple[NDArray[np.int64], float]], age_class: int) -> _Samples:
-    """Frames, their references, and the frames before the references, each (S, N), with references of that age."""
+    """Frames, their references of that age, and the frames before the references, each (S, N)."""
     parts: list[_Samples] = []
     for units, fps in clips:
         if age_class == ABSOLUTE:
@@ -119,11 +118,11 @@ def _samples(clips: list[tuple[NDArray[np.int64], float]], age_class: int) -> _S
 
 
 def _fit_prediction(now: NDArray[np.int64], reference: NDArray[np.int64], age_class: int) -> _Prediction:
-    """Weights of the other coefficients' changes, of the reference's value and of 1, by weighted least squares."""
+    """Weights of the other coefficients' changes, of the reference's value and of a constant, by weighted least squares."""
     change = (now - reference).astype(np.float64)
     usual = np.maximum(np.abs(change).mean(0), 0.25)
     each = np.minimum(np.abs(change) / usual, MAX_ACTIVITY / USUAL_ACTIVITY)
-    weight = 1 / (1 + each.mean(1, keepdims=True))  # few big moves must not decide for all
+    weight = 1 / (1 + each.mean(1, keepdims=True))  # a few large movements must not dominate the fit
     size = now.shape[1]
     cross = np.zeros((size, size), np.int8)
     pull, bias = np.zeros(size, np.int8), np.zeros(size, np.int16)
@@ -153,8 +152,8 @@ def _run(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """`FrameModel.code_frame` for many frames at once, (S, N) units each.
 
-    Returns what is left to code, int64 (S, sent) quanta, and the activity before each coefficient and after the last,
-    int64 (S, sent + 1).
+    Returns the residuals, int64 (S, sent) quanta, and the activity before each coefficient and after the last, int64
+    (S, sent + 1).
     """
     cross, pull, bias = (weights.astype(np.int64) for weights in prediction)
     change = now - reference
@@ -195,7 +194,7 @@ def _fit_index(rest: NDArray[np.int64], activity: NDArray[np.int64], fallback: N
 
 @lru_cache(maxsize=1)
 def _family_bits() -> NDArray[np.float64]:
-    """Bits that each table of the family spends on each value, float64 (FAMILY_SIZE, 2 LARGEST_CODED + 1)."""
+    """How many bits each table of the family spends on each value, float64 (FAMILY_SIZE, 2 LARGEST_CODED + 1)."""
     values = np.arange(-LARGEST_CODED, LARGEST_CODED + 1)
     bits = np.zeros((FAMILY_SIZE, values.size))
     for index in range(FAMILY_SIZE):

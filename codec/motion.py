@@ -1,7 +1,7 @@
-"""Head motion, the one thing a call transmits per frame, and the keypoint transform it stands for.
+"""Head motion, the one thing a call transmits per frame, and the keypoint transform that it describes.
 
-`Motion` comes out of the sender's networks (`facewire.models`) or the bitstream decoder (`codec.packets`) and goes
-into the receiver's networks. Everything here is pure numpy in float32/float64.
+A `Motion` is made by the sender's networks (`facewire.models`) or by the bitstream decoder (`codec.packets`), and drives the
+receiver's networks. Everything here is pure NumPy in float32 and float64.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 POSE_SIZE = 6
-"""Numbers of a coded motion that are head pose: yaw, pitch, roll, x, y, log-scale."""
+"""How many numbers of a coded motion are head pose: yaw, pitch, roll, x, y, log-scale."""
 
 SCENE_SIZE = 8
-"""Numbers of the scene code, between the pose and the expression code."""
+"""Length of the scene code, which comes between the pose and the expression code."""
 
 FIXED_SIZE = POSE_SIZE + SCENE_SIZE
-"""Numbers of a coded motion before the expression code."""
+"""How many numbers of a coded motion come before the expression code."""
 
 
 def _at_rest() -> NDArray[np.float32]:
@@ -27,15 +27,15 @@ def _at_rest() -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Motion:
-    """How a head stands and what its face does in one frame.
+    """The pose of a head and the expression of its face in one frame.
 
     rotation: radians, float32 (3,) yaw, pitch, roll. R = Rz(roll) Ry(yaw) Rx(pitch).
     translation: float32 (3,) x right and y down in half picture widths (picture = [-1, 1]²), and the natural log of the
-        head's scale (an orthographic shift in depth is invisible, so leaning in is a change of scale).
-    expression: float32 (E,) expression code e, importance-ordered; δ = B e. Unit: three standard deviations,
-        about [-1, 1].
-    scene: float32 (8,) scene code: how far what is not head has moved; what counts is the difference to that of the
-        source frame (`sender.scene_motion`). Unit: half picture widths, root mean square over the picture.
+        head's scale (a shift in depth is invisible in an orthographic view, so leaning in is a change of scale).
+    expression: float32 (E,) expression code e, most important first; δ = B e. Unit: three standard deviations,
+        so about [-1, 1].
+    scene: float32 (8,) scene code: how far everything but the head has moved. Only its difference from the source frame's
+        matters (`sender.scene_motion`). Unit: half picture widths, root mean square over the picture.
     """
 
     rotation: NDArray[np.float32]
@@ -44,7 +44,7 @@ class Motion:
     scene: NDArray[np.float32] = field(default_factory=_at_rest)
 
     def vector(self) -> NDArray[np.float32]:
-        """float32 (14 + E,) as coded: rotation, translation, scene, expression."""
+        """float32 (14 + E,) in the order it is coded in: rotation, translation, scene, expression."""
         return np.concatenate([self.rotation, self.translation, self.scene, self.expression]).astype(np.float32)
 
     @classmethod
@@ -59,7 +59,7 @@ class Motion:
 
     @classmethod
     def from_head(cls, values: NDArray[np.float32]) -> Motion:
-        """The inverse of `head`, the scene at rest."""
+        """The inverse of `head`, with the scene at rest."""
         values = np.asarray(values, np.float32)
         return cls(values[:3].copy(), values[3:6].copy(), values[6:].copy())
 
@@ -78,10 +78,10 @@ def rotation_matrix(rotation: ArrayLike) -> NDArray[np.float64]:
 
 
 def rotation_angles(matrix: ArrayLike) -> NDArray[np.float32]:
-    """The inverse of `rotation_matrix`: a rotation (3, 3) to radians, float32 (3,) yaw, pitch, roll.
+    """The inverse of `rotation_matrix`: the yaw, pitch and roll of a rotation (3, 3), in radians, float32 (3,).
 
-    Yaw is in [-π/2, π/2], pitch and roll in [-π, π]. At yaw = ±π/2 (a profile seen from exactly the side) pitch and
-    roll are the same turn, and roll is returned as 0.
+    Yaw is in [-π/2, π/2], pitch and roll in [-π, π]. At yaw = ±π/2 (an exact profile) pitch and roll are the same turn,
+    and roll is returned as 0.
     """
     m = _numbers(matrix, (3, 3), "matrix")
     flat = float(np.hypot(m[0, 0], m[1, 0]))
@@ -94,13 +94,13 @@ def rotation_angles(matrix: ArrayLike) -> NDArray[np.float32]:
 
 
 def transform(canonical: ArrayLike, motion: Motion, deltas: ArrayLike) -> NDArray[np.float32]:
-    """Place the canonical keypoints as `motion` says: x = s R (x_c + δ) + t with s = exp(t_z), t = (t_x, t_y, 0).
+    """Moves the canonical keypoints by `motion`: x = s R (x_c + δ) + t with s = exp(t_z), t = (t_x, t_y, 0).
 
-    canonical, deltas: (K, 3), x right, y down, z away, the picture being [-1, 1]². Returns float32 (K, 3) likewise.
+    canonical, deltas: (K, 3), x right, y down, z away; the picture is [-1, 1]². Returns float32 (K, 3) in the same axes.
 
-    Follows equations 1 and 2 of face-vid2vid (arXiv 2011.15126), which add δ after the rotation. Here δ lives in the
-    head's own frame, before it: an open mouth is then the same δ at every head pose, so δ carries no trace of the
-    turn, its code is smaller, and a free view or a transfer to another head needs no correction of δ.
+    Follows equations 1 and 2 of face-vid2vid (arXiv 2011.15126), which add δ after the rotation. Here δ is added before
+    it, in the head's own frame: an open mouth is then the same δ at every head pose. So δ carries no trace of the rotation,
+    its code is smaller, and neither a free view nor a transfer to another head has to correct it.
     """
     points = np.asarray(canonical, np.float64) + np.asarray(deltas, np.float64)
     if points.ndim != 2 or points.shape[1] != 3:
@@ -113,7 +113,7 @@ def transform(canonical: ArrayLike, motion: Motion, deltas: ArrayLike) -> NDArra
 def turn(
     motion: Motion, yaw: float, pitch: float, roll: float, shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
 ) -> Motion:
-    """Free view: the same face seen turned further, R_d ← R_u R_d and t_d ← t_u + t_d.
+    """Free view: the same face with the head turned further, R_d ← R_u R_d and t_d ← t_u + t_d.
 
     yaw, pitch, roll: radians, R_u.
     shift: t_u, in half picture widths right and down, and log-scale.
@@ -124,11 +124,10 @@ def turn(
 
 
 def relative(portrait: Motion, driver_start: Motion, driver: Motion) -> Motion:
-    """Relative transfer: the portrait's own motion, changed as the driver's has changed since `driver_start`.
+    """Relative transfer: the portrait's own motion plus the driver's change since `driver_start`.
 
-    R = R_driver R_start⁻¹ R_portrait; translation (log-scale included) and expression add the driver's differences. The
-    scene is the portrait's own and stays.
-    All three must have expression codes of one length.
+    R = R_driver R_start⁻¹ R_portrait. Translation (log-scale included) and expression add the driver's differences. The
+    scene stays the portrait's own. All three must have expression codes of the same length.
     """
     matrix = (
         rotation_matrix(driver.rotation) @ rotation_matrix(driver_start.rotation).T @ rotation_matrix(portrait.rotation)
@@ -142,9 +141,9 @@ def relative(portrait: Motion, driver_start: Motion, driver: Motion) -> Motion:
 
 
 class Transfer:
-    """Moves a portrait as a driver moves: `relative` since a first motion of the driver's.
+    """Makes a portrait follow a driver: `relative` with a fixed start.
 
-    portrait: the portrait's own motion. start: the driver's motion that corresponds to it; the first one given if None.
+    portrait: the portrait's own motion. start: the driver's motion that corresponds to it; by default the first one given.
     """
 
     def __init__(self, portrait: Motion, start: Motion | None = None) -> None:
@@ -152,15 +151,15 @@ class Transfer:
         self.start = start
 
     def __call__(self, driver: Motion) -> Motion:
-        """The portrait's motion when the driver's is that."""
+        """The portrait's motion for a motion of the driver."""
         self.start = self.start or driver
         return relative(self._portrait, self.start, driver)
 
 
 def interpolate(a: Motion, b: Motion, weight: float) -> Motion:
-    """Between two motions, for concealment: `a` at weight 0, `b` at 1; outside [0, 1] it extrapolates.
+    """A motion between two: `a` at weight 0, `b` at 1. Weights outside [0, 1] extrapolate.
 
-    The rotation goes along the shortest great arc (slerp), everything else along the straight line.
+    Rotation follows the shortest arc (slerp), everything else a straight line.
     """
     start = rotation_matrix(a.rotation)
     rotation = start @ _turn_by(_turn_vector(start.T @ rotation_matrix(b.rotation)) * weight)
@@ -179,7 +178,7 @@ def _turn_vector(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     sine, cosine = np.linalg.norm(axis) / 2, (np.trace(matrix) - 1) / 2
     if sine > 1e-6:
         return np.asarray(axis * (np.arctan2(sine, cosine) / (2 * sine)), np.float64)
-    if cosine > 0:  # hardly any turn: the sine is the angle
+    if cosine > 0:  # a tiny turn: the sine is the angle
         return axis / 2
     symmetric = (matrix + np.eye(3)) / 2  # half a turn: R = 2 a aᵀ − 1
     column = symmetric[:, int(np.argmax(np.diag(symmetric)))]
@@ -199,5 +198,5 @@ def _turn_by(vector: NDArray[np.float64]) -> NDArray[np.float64]:
 def _numbers(values: ArrayLike, shape: tuple[int, ...], name: str) -> NDArray[np.float64]:
     array = np.asarray(values, np.float64)
     if array.shape != shape:
-        raise ValueError(f"{name} must have the shape {shape}, not {array.shape}")
+        raise ValueError(f"{name} must have shape {shape}, not {array.shape}")
     return array

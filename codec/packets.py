@@ -1,17 +1,16 @@
-"""Motion packets: frames to the bytes of one data-channel message and back, decodable whatever got lost before.
+"""Motion packets: frames to the bytes of one data-channel message and back, decodable whatever was lost before.
 
-`sender` feeds `MotionEncoder` one `Motion` a frame and passes on what the other side acknowledges; `receiver` feeds
-`MotionDecoder` whatever arrives, in any order. A packet holds up to 16 consecutive frames. Its first frame is
-predicted from the newest frame that the other side surely has, or from nothing; each further frame from the one before
-it in the same packet. So a packet never needs a packet that may be lost. Redundancy is the same thing: a packet that
-begins with frames sent before.
+`sender` feeds `MotionEncoder` one `Motion` per frame and passes on the other side's acknowledgements; `receiver` feeds
+`MotionDecoder` whatever arrives, in any order. A packet holds up to 16 consecutive frames. The first is predicted from the
+newest frame that the other side is known to have, or from nothing; each further frame from the one before it in the packet.
+So no packet ever depends on one that may be lost. A redundant packet simply begins with frames that were sent before.
 
-A packet is one byte, 3 bits format version, 1 bit "absolute", 4 bits number of frames - 1, and then one range-coded
-string: preset, pace, number of the first frame, age of its reference, and for each frame its capture time and its
-coefficients: about 3 bytes of header for one frame, 1 byte a frame for three. A packet carries no checksum: a data
-channel has DTLS's, and a file (`codec.stream`) has one per record. What is checked is that the bytes are exactly those
-an encoder would have written. That finds nearly all bytes too many, half of all flipped bits, and no cut at the end:
-a packet without any redundancy has nothing else to find them by.
+A packet is one byte (3 bits format version, 1 bit "absolute", 4 bits number of frames - 1) and one range-coded string:
+preset, pace, number of the first frame, distance to its reference, and for each frame its capture time and coefficients.
+The header takes about 3 bytes for one frame, or 1 byte per frame for three. There is no checksum: a data channel has that of
+DTLS, and a file (`codec.stream`) has one per record. The decoder only checks that the bytes are exactly those an encoder would
+have written. That catches nearly all surplus bytes, half of all flipped bits, and no truncation; a packet without redundancy
+has nothing else to check.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ PACKET_VERSION = 2
 MAX_FRAMES_PER_PACKET = 16
 MAX_PACKET_BYTES = 4096
 MAX_REFERENCE_DISTANCE = 63
-"""Frames from a packet's first frame back to its reference, at most."""
+"""At most so many frames lie between a packet's first frame and its reference."""
 
 HISTORY_FRAMES = 128
-"""Frames the decoder keeps, and how far back it tells what is missing. Half the range of a frame number's low bits."""
+"""How many frames the decoder keeps, and how far back `missing` looks. Half the range of a frame number's low bits."""
 
 MAX_TIME_MS = (1 << 48) - 1
 MAX_NUMBER = (1 << 32) - 1
@@ -62,35 +61,33 @@ _PACE_TABLE = _cumulative(26, 3, 2, 1)
 
 @dataclass(frozen=True)
 class DecodedFrame:
-    """One frame as the receiver has it.
-
-    number: counts the sender's frames.
-    capture_time_ms: milliseconds on the sender's clock.
-    motion: what the sender's `MotionEncoder.reconstruction` gives for that number, bit for bit.
-    preset: number, in `Tables.presets`, of the preset it was sent with.
-    """
+    """One frame at the receiver."""
 
     number: int
+    """Counts the sender's frames from 0."""
     capture_time_ms: int
+    """On the sender's clock."""
     motion: Motion
+    """The same, bit for bit, as the sender's `MotionEncoder.reconstruction` of this frame."""
     preset: int
+    """Position in `Tables.presets` of the preset it was sent with."""
 
 
 @dataclass(frozen=True)
 class Packing:
-    """How motion goes into packets; an encoder may change it at any time."""
+    """How motion is put into packets. Can be changed at any time during a stream."""
 
     preset: str = "default"
     """Quality setting, by the name that the bundle's tables give it: of `PRESETS`, unless the bundle is older."""
     frames_per_packet: int = 1
-    """New frames in a packet, 1 to 16: more of them cost delay and save packet overhead."""
+    """New frames per packet, 1 to 16. More of them save packet overhead and cost delay."""
     redundancy: int = 0
-    """How many earlier packets' frames each packet repeats, 0 to 2: one repairs single losses at once."""
+    """How many earlier packets' frames each packet repeats, 0 to 2; 1 repairs single losses. At most 16 frames fit in all."""
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """A frame as both sides remember it."""
+    """A frame as both ends remember it."""
 
     units: list[int]
     time_ms: int
@@ -99,7 +96,7 @@ class _Frame:
 
 @dataclass
 class _Header:
-    """What precedes the frames inside the range-coded string."""
+    """What precedes the frames in the range-coded string."""
 
     absolute: bool
     preset: int = 0
@@ -109,7 +106,7 @@ class _Header:
 
 
 def frames_in(packet: bytes) -> int:
-    """How many frames a motion packet holds, 1 to 16, by its first byte; DecodeError if it is none of this version."""
+    """How many frames a motion packet holds, 1 to 16. Raises DecodeError if it is not a packet of this version."""
     return _first_byte(packet)[1]
 
 
@@ -122,17 +119,17 @@ def _first_byte(packet: bytes) -> tuple[bool, int]:
 
 
 class _PacketModel:
-    """What encoder and decoder do alike: the order and the likelihood of everything in a packet."""
+    """What encoder and decoder share: the order and the probability of everything in a packet."""
 
     def __init__(self, tables: Tables, frame_rate: float) -> None:
         if not 0.1 <= frame_rate <= 1000:
-            raise ValueError(f"the frame rate must be between 0.1 and 1000 a second, not {frame_rate}")
+            raise ValueError(f"the frame rate must be 0.1 to 1000 frames per second, not {frame_rate}")
         self.frames = FrameModel(tables)
         self.millihertz = round(frame_rate * 1000)
         self._preset_table = tuple(range(len(tables.presets) + 1))
 
     def expected_ms(self, frames: int, pace: int) -> int:
-        """Time that `frames` frames take when only every `pace`-th one of the nominal rate is sent."""
+        """How long `frames` frames take when only every `pace`-th frame of the nominal rate is sent."""
         return (frames * pace * _MILLIHERTZ_MS + self.millihertz // 2) // self.millihertz
 
     def code_header(self, coder: SymbolCoder, header: _Header) -> _Header:
@@ -147,7 +144,7 @@ class _PacketModel:
     def code_frames(
         self, coder: SymbolCoder, header: _Header, reference: _Frame | None, frames: list[_Frame], count: int
     ) -> list[_Frame]:
-        """Code the packet's `count` frames; `frames` is empty when decoding."""
+        """Codes the packet's `count` frames; `frames` is empty when decoding."""
         result: list[_Frame] = []
         activity = USUAL_ACTIVITY
         nothing = [0] * self.frames.size
@@ -171,10 +168,10 @@ class _PacketModel:
 class MotionEncoder:
     """Turns motion into packets.
 
-    tables, quantiser: of the weight bundle, the same at both ends.
-    packing: how to pack at first; ValueError for one that does not exist.
-    frame_rate: nominal frames a second, 0.1 to 1000, as in the source message.
-    first_number: number of the first frame, for continuing where another encoder ended.
+    tables, quantiser: of the weight bundle; both ends need the same ones.
+    packing: how to pack at first. Raises ValueError for impossible settings.
+    frame_rate: nominal frames per second, 0.1 to 1000, as in the source message.
+    first_number: number of the first frame, to continue where another encoder stopped.
     """
 
     def __init__(
@@ -203,7 +200,7 @@ class MotionEncoder:
 
     @property
     def packing(self) -> Packing:
-        """How motion is packed. A new preset takes effect with the next packet; ValueError for what does not exist."""
+        """How motion is packed. A new preset takes effect with the next packet. Raises ValueError for impossible settings."""
         return self._packing
 
     @packing.setter
@@ -213,7 +210,7 @@ class MotionEncoder:
         together = packing.frames_per_packet * (1 + packing.redundancy)
         if not 1 <= together <= MAX_FRAMES_PER_PACKET:
             raise ValueError(
-                f"{packing.frames_per_packet} frames a packet with redundancy {packing.redundancy} are "
+                f"{packing.frames_per_packet} frames per packet with redundancy {packing.redundancy} make "
                 f"{together} frames; 1 to {MAX_FRAMES_PER_PACKET} fit"
             )
         self._preset = self._tables.preset_number(packing.preset)
@@ -221,13 +218,14 @@ class MotionEncoder:
 
     @property
     def next_number(self) -> int:
-        """The number that the next frame will get."""
+        """The number of the next frame."""
         return self._next
 
     def encode(self, motion: Motion, capture_time_ms: int) -> bytes | None:
-        """Take the next frame; returns a packet once enough frames are gathered, else None.
+        """Adds the next frame. Returns a packet once it is full, otherwise None.
 
-        capture_time_ms: 0 to 2^48 - 1, on the sender's clock. ValueError for NaN, infinity or a wrong expression size.
+        capture_time_ms: on the sender's clock, 0 to 2^48 - 1. Raises ValueError for one outside these bounds, and for a motion
+        with NaN, infinity or an expression code of the wrong size.
         """
         if not 0 <= capture_time_ms <= MAX_TIME_MS:
             raise ValueError(f"a capture time is 0 to 2^48 - 1 ms, not {capture_time_ms}")
@@ -236,7 +234,7 @@ class MotionEncoder:
         before = self._history.get(self._next - 1)
         preset = self._preset
         if before is not None and self._packet_start < self._next:
-            preset = before.preset  # a packet has one preset: a new one waits for the next packet
+            preset = before.preset  # a packet has a single preset, so a new one waits for the next packet
         units = self._quantiser.quantise(
             motion.vector(), self._tables.presets[preset], before.units if before is not None else None
         )
@@ -246,7 +244,7 @@ class MotionEncoder:
         return self.flush() if self._next - self._packet_start >= self._packing.frames_per_packet else None
 
     def flush(self) -> bytes | None:
-        """A packet of the frames gathered so far, however few; None if there are none."""
+        """Returns a packet of the frames gathered so far, None if there are none."""
         if self._packet_start == self._next:
             return None
         packet = self._packet()
@@ -254,17 +252,17 @@ class MotionEncoder:
         return packet
 
     def acknowledge(self, frame_number: int) -> None:
-        """The other side has decoded this frame. A number never sent, or older than the last one, changes nothing."""
+        """Records that the other side has decoded this frame. Ignores numbers never sent and older than the last one."""
         known = frame_number in self._history and frame_number < self._packet_start
         if known and (self._acknowledged is None or frame_number > self._acknowledged):
             self._acknowledged = frame_number
 
     def forget_acknowledged(self) -> None:
-        """The other side starts anew and has nothing: the next packets need no frame but their own."""
+        """Records that the other side has nothing any more: the next packets depend on no earlier frame."""
         self._acknowledged = None
 
     def reconstruction(self, frame_number: int) -> Motion:
-        """What the decoder makes of a frame of the last 128; ValueError for another."""
+        """A frame as the decoder will see it. Raises ValueError unless it is one of the last 128."""
         if frame_number not in self._history:
             raise ValueError(f"frame {frame_number} is not among the last {HISTORY_FRAMES} frames")
         return self._quantiser.motion(self._history[frame_number].units)
@@ -286,7 +284,7 @@ class MotionEncoder:
         return bytes([first]) + coder.finish()
 
     def _first_repeated(self, preset: int) -> int:
-        """Number of the oldest frame to repeat: of the same preset, not acknowledged, and all between repeated too."""
+        """Number of the oldest frame to repeat, so that it and all after it have the same preset and are unacknowledged."""
         start = self._packet_start
         oldest = start - self._packing.redundancy * self._packing.frames_per_packet
         if self._acknowledged is not None:
@@ -305,12 +303,12 @@ class MotionEncoder:
 
 
 class MotionDecoder:
-    """Turns packets, in whatever order they come, into frames.
+    """Turns packets back into frames, in whatever order they arrive.
 
-    tables, quantiser, frame_rate: as the encoder's.
+    tables, quantiser, frame_rate: the encoder's.
 
-    A new encoder that does not go on with the numbers of the one before needs a new decoder. What is decoded is right as
-    long as only frames that this decoder gave out are acknowledged to the encoder.
+    A new encoder needs a new decoder, unless it continues the numbers of the previous one. Frames are decoded correctly as long
+    as only frames that this decoder has returned are acknowledged to the encoder.
     """
 
     def __init__(self, tables: Tables, quantiser: Quantiser, *, frame_rate: float = 25.0) -> None:
@@ -325,18 +323,18 @@ class MotionDecoder:
         self._newest = -1
         self._heard = -1
         self.undecodable = 0
-        """Packets so far whose reference was not here."""
+        """How many packets arrived without their reference."""
 
     @property
     def newest(self) -> int | None:
-        """Number of the newest frame decoded, the one to acknowledge; None before the first."""
+        """Number of the newest decoded frame, to be acknowledged. None before the first."""
         return None if self._first is None else self._newest
 
     def decode(self, packet: bytes) -> list[DecodedFrame]:
-        """The frames of a packet that were not known yet, oldest first.
+        """Returns the frames of a packet that are new, oldest first.
 
-        Empty for a repeated packet, one older than the last 128 frames, and one whose reference is not here: that one
-        counts in `undecodable`, and its frames in `missing`. Raises DecodeError for anything else that cannot be
+        There are none in a repeated packet, in one older than the last 128 frames, and in one whose reference has not arrived;
+        the last kind counts in `undecodable` and its frames in `missing`. Raises DecodeError for anything else that cannot be
         decoded.
         """
         absolute, count = _first_byte(packet)
@@ -347,7 +345,7 @@ class MotionDecoder:
             self.undecodable += 1
             return []
         if number + count - 1 > MAX_NUMBER:
-            raise DecodeError(f"damaged packet: a frame number beyond {MAX_NUMBER}")
+            raise DecodeError(f"damaged packet: a frame number above {MAX_NUMBER}")
         reference = None
         if not absolute:
             reference = self._history.get(number - header.distance)
@@ -359,14 +357,14 @@ class MotionDecoder:
         return self._keep(number, frames)
 
     def missing(self) -> list[int]:
-        """Frame numbers not had, up to the newest heard of: of the last 128, from the first frame ever decoded on."""
+        """Which of the last 128 frames have not arrived, from the first decoded frame up to the newest one heard of."""
         if self._first is None:
             return []
         start = max(self._first, self._newest - HISTORY_FRAMES + 1)
         return [number for number in range(start, self._heard + 1) if number not in self._history]
 
     def _unwrapped(self, low_bits: int) -> int | None:
-        """The frame number nearest to the newest with these low bits."""
+        """The frame number with these low bits that is nearest to the newest."""
         if self._first is None:
             return None
         span = 1 << _NUMBER_BITS

@@ -1,12 +1,10 @@
 """Motion to integers and back: the only lossy step of the codec.
 
-A `Motion` vector comes in from the networks, integers go out to `codec.packets`, which sends them without further
-loss; on the way back `Quantiser.dequantise` is the last thing before the receiver's networks. A `Preset` says how
-coarsely.
+Takes `Motion` vectors from the networks and returns integers, which `codec.packets` sends without further loss. At the
+receiver, `Quantiser.dequantise` is the last step before the networks. A `Preset` says how coarsely to quantise.
 
-Integers count **units**, a quarter of a coefficient's step, whatever the preset: a preset only allows every second,
-fourth … of them. So frames of different presets can predict each other, and turning integers into motion needs no
-preset.
+Whatever the preset, integers count **units**, a quarter of a coefficient's step; a coarser preset only allows every second,
+fourth … of them. So frames of different presets can predict each other, and dequantising needs no preset.
 """
 
 from __future__ import annotations
@@ -19,14 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 from facewire.codec.motion import FIXED_SIZE, POSE_SIZE, SCENE_SIZE, Motion
 
 UNITS_PER_STEP = 4
-"""Units in one step of the weight bundle. A power of two, so that unit = step / 4 is exact in float32."""
+"""Units per step of the weight bundle. A power of two, so that unit = step / 4 is exact in float32."""
 
 MAX_UNITS = 1 << 22
-"""Integers are clipped to ±this: exact in float32 (24 bits), and no sum of products of them comes near 64 bits."""
+"""Integers are clipped to plus or minus this. It is exact in float32, and no sum of products comes near 64 bits."""
 
 HYSTERESIS_STEPS = 0.15
-"""A coefficient keeps its last integer until it is this much past the rounding border. It saves no bytes where heads move, but
-with simulated estimates that tremble by a tenth of a step 13 times fewer integers flicker on a still head."""
+"""A coefficient keeps its last integer until it is this far past the rounding border. This saves no bytes while a head moves,
+but on a still head, with simulated estimates that jitter by a tenth of a step, 13 times fewer integers flicker."""
 
 ANGLE_STEP_RAD = float(np.deg2rad(0.25))
 TRANSLATION_STEP = 0.005
@@ -38,9 +36,9 @@ EXPRESSION_STEP = 0.05
 class Preset:
     """One quality setting.
 
-    name: what the user calls it.
-    pose_units, scene_units, expression_units: units (quarter steps) in a quantum of such a coefficient, 1 to 255.
-    coefficients: how many expression coefficients are sent, the most important first; at the receiver the others are 0.
+    name: as the user types it.
+    pose_units, scene_units, expression_units: units (quarter steps) per quantum of such a coefficient, 1 to 255.
+    coefficients: how many expression coefficients are sent, the most important ones; the others are 0 at the receiver.
     """
 
     name: str
@@ -50,7 +48,7 @@ class Preset:
     coefficients: int
 
     def quanta(self, expression_size: int) -> list[int]:
-        """Units in a quantum of each coefficient sent, in the order of `Motion.vector`."""
+        """Units per quantum of each coefficient that is sent, in the order of `Motion.vector`."""
         sent = min(self.coefficients, expression_size)
         return [self.pose_units] * POSE_SIZE + [self.scene_units] * SCENE_SIZE + [self.expression_units] * sent
 
@@ -78,7 +76,7 @@ class Quantiser:
     def __init__(self, steps: ArrayLike) -> None:
         self.steps = np.array(steps, np.float32)
         if self.steps.ndim != 1 or not FIXED_SIZE <= self.steps.size <= 255:
-            raise ValueError(f"steps must be (14 + E,) with E from 0 to 241, not {self.steps.shape}")
+            raise ValueError(f"steps must have shape (14 + E,) with E from 0 to 241, not {self.steps.shape}")
         if not (np.isfinite(self.steps).all() and (self.steps > 1e-12).all() and (self.steps < 1e6).all()):
             raise ValueError("every quantiser step must be a number between 1e-12 and 1e6")
         self.units = self.steps / np.float32(UNITS_PER_STEP)
@@ -86,19 +84,19 @@ class Quantiser:
 
     @classmethod
     def default(cls, expression_size: int) -> Quantiser:
-        """The steps to use where no weight bundle says better."""
+        """The steps to use without a weight bundle."""
         head = [ANGLE_STEP_RAD] * 3 + [TRANSLATION_STEP] * 3
         steps = head + [SCENE_STEP] * SCENE_SIZE + [EXPRESSION_STEP] * expression_size
         return cls(np.array(steps, np.float32))
 
     def quantise(self, values: ArrayLike, preset: Preset, previous: ArrayLike | None = None) -> NDArray[np.int32]:
-        """Round to the preset's quanta.
+        """Rounds to the preset's quanta.
 
-        values: float (..., 14 + E), finite; ValueError if not.
-        previous: int32 (14 + E,) units of the frame before, if any: a coefficient stays there while that is wrong by
-            less than .65 of a quantum.
-        Returns int32 (..., 14 + E) units, each within ±MAX_UNITS and a multiple of its quantum, 0 where the preset
-        sends nothing.
+        values: float (..., 14 + E). Raises ValueError unless all are finite.
+        previous: int32 (14 + E,) units of the frame before, if any. A coefficient keeps its value from there as long as that
+            is off by less than 0.65 of a quantum.
+        Returns int32 (..., 14 + E) units within ±MAX_UNITS: multiples of the quantum, and 0 for coefficients that the preset
+        does not send.
         """
         values = np.asarray(values, np.float64)
         if values.shape[-1:] != self.steps.shape:
@@ -106,7 +104,7 @@ class Quantiser:
                 f"a motion vector must end in {self.steps.size} numbers, not have the shape {values.shape}"
             )
         if not np.isfinite(values).all():
-            raise ValueError("a motion to be coded holds NaN or infinity")
+            raise ValueError("a motion must be finite; this one contains NaN or infinity")
         quanta = np.zeros(self.steps.size, np.int64)
         sent = preset.quanta(self.expression_size)
         quanta[: len(sent)] = sent
@@ -121,7 +119,7 @@ class Quantiser:
         return (rounded.astype(np.int64) * quanta).astype(np.int32)
 
     def dequantise(self, units: ArrayLike) -> NDArray[np.float32]:
-        """int (..., 14 + E) units to float32 values: one float32 product each, hence the same bits on every machine."""
+        """Turns int (..., 14 + E) units into float32 values: one product each, so the bits are the same on every machine."""
         return np.asarray(units, np.int32).astype(np.float32) * self.units
 
     def motion(self, units: ArrayLike) -> Motion:

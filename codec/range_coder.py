@@ -1,14 +1,14 @@
-"""A byte-wise range coder whose packets end without waste: integers and integer frequency tables to bytes and back.
+"""A bytewise range coder that wastes nothing at the end of a packet: symbols to bytes and back, by integer frequency tables.
 
-`codec.entropy` says which table each integer is coded with. Encoder and decoder share one interface, `code(cumulative,
-symbol)` and `bits(count, value)`, so that the model that drives them is written once: the encoder writes what it is
-given, the decoder ignores what it is given and returns what it read.
+`codec.entropy` says which table to use for each integer. Encoder and decoder share one interface, `code(cumulative, symbol)`
+and `bits(count, value)`, so that the model that drives them is written only once: the encoder writes its argument, the
+decoder ignores it and returns what it read.
 
-The lower end of the interval is one growing integer (a packet is a few dozen bytes), so a carry needs no special care
-and the end can be chosen freely: the shortest byte string inside the final interval, read as if zeros followed it.
+The lower end of the interval is kept as one growing integer (a packet is a few dozen bytes). So carries need no special care,
+and the coder can end with the shortest byte string that lies in the final interval when followed by zeros.
 
-Measured against the Rust coders of `constriction`, which end on whole 32-bit words, on frames of real motion (bytes a
-packet, trailing zeros stripped from theirs; µs to encode and decode on a busy 2-core machine, pure Python here):
+Measured on frames of real motion against the Rust coders of `constriction`, which end on whole 32-bit words: bytes per packet
+(trailing zeros stripped from theirs), and µs to encode / decode on a busy two-core machine. This coder is pure Python.
 
     symbols   ideal    this coder         range coder        ANS
     14         4.71     5.02   12 / 16     6.80   13 / 13     7.63   14 / 14
@@ -29,19 +29,19 @@ _RENORMALISE_BELOW = 1 << 32
 
 
 class SymbolCoder(Protocol):
-    """What a model needs of a coder, whichever direction it goes."""
+    """What a model needs of a coder in either direction."""
 
     def code(self, cumulative: Sequence[int], symbol: int) -> int:
-        """Code one symbol; cumulative: 0 and the running sums of the frequencies, rising, the last at most 2^16."""
+        """Codes one symbol. cumulative: 0 and the running sums of the frequencies, increasing, at most 2^16."""
         ...
 
     def bits(self, count: int, value: int) -> int:
-        """Code `count` (0 to 16) equally likely bits as the number `value`."""
+        """Codes the number `value` as `count` (0 to 16) equally likely bits."""
         ...
 
 
 class RangeEncoder:
-    """Collects symbols; `finish` returns the bytes."""
+    """Collects symbols; `finish` returns their bytes."""
 
     def __init__(self) -> None:
         self._low = 0
@@ -66,7 +66,7 @@ class RangeEncoder:
             self._size += 1
 
     def finish(self) -> bytes:
-        """The shortest bytes that, followed by zeros, lie in the final interval."""
+        """Returns the shortest bytes that, followed by zeros, lie in the final interval."""
         return _shortest(self._low, self._range, self._size)
 
 
@@ -82,10 +82,10 @@ class RangeDecoder:
 
     def code(self, cumulative: Sequence[int], symbol: int = 0) -> int:
         quantum = self._range // cumulative[-1]
-        # What integer division leaves over at the top of the range belongs to no symbol: such bytes are not ours.
+        # No symbol owns the remainder of the division at the top of the range: no encoder writes such bytes.
         target = self._offset // quantum
         if target >= cumulative[-1]:
-            raise DecodeError("damaged packet: its bits point at no symbol")
+            raise DecodeError("damaged packet: its bits match no symbol")
         symbol = bisect_right(cumulative, target) - 1
         self._narrow(cumulative[symbol], cumulative[symbol + 1] - cumulative[symbol], quantum)
         return symbol
@@ -94,7 +94,7 @@ class RangeDecoder:
         quantum = self._range >> count
         value = self._offset // quantum
         if value >> count:
-            raise DecodeError("damaged packet: its bits point at no symbol")
+            raise DecodeError("damaged packet: its bits match no symbol")
         self._narrow(value, 1, quantum)
         return value
 
@@ -110,7 +110,7 @@ class RangeDecoder:
             self._size += 1
 
     def finish(self) -> None:
-        """Raise DecodeError unless the bytes are exactly those an encoder writes for what was read."""
+        """Raises DecodeError unless the bytes are exactly those an encoder writes for the symbols read."""
         if _shortest(self._low, self._range, self._size) != self._data:
             raise DecodeError(f"damaged packet: its {len(self._data)} payload bytes do not end where its frames end")
 

@@ -1,8 +1,7 @@
-"""The source message: everything the receiver needs once, before motion alone is enough.
+"""The source message: everything the receiver needs once, so that motion alone is enough from then on.
 
-`sender` builds a `SourceFrame` from the picture and what the networks found in it, sends the bytes in small pieces, and
-`receiver` turns them back and hands picture, canonical code and motion to its networks. A new one replaces the last at
-any time.
+`sender` builds a `SourceFrame` from the picture and what the networks found in it; `receiver` decodes it and passes picture,
+canonical code and motion to its networks. A new source message may replace the last at any time.
 
 Layout, little endian: "FWSF", version (1 byte), bundle hash (8), picture side (2), frame rate in mHz (4), picture
 format (1), capture time in ms (8), number of canonical values (2), number of motion values (2), length of the picture
@@ -32,7 +31,7 @@ MAX_CANONICAL_SIZE = 4096
 MAX_MOTION_SIZE = 255
 
 PICTURE_FORMATS = ("webp", "avif", "jpeg", "png")
-"""Codecs of the source picture, by their number on the wire."""
+"""Formats of the source picture; their positions are their numbers on the wire."""
 
 _MAGIC = b"FWSF"
 _HEAD = struct.Struct("<4sB8sHIBQHHI")
@@ -41,38 +40,38 @@ _CRC = struct.Struct("<I")
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """The source frame and what goes with it.
-
-    bundle_hash: 8 bytes, of the weight bundle both sides must have.
-    side: height and width of the picture square in pixels, 1 to 4096.
-    frame_rate: nominal frames a second of the motion that follows, 0.1 to 1000; kept to a thousandth.
-    picture_format: one of `PICTURE_FORMATS`.
-    picture: the encoded picture, 1 byte to 1 MiB, not looked into.
-    canonical: int16 (C,), the canonical keypoint code in quanta of the bundle's step.
-    motion_units: int32 (14 + E,), the source frame's own motion, by `Quantiser.quantise` with the finest preset.
-    capture_time_ms: the sender's clock, 0 to 2^48 - 1.
-    """
+    """The contents of a source message."""
 
     bundle_hash: bytes
+    """8 bytes of the weight bundle that both sides must have."""
     side: int
+    """Height and width of the square picture in pixels, 1 to 4096."""
     frame_rate: float
+    """Nominal frames per second of the motion that follows, 0.1 to 1000, rounded to a thousandth."""
     picture_format: str
+    """One of `PICTURE_FORMATS`."""
     picture: bytes
+    """The encoded picture, 1 byte to 1 MiB. It is not examined here."""
     canonical: NDArray[np.int16]
+    """int16 (C,), the canonical keypoint code in quanta of the bundle's step."""
     motion_units: NDArray[np.int32]
+    """int32 (14 + E,), the picture's own motion, from `Quantiser.quantise` with the first preset."""
     capture_time_ms: int
+    """On the sender's clock, 0 to 2^48 - 1."""
 
 
 def encode_source(source: SourceFrame) -> bytes:
-    """A source message; ValueError naming the field that is out of bounds."""
+    """Encodes a source message. Raises ValueError, naming the field, if one is out of bounds."""
     if source.picture_format not in PICTURE_FORMATS:
-        raise ValueError(f"the picture format is one of {', '.join(PICTURE_FORMATS)}, not {source.picture_format!r}")
+        raise ValueError(
+            f"the picture format must be one of {', '.join(PICTURE_FORMATS)}, not {source.picture_format!r}"
+        )
     for name in ("canonical", "motion_units"):
         if not np.issubdtype(getattr(source, name).dtype, np.integer) or getattr(source, name).ndim != 1:
             raise ValueError(f"{name} of a source frame must be a row of integers")
     canonical, units = source.canonical.astype("<i2"), source.motion_units.astype("<i4")
     if (canonical != source.canonical).any():
-        raise ValueError("canonical of a source frame must fit 16 bits a number")
+        raise ValueError("canonical of a source frame must fit into 16-bit integers")
     fields = (
         round(source.frame_rate * 1000),
         source.side,
@@ -103,7 +102,7 @@ def encode_source(source: SourceFrame) -> bytes:
 
 
 def decode_source(data: bytes) -> SourceFrame:
-    """The inverse of `encode_source`; DecodeError for bytes that are damaged, of another version or something else."""
+    """The inverse of `encode_source`. Raises DecodeError if the bytes are damaged, of another version or something else."""
     if len(data) < 5 or data[:4] != _MAGIC:
         raise DecodeError("this is not a facewire source message")
     if data[4] != SOURCE_VERSION:
@@ -118,9 +117,9 @@ def decode_source(data: bytes) -> SourceFrame:
         raise DecodeError(f"a source message with {problem or f'picture format {picture_format}, which is unknown'}")
     expected = _HEAD.size + 2 * canonical_size + 4 * units_size + length + _CRC.size
     if len(data) != expected:
-        raise DecodeError(f"a source message of {len(data)} bytes, where {expected} were announced")
+        raise DecodeError(f"a source message of {len(data)} bytes; its header announces {expected}")
     if _CRC.unpack(data[-_CRC.size :])[0] != zlib.crc32(data[: -_CRC.size]):
-        raise DecodeError("a source message whose checksum does not match: it was damaged on the way")
+        raise DecodeError("a damaged source message: its checksum does not match")
     units_start = _HEAD.size + 2 * canonical_size
     picture_start = units_start + 4 * units_size
     units = np.frombuffer(data[units_start:picture_start], "<i4").astype(np.int32)
@@ -139,7 +138,7 @@ def decode_source(data: bytes) -> SourceFrame:
 
 
 def source_hash(data: bytes) -> bytes:
-    """8 bytes that name a source message: by them two sides find out that one still has the other's."""
+    """8 bytes that identify a source message, so that two sides can tell whether one still has the other's."""
     return hashlib.sha256(data).digest()[:SOURCE_HASH_BYTES]
 
 
@@ -155,10 +154,10 @@ def _problem(millihertz: int, side: int, length: int, canonical_size: int, units
     )
     for value, low, high, words in bounds:
         if not low <= value <= high:
-            return f"a {words.format(value)} ({low} to {high} is possible)"
+            return f"a {words.format(value)} (it must be {low} to {high})"
     return ""
 
 
 def _units_problem(units: NDArray[np.int32]) -> str:
     beyond = units[(units > MAX_UNITS) | (units < -MAX_UNITS)]
-    return f"a motion value of {beyond[0]} units (±{MAX_UNITS} is possible)" if beyond.size else ""
+    return f"a motion value of {beyond[0]} units (it must be within ±{MAX_UNITS})" if beyond.size else ""

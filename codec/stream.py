@@ -1,13 +1,13 @@
-"""The `.fw` file: a source message and motion packets one after the other, so that damage and truncation are noticed.
+"""The `.fw` file: a source message and motion packets in records that reveal damage and truncation.
 
-A recorder writes what `MotionEncoder` made (nothing gets lost in a file, so it acknowledges each packet at once and
-bundles many frames); a player reads it back and feeds `MotionDecoder`. These functions turn bytes into bytes; the
-caller opens the file.
+A recorder writes what `MotionEncoder` made; since nothing gets lost in a file, it acknowledges each packet at once and bundles
+many frames. A player reads the file back and feeds `MotionDecoder`. These functions turn bytes into bytes; the caller opens the
+file.
 
 Layout: "FWIR", version (1 byte); then records of a kind (1 byte), a length (7 bits a byte, low bits first, the top bit
 set on all but the last), the payload, and the CRC-32 of kind and payload (4 bytes, little endian). Kinds: "S" the
-source message, first; "M" a motion packet; "E" the end, whose payload is the number of packets and of frames as
-lengths are written. The time base is the source message's: its frame rate, and milliseconds for all capture times.
+source message, first; "M" a motion packet; "E" the end, whose payload is the number of packets and of frames,
+written like lengths. The source message gives the frame rate; all capture times are in milliseconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CRC_BYTES = 4
 
 @dataclass(frozen=True)
 class Stream:
-    """A whole `.fw` file. frames: how many frames all packets hold, repeated ones counted each time."""
+    """A whole `.fw` file. frames: how many frames the packets hold in total; repeated ones count each time."""
 
     source: SourceFrame
     packets: tuple[bytes, ...]
@@ -36,7 +36,7 @@ class Stream:
 
 
 def write_stream(source: SourceFrame, packets: Iterable[bytes]) -> bytes:
-    """The bytes of a `.fw` file; DecodeError if one of `packets` is no motion packet."""
+    """Returns the bytes of a `.fw` file. Raises DecodeError if one of `packets` is not a motion packet."""
     parts = [STREAM_MAGIC, bytes([STREAM_VERSION]), _record(b"S", encode_source(source))]
     count = frames = 0
     for packet in packets:
@@ -47,10 +47,8 @@ def write_stream(source: SourceFrame, packets: Iterable[bytes]) -> bytes:
 
 
 def read_stream(data: bytes) -> Stream:
-    """The inverse of `write_stream`. DecodeError, naming what is wrong, for a file that is damaged, cut off or not
-    ours.
-
-    The packets' insides are not looked into: `MotionDecoder` does.
+    """The inverse of `write_stream`. Raises DecodeError, saying what is wrong, if a file is damaged, truncated or not
+    a `.fw` file. What is inside the packets is left to `MotionDecoder`.
     """
     if data[:4] != STREAM_MAGIC:
         raise DecodeError("this is not a facewire stream (a .fw file begins with FWIR)")
@@ -97,7 +95,7 @@ def _next_record(data: bytes, position: int) -> tuple[bytes, bytes, int]:
     length, start = _read_number(data, position + 1)
     limit = MAX_PACKET_BYTES if kind == b"M" else _MAX_RECORD_BYTES
     if length > limit:
-        raise DecodeError(f"the record at byte {position} claims {length} bytes; {limit} are possible")
+        raise DecodeError(f"the record at byte {position} claims {length} bytes; at most {limit} are allowed")
     end = start + length
     if end + _CRC_BYTES > len(data):
         raise DecodeError(f"the stream is cut off inside the record at byte {position}")
@@ -126,4 +124,4 @@ def _read_number(data: bytes, position: int) -> tuple[int, int]:
         value |= (byte & 127) << 7 * index
         if byte < 128:
             return value, position + index + 1
-    raise DecodeError(f"damaged stream: the length at byte {position} has no end")
+    raise DecodeError(f"damaged stream: the length at byte {position} does not end")

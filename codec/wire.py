@@ -1,4 +1,4 @@
-"""What bytes really cost on the wire: packet overhead, for rate control and for honest numbers on screen.
+"""What a message really costs on the wire, packet overhead included, for rate control and honest figures.
 
 Measured with aiortc 1.16 over UDP and IPv4, without Ethernet; one message of a WebRTC data channel is one packet.
 """
@@ -17,22 +17,22 @@ MESSAGE_OVERHEAD_BYTES = SCTP_DATA_BYTES + SCTP_BYTES + DTLS_BYTES + UDP_IP_BYTE
 """85: everything around one data-channel message."""
 
 ACKNOWLEDGEMENT_BYTES = 85
-"""The SACK that comes back for every message (aiortc neither delays nor bundles them)."""
+"""The SACK that comes back for every message; aiortc neither delays nor bundles them."""
 
 
 RTP_PAYLOAD_BYTES = 1200
-"""Largest payload of an RTP packet, as browsers have it."""
+"""Largest payload that browsers put into an RTP packet."""
 RTP_OVERHEAD_BYTES = 64
-"""Around it: RTP, SRTP, one header extension, UDP and IPv4."""
+"""Everything around it: RTP, SRTP, one header extension, UDP and IPv4."""
 
 
 def rtp_wire_bytes(payload_bytes: int) -> int:
-    """Bytes on the wire of one coded picture of `payload_bytes` as video over RTP, what fragments need besides left out."""
+    """Bytes on the wire of one coded picture sent as video over RTP, without what fragmentation adds."""
     return payload_bytes + RTP_OVERHEAD_BYTES * -(-payload_bytes // RTP_PAYLOAD_BYTES)
 
 
 def wire_bytes(payload_bytes: int) -> tuple[int, int]:
     """Bytes on the wire, forward and back, of one data-channel message of `payload_bytes` (0 or more)."""
     if payload_bytes < 0:
-        raise ValueError(f"a payload cannot have {payload_bytes} bytes")
+        raise ValueError(f"a payload of {payload_bytes} bytes; it must have 0 or more")
     return (payload_bytes + 3) // 4 * 4 + MESSAGE_OVERHEAD_BYTES, ACKNOWLEDGEMENT_BYTES

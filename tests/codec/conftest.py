@@ -1,5 +1,9 @@
 """Motion and tables that the codec's tests share."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -9,7 +13,7 @@ EXPRESSION_SIZE = 20
 
 
 def _walk(frames: int, seed: int) -> np.ndarray:
-    """float32 (frames, 34): a head that drifts about a mean as heads do, now still, now fast."""
+    """float32 (frames, 34): a head that drifts around a mean, sometimes still, sometimes fast."""
     rng = np.random.default_rng(seed)
     spread = np.array([0.2] * 3 + [0.12] * 3 + [0.02] * SCENE_SIZE + [0.33] * EXPRESSION_SIZE)
     speed = np.repeat(rng.choice([0.0, 0.05, 0.2], -(-frames // 10)), 10)[:frames]
@@ -26,7 +30,7 @@ def quantiser() -> Quantiser:
 
 @pytest.fixture(scope="session")
 def tables() -> Tables:
-    """The default tables with every kind of prediction switched on, made of integers only."""
+    """The default tables with every kind of prediction switched on, computed in integers."""
     plain = default_tables(EXPRESSION_SIZE)
     classes, size = plain.pull.shape
     numbers = (np.arange(classes * size * size) * 2654435761 % 4294967296 >> 24).reshape(classes, size, size)
@@ -37,8 +41,8 @@ def tables() -> Tables:
 
 
 @pytest.fixture(scope="session")
-def walk():
-    """The function that makes a walk of so many frames from a seed."""
+def walk() -> Callable[[int, int], np.ndarray]:
+    """A function of a number of frames and a seed: makes a head wander."""
     return _walk
 
 

@@ -1,3 +1,7 @@
+"""The range coder loses nothing, wastes little and notices surplus bytes."""
+
+from __future__ import annotations
+
 import math
 
 import numpy as np
@@ -13,7 +17,7 @@ INTEGERS = st.one_of(st.integers(-4, 4), st.integers(-100, 100), st.integers(-(2
 
 
 @given(st.lists(st.tuples(st.integers(0, FAMILY_SIZE - 1), INTEGERS), max_size=60))
-def test_integers_come_back_with_every_table(pairs):
+def test_integers_round_trip_with_every_table(pairs: list[tuple[int, int]]) -> None:
     encoder = RangeEncoder()
     for index, value in pairs:
         assert code_integer(encoder, index, value) == value
@@ -24,7 +28,7 @@ def test_integers_come_back_with_every_table(pairs):
 
 
 @given(st.lists(st.integers(0, 2**63 - 1), max_size=10), st.integers(0, 2**60 - 1))
-def test_numbers_of_any_size_come_back(numbers, wide):
+def test_numbers_of_any_size_round_trip(numbers: list[int], wide: int) -> None:
     encoder = RangeEncoder()
     for number in numbers:
         code_sized(encoder, number)
@@ -36,7 +40,7 @@ def test_numbers_of_any_size_come_back(numbers, wide):
 
 
 @given(st.lists(st.integers(0, 7), min_size=1, max_size=40), st.binary(min_size=1, max_size=4))
-def test_bytes_too_many_never_read_as_the_same_packet(symbols, garbage):
+def test_surplus_bytes_are_never_read_as_the_same_packet(symbols: list[int], garbage: bytes) -> None:
     encoder = RangeEncoder()
     for symbol in symbols:
         encoder.bits(3, symbol)
@@ -46,7 +50,7 @@ def test_bytes_too_many_never_read_as_the_same_packet(symbols, garbage):
             decoder.finish()
 
 
-def test_a_packet_costs_less_than_half_a_byte_over_the_ideal():
+def test_packet_costs_less_than_half_a_byte_over_the_ideal() -> None:
     rng = np.random.default_rng(0)
     over = []
     for _ in range(400):
@@ -67,7 +71,7 @@ def test_a_packet_costs_less_than_half_a_byte_over_the_ideal():
 
 
 @pytest.mark.parametrize("index", range(FAMILY_SIZE))
-def test_every_table_is_whole_and_rises(index):
+def test_every_table_is_complete_and_increasing(index: int) -> None:
     cumulative, low_bits = family_table(index)
     assert cumulative[0] == 0
     assert cumulative[-1] == TABLE_TOTAL

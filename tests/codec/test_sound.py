@@ -1,4 +1,4 @@
-"""Sound packets say the same after the way through bytes, and whatever else arrives is refused."""
+"""Sound packets round-trip through bytes, and anything else raises DecodeError."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ times = st.integers(0, (1 << 48) - 1)
 
 
 @given(st.binary(max_size=MAX_OPUS_BYTES - 1), times, st.booleans())
-def test_speech_comes_back(tail: bytes, capture_ms: int, whole_time: bool) -> None:
+def test_speech_round_trips(tail: bytes, capture_ms: int, whole_time: bool) -> None:
     opus = bytes([SILK_60_MS]) + tail
     packet = decode_sound(encode_speech(opus, capture_ms, whole_time=whole_time))
     assert packet.opus == opus
@@ -25,14 +25,14 @@ def test_speech_comes_back(tail: bytes, capture_ms: int, whole_time: bool) -> No
 
 
 @given(st.floats(-200, 20), times)
-def test_silence_comes_back(level: float, capture_ms: int) -> None:
+def test_silence_round_trips(level: float, capture_ms: int) -> None:
     packet = decode_sound(encode_silence(level, capture_ms))
     assert packet.silence
     assert packet.level_dbfs == pytest.approx(min(max(level, SILENT_DBFS), 0), abs=0.5)
 
 
 @given(times, st.integers(-32_000, 32_000))
-def test_time_is_found_again_near_any_anchor_of_half_a_minute(capture_ms: int, away_ms: int) -> None:
+def test_short_time_is_resolved_within_half_a_minute_of_the_anchor(capture_ms: int, away_ms: int) -> None:
     packet = decode_sound(encode_speech(bytes([SILK_60_MS]), capture_ms, whole_time=False))
     assert 0 <= capture_ms - packet.near(capture_ms + away_ms) < TIME_STEP_MS
 
@@ -44,7 +44,7 @@ def test_whole_time_wraps_after_seven_weeks(capture_ms: int, away_ms: int) -> No
 
 
 @given(st.binary(max_size=64))
-def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+def test_any_bytes_decode_or_raise_decode_error(data: bytes) -> None:
     try:
         packet = decode_sound(data)
     except DecodeError:
@@ -68,18 +68,18 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         (b"\0\0" + bytes(MAX_OPUS_BYTES + 1), "bytes"),
     ],
 )
-def test_what_is_wrong_is_said(packet: bytes, words: str) -> None:
+def test_decode_error_says_what_is_wrong(packet: bytes, words: str) -> None:
     with pytest.raises(DecodeError, match=words):
         decode_sound(packet)
 
 
-def test_header_is_two_bytes_four_with_the_whole_time_and_silence_five() -> None:
+def test_sizes_of_headers_and_silence() -> None:
     assert len(encode_speech(bytes(50), 1_000_000, whole_time=False)) == 52
     assert len(encode_speech(bytes(50), 1_000_000, whole_time=True)) == 54
     assert len(encode_silence(-60, 1_000_000)) == 5
 
 
-def test_senders_mistakes_are_value_errors() -> None:
+def test_wrong_arguments_raise_value_error() -> None:
     for opus in (b"", bytes(MAX_OPUS_BYTES + 1)):
         with pytest.raises(ValueError, match="Opus packet"):
             encode_speech(opus, 0, whole_time=True)

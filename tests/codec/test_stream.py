@@ -1,4 +1,9 @@
+"""Source messages, `.fw` files and the cost on the wire."""
+
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +13,9 @@ from facewire.codec import (
     MotionDecoder,
     MotionEncoder,
     Packing,
+    Quantiser,
     SourceFrame,
+    Tables,
     decode_source,
     encode_source,
     frames_in,
@@ -31,27 +38,29 @@ SOURCE = SourceFrame(
 )
 
 
-def fields(source):
+def fields(source: SourceFrame) -> list[object]:
     return [value.tolist() if isinstance(value, np.ndarray) else value for value in dataclasses.astuple(source)]
 
 
 @pytest.fixture(scope="module")
-def packets(tables, quantiser, head_walk):
+def packets(tables: Tables, quantiser: Quantiser, head_walk: np.ndarray) -> list[bytes]:
     encoder = MotionEncoder(tables, quantiser, Packing(frames_per_packet=16))
-    result = []
+    result: list[bytes] = []
     for number, row in enumerate(head_walk[:50]):
         if packet := encoder.encode(Motion.from_vector(row), 40 * number):
             result.append(packet)
             encoder.acknowledge(number)
-    return [*result, encoder.flush()]
+    rest = encoder.flush()
+    assert rest is not None
+    return [*result, rest]
 
 
 @pytest.fixture(scope="module")
-def file(packets):
+def file(packets: list[bytes]) -> bytes:
     return write_stream(SOURCE, packets)
 
 
-def test_a_source_frame_survives_its_bytes():
+def test_source_frame_round_trips_through_bytes() -> None:
     again = decode_source(encode_source(SOURCE))
     assert fields(again) == fields(SOURCE)
     assert again.canonical.dtype == np.int16
@@ -77,12 +86,12 @@ def test_a_source_frame_survives_its_bytes():
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_an_impossible_source_frame_is_refused(change):
+def test_impossible_source_frame_raises_value_error(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"source frame|picture format"):
         encode_source(dataclasses.replace(SOURCE, **change))
 
 
-def test_a_damaged_source_message_is_refused_wherever_the_damage_is():
+def test_damage_at_any_byte_of_a_source_message_raises_decode_error() -> None:
     data = encode_source(SOURCE)
     for position in range(len(data)):
         with pytest.raises(DecodeError):
@@ -91,18 +100,20 @@ def test_a_damaged_source_message_is_refused_wherever_the_damage_is():
         damaged[position] ^= 4
         with pytest.raises(DecodeError):
             decode_source(bytes(damaged))
-    with pytest.raises(DecodeError, match="were announced"):
+    with pytest.raises(DecodeError, match="header announces"):
         decode_source(data + b"\0")
 
 
-def test_another_version_is_named():
+def test_error_names_another_version() -> None:
     data = bytearray(encode_source(SOURCE))
     data[4] = 9
     with pytest.raises(DecodeError, match="version 9"):
         decode_source(bytes(data))
 
 
-def test_a_stream_survives_its_bytes(file, packets, tables, quantiser):
+def test_stream_round_trips_through_bytes(
+    file: bytes, packets: list[bytes], tables: Tables, quantiser: Quantiser
+) -> None:
     stream = read_stream(file)
     assert fields(stream.source) == fields(SOURCE)
     assert list(stream.packets) == packets
@@ -112,17 +123,17 @@ def test_a_stream_survives_its_bytes(file, packets, tables, quantiser):
     assert numbers == list(range(50))
 
 
-def test_an_empty_stream_is_a_stream():
+def test_stream_may_be_empty() -> None:
     assert read_stream(write_stream(SOURCE, [])).packets == ()
 
 
-def test_truncation_is_noticed_at_every_byte(file):
+def test_truncation_at_any_byte_raises_decode_error(file: bytes) -> None:
     for length in range(len(file)):
         with pytest.raises(DecodeError, match=r"cut off|begins with FWIR|version"):
             read_stream(file[:length])
 
 
-def test_damage_is_noticed_at_every_byte(file):
+def test_damage_at_any_byte_raises_decode_error(file: bytes) -> None:
     for position in range(len(file)):
         damaged = bytearray(file)
         damaged[position] ^= 1 << position % 8
@@ -130,12 +141,12 @@ def test_damage_is_noticed_at_every_byte(file):
             read_stream(bytes(damaged))
 
 
-def test_what_follows_the_end_is_noticed(file):
+def test_bytes_after_the_end_raise_decode_error(file: bytes) -> None:
     with pytest.raises(DecodeError, match="1 bytes follow the end"):
         read_stream(file + b"\0")
 
 
-def test_a_lost_packet_is_noticed(file, packets):
+def test_missing_packet_raises_decode_error(file: bytes, packets: list[bytes]) -> None:
     shorter = write_stream(SOURCE, packets[:-1])
     end_record = len(file) - len(write_stream(SOURCE, [])) + len(shorter)
     assert end_record > 0
@@ -144,16 +155,16 @@ def test_a_lost_packet_is_noticed(file, packets):
         read_stream(file[:start] + file[start + len(packets[-1]) + 2 + 4 :])
 
 
-def test_only_motion_packets_go_into_a_stream():
+def test_stream_takes_only_motion_packets() -> None:
     with pytest.raises(DecodeError):
         write_stream(SOURCE, [b"hello"])
 
 
 @pytest.mark.parametrize(("payload", "forward"), [(0, 85), (1, 89), (12, 97), (13, 101)])
-def test_the_wire_costs_more_than_the_payload(payload, forward):
+def test_wire_bytes_include_the_overhead(payload: int, forward: int) -> None:
     assert wire_bytes(payload) == (forward, 85)
 
 
-def test_there_are_no_negative_payloads():
+def test_negative_payload_raises_value_error() -> None:
     with pytest.raises(ValueError, match="-1 bytes"):
         wire_bytes(-1)

@@ -1,4 +1,6 @@
-"""The motion of every validation clip of the data set, where it is there, through the codec: bit for bit the encoder's own."""
+"""Every validation clip of the data set, if there is one, decodes to the encoder's motion bit for bit."""
+
+from __future__ import annotations
 
 from collections import deque
 from pathlib import Path
@@ -16,7 +18,7 @@ SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize("preset", [pytest.param("high", marks=SLOW), "default", pytest.param("lowest", marks=SLOW)])
-def test_all_validation_motions_decode_to_the_encoders_reconstruction(preset: str) -> None:
+def test_validation_clips_decode_to_the_encoders_reconstruction(preset: str) -> None:
     pytest.importorskip("torch")
     from facewire.training.data import load_labels, read_manifest
     from facewire.training.evaluate_clip import motion_space_of
@@ -43,5 +45,5 @@ def test_all_validation_motions_decode_to_the_encoders_reconstruction(preset: st
             if len(unacknowledged) > LATE_FRAMES:
                 encoder.acknowledge(unacknowledged.popleft())
     assert frames > 8000
-    # Labels tremble more than what the networks read, which the tables were fitted to: that takes 15, 11 and 7 bytes.
+    # Labels jitter more than what the networks read, to which the tables were fitted and which takes 15, 11 and 7 bytes.
     assert size / frames <= {"high": 30, "default": 20, "lowest": 11}[preset]
