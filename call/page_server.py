@@ -1,8 +1,8 @@
-"""The web server of the call page: on this machine, for one browser tab, and for nobody else.
+"""The web server of the call page: for one browser tab on this machine, and no one else.
 
-Comes in: the browser's requests. Goes out: the page (`call/web/`), and to a `PageHandler` (`page_call`) the messages of its
-WebSocket. What a request must bring is in docs/page.md: this machine's address as host, a token that is good once, then a
-cookie, and for everything that acts this page as origin. Nothing here knows of calls.
+It serves the files of `call/web/` and passes the messages of the page's WebSocket to a `PageHandler` (`page_call`). Requests are
+checked as described in docs/page.md: the loopback address as host, a one-time token and then a cookie, and the page as the origin
+of everything but plain GET requests. Nothing here knows about calls.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ MAX_PORTRAIT_BYTES = 20 << 20
 HELLO_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
 RELOAD_S = 2.0
-"""A page that is reloaded may connect before its old connection has ended; what is still there after so long is another tab."""
+"""A reloaded page may connect before its old connection has ended. A connection that remains after this time is another tab."""
 MAX_WAITING = 500
-"""Messages that a page has not taken yet; one that lets more gather is gone or hostile."""
+"""Messages queued for the page. A page that lets more gather is disconnected."""
 ANOTHER_TAB, ANOTHER_VERSION, ENDED = 4001, 4002, 4003
-"""Codes by which the WebSocket is closed."""
+"""Close codes of the WebSocket."""
 
 PERMISSIONS = (
     "camera",
@@ -45,7 +45,7 @@ PERMISSIONS = (
     "screen-wake-lock",
     "clipboard-write",
 )
-"""What the page may use; everything else of this kind it may not."""
+"""Browser features that the page may use."""
 FORBIDDEN = ("geolocation", "display-capture", "usb", "serial", "hid", "midi", "payment", "clipboard-read")
 
 _log = logging.getLogger(__name__)
@@ -54,31 +54,31 @@ Send = Callable[[dict[str, Any]], None]
 
 
 class PageHandler(Protocol):
-    """What the page acts on. All is called in the event loop."""
+    """Acts on what the page sends. All methods are called in the event loop."""
 
     def page_opened(self, send: Send) -> None:
-        """A page is there and speaks our version; `send` reaches it until `page_closed`."""
+        """A page of the same version has connected; `send` reaches it until `page_closed`."""
         ...
 
     async def page_message(self, message: PageMessage) -> None:
-        """The page said something; DecodeError if it cannot mean that, and the page is told."""
+        """A message from the page. A DecodeError is reported to the page."""
         ...
 
     def page_closed(self) -> None:
-        """The page is gone, perhaps to come back."""
+        """The page has disconnected; it may reconnect."""
         ...
 
     def picture(self, whose: str) -> bytes | None:
-        """The source frame of "own" or "other" as PNG; None if there is none."""
+        """The source frame of "own" or "other" as PNG; None without one."""
         ...
 
     async def take_portrait(self, data: bytes) -> None:
-        """The page posted a picture; InputError or NoFaceError if it cannot be used."""
+        """The page uploaded a picture. Raises InputError or NoFaceError if it cannot be used."""
         ...
 
 
 class PageServer:
-    """Serves one handler's page. folder: of the page's files."""
+    """Serves the page for a handler. folder: the page's files."""
 
     def __init__(self, handler: PageHandler, folder: Path = WEB_FOLDER) -> None:
         self._handler = handler
@@ -92,7 +92,7 @@ class PageServer:
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
-        """Listens at a free port of 127.0.0.1; InputError if that is not possible."""
+        """Listens on a free port of 127.0.0.1. Raises InputError if that is not possible."""
         app = web.Application(middlewares=[self._guard], client_max_size=MAX_PORTRAIT_BYTES)
         app.on_response_prepare.append(self._harden)
         app.add_routes(
@@ -111,7 +111,7 @@ class PageServer:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
-            raise InputError(f"no page: nothing can be served on {HOST} ({reason(error)})") from error
+            raise InputError(f"the call page cannot be served on {HOST} ({reason(error)})") from error
         self._port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
@@ -128,26 +128,26 @@ class PageServer:
 
     @property
     def url(self) -> str:
-        """Where the page is; good for one browser."""
+        """The address of the page, with a token that works once."""
         return f"{self.origin}/?token={self._token}"
 
-    # --- what every request must bring
+    # --- checks of every request
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
         if request.headers.get("Host") != f"{HOST}:{self._port}":
-            return _refusal(421, "Wrong address", f"This program answers only at {self.origin}.")
+            return _refusal(421, "Wrong address", f"This program answers at {self.origin} only.")
         acts = request.method != "GET" or request.path == "/ws"
         if acts and request.headers.get("Origin") != self.origin:
-            return _refusal(403, "Refused", "Another web page asked for this. Only the call page itself may.")
+            return _refusal(403, "Refused", "This request came from another web page. Only the call page may make it.")
         is_open = request.path == "/" and "token" in request.query
-        is_open = is_open or SERVED.fullmatch(request.path[1:]) is not None  # program text, the same for everybody
+        is_open = is_open or SERVED.fullmatch(request.path[1:]) is not None  # program text, not secret
         if not is_open and not self._knows(request):
             return _refusal(
                 403,
-                "This is not the browser that holds the call",
-                "Open the address that facewire printed when it started. It is good once: a second browser or a private window "
-                "cannot use it. To begin anew, end facewire and start it again.",
+                "This call belongs to another browser",
+                "Open the address that facewire printed when it started. It works once, so a second browser or a private window "
+                "cannot use it. To start over, stop facewire and start it again.",
             )
         response: web.StreamResponse = await handler(request)
         return response
@@ -157,7 +157,7 @@ class PageServer:
 
     @property
     def _cookie(self) -> str:
-        """Its name: cookies do not tell ports apart."""
+        """The cookie's name, with the port, since cookies are shared between ports."""
         return f"facewire-{self._port}"
 
     async def _harden(self, _request: web.Request, response: web.StreamResponse) -> None:
@@ -189,8 +189,8 @@ class PageServer:
             if not good or self._token_used:
                 return _refusal(
                     403,
-                    "This link was used already" if good else "This link is not good",
-                    "It opens the page once, in one browser. If that was not you, somebody else on this machine has used it: end "
+                    "This link has already been used" if good else "This link is not valid",
+                    "It opens the page once, in one browser. If that was not you, someone else on this computer has used it: stop "
                     "facewire and start it again."
                     if good
                     else "Open the address that facewire printed when it started.",
@@ -211,18 +211,18 @@ class PageServer:
     async def _picture(self, request: web.Request) -> web.StreamResponse:
         picture = self._handler.picture(request.match_info["whose"])
         if picture is None:
-            return _refusal(404, "No picture yet", "There is no source frame so far.")
+            return _refusal(404, "No picture yet", "There is no source frame yet.")
         return web.Response(body=picture, content_type="image/png")
 
     async def _portrait(self, request: web.Request) -> web.StreamResponse:
         try:
             await self._handler.take_portrait(await request.read())
         except web.HTTPRequestEntityTooLarge:
-            return _not_taken("too-large", f"a picture of more than {MAX_PORTRAIT_BYTES >> 20} MB")
+            return _portrait_refused("too-large", f"the picture is larger than {MAX_PORTRAIT_BYTES >> 20} MB")
         except NoFaceError as error:
-            return _not_taken("no-face", str(error))
+            return _portrait_refused("no-face", str(error))
         except InputError as error:
-            return _not_taken("not-a-picture", str(error))
+            return _portrait_refused("not-a-picture", str(error))
         return web.json_response({"ok": True})
 
     # --- the WebSocket
@@ -238,22 +238,22 @@ class PageServer:
         self._page = socket
         self._free.clear()
         try:
-            if await self._greeted(socket):
+            if await self._says_hello(socket):
                 await self._talk(socket)
         finally:
             self._page = None
             self._free.set()
         return socket
 
-    async def _greeted(self, socket: web.WebSocketResponse) -> bool:
-        """Whether the page said hello in our version; if not, the connection is closed."""
+    async def _says_hello(self, socket: web.WebSocketResponse) -> bool:
+        """Whether the page said hello in this version; if not, closes the connection."""
         try:
             message = read_page_message(await socket.receive_str(timeout=HELLO_TIMEOUT_S))
             if message == PageHello(PAGE_VERSION):
                 return True
         except (DecodeError, TimeoutError, TypeError) as error:
-            _log.info("a page that does not greet: %s", error)
-        await socket.close(code=ANOTHER_VERSION, message=b"a greeting in version 1 is wanted first")
+            _log.info("no hello from the page: %s", error)
+        await socket.close(code=ANOTHER_VERSION, message=b"a hello of version %d is required first" % PAGE_VERSION)
         return False
 
     async def _talk(self, socket: web.WebSocketResponse) -> None:
@@ -274,7 +274,7 @@ class PageServer:
             async for frame in socket:
                 try:
                     if frame.type is not WSMsgType.TEXT:
-                        raise DecodeError("a message that is no text")
+                        raise DecodeError("a binary message; all messages are text")
                     await self._handler.page_message(read_page_message(frame.data))
                 except DecodeError as error:
                     send({"type": "problem", "code": "bad-message", "detail": str(error)})
@@ -289,17 +289,17 @@ class PageServer:
                 task.cancel()
             for outcome in await asyncio.gather(writer, reader, return_exceptions=True):
                 if isinstance(outcome, Exception):
-                    _log.error("the page's connection ended by an error", exc_info=outcome)
+                    _log.error("the page's connection ended with an error", exc_info=outcome)
             if not socket.closed:
                 await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
 
 
-def _not_taken(code: str, detail: str) -> web.Response:
+def _portrait_refused(code: str, detail: str) -> web.Response:
     return web.json_response({"ok": False, "code": code, "detail": detail}, status=400)
 
 
 def _refusal(status: int, title: str, text: str) -> web.Response:
-    """A page in words for a person who came to the wrong door. Both texts are our own: nothing of the request is in it."""
+    """A plain page for a refused request. Both texts are constants: nothing of the request is repeated."""
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f'<title>facewire: {title}</title><link rel="stylesheet" href="/style.css">'

@@ -1,4 +1,4 @@
-"""aiortc's connections, adapted: the only code of facewire that touches private names of aiortc and aioice.
+"""Connections of aiortc, adapted: the only code of facewire that uses private names of aiortc and aioice.
 
 `connection` makes two kinds of them: `DataConnection` to the other person, for `peer`, and `LoopbackConnection` to the browser on
 this machine, for `page_media`. `association` is the SCTP association of the first. All are subclasses; nothing is patched for the

@@ -1,9 +1,9 @@
-"""aiortc's SCTP association, made to cost less and to open on bad links.
+"""An SCTP association that sends fewer packets than aiortc's and opens on bad links. Used by `connection`.
 
-aiortc answers every message with a packet of its own (85 bytes and more), sends one chunk a packet, and repeats a lost INIT with a
-tag that the other side must refuse. `ThriftyAssociation` lets acknowledgements and FORWARD-TSN chunks ride in packets
-that carry data anyway, sends one by itself only when too much or too long has waited, and repeats INIT as the standard
-says. All of it is within RFC 9260, so the other side may be any WebRTC implementation. `peer` puts it in place of aiortc's.
+aiortc acknowledges every message in a packet of its own (85 bytes and more), sends one chunk per packet, and repeats a lost INIT
+with a tag that the other side must refuse. `BundlingAssociation` piggybacks acknowledgements and FORWARD-TSN chunks on packets
+with data, sends them alone only when too many have gathered or waited too long, and repeats INIT as the standard says. All of this
+is within RFC 9260, so the other side may be any WebRTC implementation.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from aiortc.rtcsctptransport import (
 
 from facewire.call.traffic import CIPHERS, Traffic
 
-RIDE_AFTER_PACKETS = 3
-"""Packets to be acknowledged before an acknowledgement takes a ride in an outgoing packet (20 bytes less each time)."""
-ALONE_AFTER_PACKETS = 5
-ALONE_AFTER_BYTES = 1000
-"""Of data: a piece of a source frame is acknowledged at once, so that the next ones may follow."""
-ALONE_AFTER_S = 0.5
-"""Well below the sender's shortest retransmission time-out, 1 s."""
+PIGGYBACK_AFTER_PACKETS = 3
+"""Unacknowledged packets before an acknowledgement is piggybacked; each one costs 20 bytes."""
+SEND_ALONE_AFTER_PACKETS = 5
+SEND_ALONE_AFTER_BYTES = 1000
+"""Of data. A piece of a source frame is acknowledged at once, so that the next ones can follow."""
+SEND_ALONE_AFTER_S = 0.5
+"""Well below the sender's shortest retransmission timeout, 1 s."""
 GAP_ALONE_AFTER_S = 0.1
-"""The same when something is missing, or a FORWARD-TSN waits."""
+"""Instead of `SEND_ALONE_AFTER_S` when a packet is missing or a FORWARD-TSN is pending."""
 INITIAL_RTO_S = 1.0
-"""RFC 9260's; aiortc waits three times as long before it repeats the first packet."""
+"""As in RFC 9260. aiortc waits three times as long before it repeats the first packet."""
 MIN_WINDOW_BYTES = 4 * USERDATA_MAX_LENGTH
-"""The congestion window never shrinks below this. `rate` lowers what is sent; a window of one packet would only make
-live media wait for a time-out."""
+"""The congestion window never shrinks below this. `rate` reduces what is sent; a window of one packet would only make live media
+wait for a timeout."""
 
 _SCTP_HEADER_BYTES = 12
 
 
 class _Chunks(Chunk):
-    """Several chunks as they stand in one packet."""
+    """Several chunks in one packet."""
 
     def __init__(self, chunks: list[Chunk]) -> None:
         super().__init__()
@@ -57,8 +57,8 @@ class _Chunks(Chunk):
         return b"".join(bytes(chunk) for chunk in self.chunks)
 
 
-class ThriftyAssociation(RTCSctpTransport):
-    """An association that bundles.
+class BundlingAssociation(RTCSctpTransport):
+    """An association that bundles chunks.
 
     dtls: what carries its packets. traffic: where packets are counted. kind_of_stream: what each stream of data is for.
     header_bytes: UDP and IP headers around each datagram of the path in use.
@@ -76,22 +76,22 @@ class ThriftyAssociation(RTCSctpTransport):
         self._traffic, self._kind_of_stream, self._header_bytes = traffic, kind_of_stream, header_bytes
         self._waiting_packets = self._waiting_bytes = 0
         self._forward: ForwardTsnChunk | None = None
-        self._rider_handle: asyncio.TimerHandle | None = None
+        self._pending_timer: asyncio.TimerHandle | None = None
 
     @property
     def queued(self) -> int:
-        """Messages and parts of them that wait to be sent for the first time."""
+        """Messages and parts of messages not yet sent for the first time."""
         return len(self._outbound_queue) + len(self._data_channel_queue)
 
     @property
     def cipher(self) -> str | None:
-        """What encrypts the packets, of `traffic.CIPHERS`; None before DTLS' handshake."""
+        """The cipher in use, one of `traffic.CIPHERS`; None before the DTLS handshake."""
         tls = self.transport._ssl
         return tls.get_cipher_name() if tls is not None else None
 
     @property
     def in_flight(self) -> int:
-        """Bytes of messages that were sent and are neither acknowledged nor given up."""
+        """Bytes sent that are neither acknowledged nor abandoned."""
         return self._flight_size
 
     async def _handle_data(self, data: bytes) -> None:
@@ -103,26 +103,28 @@ class ThriftyAssociation(RTCSctpTransport):
         await super()._receive_data_chunk(chunk)
 
     async def _send_sack(self) -> None:
-        """aiortc asks for it after each packet that brought data."""
+        """Called by aiortc after each packet with data."""
         self._waiting_packets += 1
-        if self._waiting_packets >= ALONE_AFTER_PACKETS or self._waiting_bytes >= ALONE_AFTER_BYTES:
-            await self._send_riders()
+        if self._waiting_packets >= SEND_ALONE_AFTER_PACKETS or self._waiting_bytes >= SEND_ALONE_AFTER_BYTES:
+            await self._send_pending()
         else:
-            self._wait(GAP_ALONE_AFTER_S if self._sack_misordered or self._sack_duplicates else ALONE_AFTER_S)
+            self._send_within(
+                GAP_ALONE_AFTER_S if self._sack_misordered or self._sack_duplicates else SEND_ALONE_AFTER_S
+            )
 
     async def _send_chunk(self, chunk: Chunk) -> None:
         if isinstance(chunk, ForwardTsnChunk):
             self._forward = chunk
-            self._wait(GAP_ALONE_AFTER_S)
+            self._send_within(GAP_ALONE_AFTER_S)
         elif isinstance(chunk, DataChunk):
-            riders: list[Chunk] = []
-            if self._waiting_packets >= RIDE_AFTER_PACKETS or self._sack_misordered or self._forward is not None:
-                riders = self._riders()
-            length = _SCTP_HEADER_BYTES + len(bytes(_Chunks([*riders, chunk])))
+            pending: list[Chunk] = []
+            if self._waiting_packets >= PIGGYBACK_AFTER_PACKETS or self._sack_misordered or self._forward is not None:
+                pending = self._take_pending()
+            length = _SCTP_HEADER_BYTES + len(bytes(_Chunks([*pending, chunk])))
             if length > SCTP_MAX_PACKET_LENGTH:
-                await self._send_packet(riders)
-                riders = []
-            await self._send_packet([*riders, chunk])
+                await self._send_packet(pending)
+                pending = []
+            await self._send_packet([*pending, chunk])
         else:
             await self._send_packet([chunk])
 
@@ -132,39 +134,39 @@ class ThriftyAssociation(RTCSctpTransport):
 
     def _set_state(self, state: RTCSctpTransport.State) -> None:
         super()._set_state(state)
-        if state == self.State.CLOSED and self._rider_handle is not None:
-            self._rider_handle.cancel()
-            self._rider_handle = None
+        if state == self.State.CLOSED and self._pending_timer is not None:
+            self._pending_timer.cancel()
+            self._pending_timer = None
 
-    # --- riders
+    # --- pending chunks
 
-    def _wait(self, seconds: float) -> None:
-        """Lets riders wait for a packet with data, but no longer than that."""
+    def _send_within(self, seconds: float) -> None:
+        """Sends pending chunks alone after that time, unless a packet with data takes them along before."""
         loop = asyncio.get_running_loop()
-        if self._rider_handle is not None:
-            if self._rider_handle.when() <= loop.time() + seconds:
+        if self._pending_timer is not None:
+            if self._pending_timer.when() <= loop.time() + seconds:
                 return
-            self._rider_handle.cancel()
-        self._rider_handle = loop.call_later(seconds, lambda: asyncio.ensure_future(self._send_riders()))
+            self._pending_timer.cancel()
+        self._pending_timer = loop.call_later(seconds, lambda: asyncio.ensure_future(self._send_pending()))
 
-    def _riders(self) -> list[Chunk]:
-        """What waits, taken: the acknowledgement first, as the standard wants it."""
-        riders: list[Chunk] = []
+    def _take_pending(self) -> list[Chunk]:
+        """Takes the pending chunks, the acknowledgement first, as the standard requires."""
+        pending: list[Chunk] = []
         if self._waiting_packets:
-            riders.append(self._sack())
+            pending.append(self._sack())
         if self._forward is not None:
-            riders.append(self._forward)
+            pending.append(self._forward)
         self._waiting_packets = self._waiting_bytes = 0
         self._forward = None
-        if self._rider_handle is not None:
-            self._rider_handle.cancel()
-            self._rider_handle = None
-        return riders
+        if self._pending_timer is not None:
+            self._pending_timer.cancel()
+            self._pending_timer = None
+        return pending
 
-    async def _send_riders(self) -> None:
-        self._rider_handle = None
-        if riders := self._riders():
-            await self._send_packet(riders)
+    async def _send_pending(self) -> None:
+        self._pending_timer = None
+        if pending := self._take_pending():
+            await self._send_packet(pending)
 
     def _sack(self) -> SackChunk:
         sack = SackChunk()
@@ -185,11 +187,12 @@ class ThriftyAssociation(RTCSctpTransport):
     async def _send_packet(self, chunks: list[Chunk]) -> None:
         tag = 0 if isinstance(chunks[0], InitChunk) else self._remote_verification_tag
         data = serialize_packet(self._local_port, cast(int, self._remote_port), tag, _Chunks(chunks))
-        with contextlib.suppress(ConnectionError):  # the connection went away: to SCTP a packet like any other lost one
+        with contextlib.suppress(ConnectionError):  # the path is gone: to SCTP this is a lost packet
             await self.transport._send_data(data)
             self._count(self._traffic.sent.wire_by_kind, data)
 
     def _count(self, counter: dict[str, int], packet: bytes) -> None:
+        """Counts a packet under the kind of its first DATA chunk."""
         kind = "transport"
         position = _SCTP_HEADER_BYTES
         while position + 8 <= len(packet):

@@ -13,13 +13,13 @@ from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from facewire.call.traffic import CIPHERS, IPV4_UDP_BYTES, IPV6_UDP_BYTES, TURN_CHANNEL_BYTES, Traffic
-from facewire.call.webrtc.association import ThriftyAssociation
+from facewire.call.webrtc.association import BundlingAssociation
 
 LOOPBACK = "127.0.0.1"
 
 
 class Certificate(RTCCertificate):
-    """aiortc's certificate, preferring the cipher that adds least to a packet. Made by `generateCertificate`."""
+    """A certificate that prefers the cipher with the least overhead per packet. Made by `generateCertificate`."""
 
     def _create_ssl_context(self, srtp_profiles: Any) -> Any:
         context = super()._create_ssl_context(srtp_profiles)
@@ -28,16 +28,16 @@ class Certificate(RTCCertificate):
 
     @property
     def sha256(self) -> bytes:
-        """The fingerprint that the other side sees."""
+        """Its fingerprint."""
         (value,) = (one.value for one in self.getFingerprints() if one.algorithm == "sha-256")
         return bytes.fromhex(value.replace(":", ""))
 
 
 class _ChosenAddresses(RTCPeerConnection):
-    """A connection that uses the addresses of this machine that `_choose` picks."""
+    """A connection that uses only the addresses that `_choose` returns."""
 
     def _choose(self, addresses: list[str]) -> list[str]:
-        """addresses: those aioice found, never the loopback one."""
+        """addresses: those of this machine that aioice found, without loopback."""
         raise NotImplementedError
 
     def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:
@@ -53,14 +53,14 @@ class _ChosenAddresses(RTCPeerConnection):
 
 
 class LoopbackConnection(_ChosenAddresses):
-    """A connection that stays on this machine: nothing outside can reach it."""
+    """A connection that nothing outside this machine can reach."""
 
     def _choose(self, addresses: list[str]) -> list[str]:
         return [LOOPBACK]
 
 
 class DataConnection(_ChosenAddresses):
-    """A connection for data channels alone, with a `ThriftyAssociation`, that counts every datagram.
+    """A connection for data channels only, with a `BundlingAssociation`, that counts every datagram.
 
     configuration: its ICE servers and policy. certificate: this side's identity. traffic: where datagrams and packets are
     counted. kind_of_stream: what each stream number of data is for, one of `traffic.KINDS`.
@@ -75,15 +75,13 @@ class DataConnection(_ChosenAddresses):
     ) -> None:
         super().__init__(configuration)
         self._relay_only = configuration.iceTransportPolicy is RTCIceTransportPolicy.RELAY
-        self._RTCPeerConnection__certificates = [
-            certificate
-        ]  # in place of the one that aiortc makes for each connection
+        self._RTCPeerConnection__certificates = [certificate]  # replaces the one aiortc makes for each connection
         self._certificate, self._traffic, self._kind_of_stream = certificate, traffic, kind_of_stream
         self._header_bytes = IPV4_UDP_BYTES
         """UDP and IP headers around each datagram of the path in use."""
         self._counting = False
-        self.association: ThriftyAssociation
-        """Made with the first data channel."""
+        self.association: BundlingAssociation
+        """Set when the first data channel is made."""
 
     async def setLocalDescription(self, sessionDescription: RTCSessionDescription | None = None) -> None:
         await super().setLocalDescription(sessionDescription)
@@ -93,7 +91,7 @@ class DataConnection(_ChosenAddresses):
     def fingerprints(self) -> tuple[bytes, bytes] | None:
         """SHA-256 of both sides' certificates, this side's first; None before the other side's is known.
 
-        They are of the certificates that secure the connection, whatever the descriptions say.
+        Taken from the certificates that secure the connection, not from the descriptions.
         """
         tls = self.association.transport._ssl
         theirs = tls.get_peer_certificate(as_cryptography=True) if tls is not None else None
@@ -103,15 +101,15 @@ class DataConnection(_ChosenAddresses):
 
     @property
     def cipher(self) -> str | None:
-        """What encrypts the connection, of `CIPHERS`; None before the handshake."""
+        """The cipher in use, one of `CIPHERS`; None before the handshake."""
         return self.association.cipher
 
     def _choose(self, addresses: list[str]) -> list[str]:
-        """All; on a machine that has no other the loopback one, which aioice leaves out."""
+        """All of them; on a machine without any, loopback, which aioice leaves out."""
         return addresses if addresses or self._relay_only else [LOOPBACK]
 
     def _RTCPeerConnection__createSctpTransport(self) -> None:
-        self.association = self._RTCPeerConnection__sctp = ThriftyAssociation(
+        self.association = self._RTCPeerConnection__sctp = BundlingAssociation(
             self._RTCPeerConnection__createDtlsTransport(),
             self._traffic,
             self._kind_of_stream,
@@ -119,7 +117,7 @@ class DataConnection(_ChosenAddresses):
         )
 
     def _count_datagrams(self) -> None:
-        """Counts at the sockets, STUN included, from when they exist and only gathering has used them."""
+        """Counts datagrams at the sockets, STUN included. Those of gathering candidates have passed by then."""
         if not self._counting:
             self._counting = True
             for protocol in self.association.transport.transport.iceGatherer._connection._protocols:

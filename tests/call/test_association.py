@@ -1,4 +1,4 @@
-"""The thrifty association on real sockets: overhead, loss, and counted traffic."""
+"""The bundling association on real sockets: overhead, loss, and counted traffic."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 from facewire.call.peer import Channel, Peer, PeerOptions
 from facewire.call.traffic import CIPHERS
-from facewire.call.webrtc.association import ALONE_AFTER_S
+from facewire.call.webrtc.association import SEND_ALONE_AFTER_S
 
 from .relay import Impairment, Relay, Way
 
@@ -62,7 +62,7 @@ async def test_acknowledgements_ride_with_media_without_extra_packets() -> None:
 async def test_one_way_media_takes_few_acknowledgement_packets() -> None:
     pair = Pair()
     await pair.open()
-    await asyncio.sleep(ALONE_AFTER_S)
+    await asyncio.sleep(SEND_ALONE_AFTER_S)
     before = pair.relay.counts["ba"].datagrams
     for _ in range(40):
         pair.a.send("media", b"x" * 50)
@@ -106,7 +106,7 @@ async def test_traffic_count_matches_the_relay() -> None:
         pair.b.send("control", bytes(3))
     await pair.heard(0, 10)
     await pair.heard(1, 10)
-    await asyncio.sleep(ALONE_AFTER_S + 0.1)
+    await asyncio.sleep(SEND_ALONE_AFTER_S + 0.1)
     assert pair.a._connection.cipher == min(CIPHERS, key=CIPHERS.__getitem__)
     ways: list[tuple[Peer, Way]] = [(pair.a, "ab"), (pair.b, "ba")]
     for peer, way in ways:

@@ -212,7 +212,7 @@ async def test_only_the_first_tab_of_the_right_browser_gets_in(tmp_path: Path, c
         for address, text in (
             (a.url, "used already"),
             (a.page.url, "not the browser"),
-            (a.page.url + "?token=guess", "not good"),
+            (a.page.url + "?token=guess", "not valid"),
             (a.page.url.replace("127.0.0.1", "localhost"), "Wrong address"),
         ):
             await stranger.goto(address)

@@ -32,4 +32,4 @@ def test_example_runs_as_it_stands(name: str, words: str) -> None:
 def test_every_example_is_tested() -> None:
     here = Path(__file__)
     tests = here.read_text(encoding="utf-8") + (here.parents[1] / "test_readme.py").read_text(encoding="utf-8")
-    assert [path.name for path in EXAMPLES.glob("*.py") if f"{path.name}\"" not in tests] == []
+    assert [path.name for path in EXAMPLES.glob("*.py") if f'{path.name}"' not in tests] == []

@@ -36,11 +36,11 @@ PACKAGE = Path(facewire.__file__).parent
 
 METHODS: list[tuple[type, str, str, str]] = [
     (RTCPeerConnection, "_RTCPeerConnection__createDtlsTransport", "(self)", "the choice of addresses"),
-    (RTCPeerConnection, "_RTCPeerConnection__createSctpTransport", "(self)", "the thrifty association"),
+    (RTCPeerConnection, "_RTCPeerConnection__createSctpTransport", "(self)", "the bundling association"),
     (RTCPeerConnection, "setLocalDescription", "(self, sessionDescription)", "counting datagrams"),
     (RTCCertificate, "_create_ssl_context", "(self, srtp_profiles)", "the choice of cipher"),
     (RTCDtlsTransport, "_send_data", "(self, data)", "sending bundled packets"),
-    (RTCSctpTransport, "__init__", "(self, transport, port)", "the thrifty association"),
+    (RTCSctpTransport, "__init__", "(self, transport, port)", "the bundling association"),
     (RTCSctpTransport, "_handle_data", "(self, data)", "counting packets by kind"),
     (RTCSctpTransport, "_receive_data_chunk", "(self, chunk)", "acknowledging after so many bytes"),
     (RTCSctpTransport, "_send_sack", "(self)", "acknowledgements that ride with data"),
@@ -61,7 +61,7 @@ METHODS: list[tuple[type, str, str, str]] = [
 
 ATTRIBUTES: list[tuple[type, str, str]] = [
     (RTCPeerConnection, "_RTCPeerConnection__certificates", "one certificate for a whole call"),
-    (RTCPeerConnection, "_RTCPeerConnection__sctp", "the thrifty association"),
+    (RTCPeerConnection, "_RTCPeerConnection__sctp", "the bundling association"),
     (RTCIceGatherer, "_connection", "the choice of addresses and counting datagrams"),
     (aioice.ice.Connection, "_protocols", "counting datagrams"),
     (RTCDtlsTransport, "_ssl", "safety words and the cipher's share of a packet"),
