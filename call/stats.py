@@ -76,49 +76,52 @@ class CallStats:
 
     def look(self) -> None:
         """Takes a sample."""
-        traffic, playout = self._session.traffic(), self._session.ends.playout
-        shown = playout.stats() if playout is not None else None
-        live = self._session.ends.live
-        taken = live.stats() if live is not None else None
         now = time.monotonic()
-        moment = _Moment(
-            now,
-            traffic.sent.wire_bytes,
-            traffic.received.wire_bytes,
-            sum(traffic.sent.payload_by_kind.values()),
-            sum(traffic.received.payload_by_kind.values()),
-            traffic.sent.datagrams,
-            traffic.received.datagrams,
-            shown.shown if shown is not None else 0,
-            shown.concealed if shown is not None else 0,
-            (shown.skipped if shown is not None else 0) + (taken.skipped if taken is not None else 0),
-            taken.captured if taken is not None else 0,
-            taken.sent if taken is not None else 0,
-            self._session.outgoing.stats.sound_rtp_bytes,
-        )
-        self._moments.append(moment)
+        self._moments.append(self._moment(now))
         while self._moments[0].at_s < now - WINDOW_S and len(self._moments) > 2:
             self._moments.popleft()
-        end_to_end = self._session.end_to_end_ms()
-        if end_to_end is not None and self._session.state == "connected":
-            self._e2e_sum, self._e2e_count = self._e2e_sum + end_to_end, self._e2e_count + 1
-            self._e2e_worst = max(self._e2e_worst, end_to_end)
+        end_to_end_ms = self._session.end_to_end_ms()
+        if end_to_end_ms is not None and self._session.state == "connected":
+            self._e2e_sum, self._e2e_count = self._e2e_sum + end_to_end_ms, self._e2e_count + 1
+            self._e2e_worst = max(self._e2e_worst, end_to_end_ms)
         if now - self._line_at >= LINE_EVERY_S:
             self._line_at = now
-            link = self._session.link
-            self._lines.append(
-                {
-                    "s": round(now - self._started, 1),
-                    "state": self._session.state,
-                    "sent_kbps": _round(self._rate("sent_bytes")),
-                    "received_kbps": _round(self._rate("received_bytes")),
-                    "loss": _round(link.loss, 3),
-                    "rtt_ms": _round(link.rtt_ms),
-                    "shown": moment.shown,
-                    "concealed": moment.concealed,
-                    "end_to_end_ms": _round(end_to_end),
-                }
-            )
+            self._lines.append(self._line(now, end_to_end_ms))
+
+    def _moment(self, now: float) -> _Moment:
+        ends, traffic = self._session.ends, self._session.traffic()
+        played = ends.playout.stats() if ends.playout is not None else None
+        captured = ends.live.stats() if ends.live is not None else None
+        return _Moment(
+            at_s=now,
+            sent_bytes=traffic.sent.wire_bytes,
+            received_bytes=traffic.received.wire_bytes,
+            sent_payload=sum(traffic.sent.payload_by_kind.values()),
+            received_payload=sum(traffic.received.payload_by_kind.values()),
+            sent_datagrams=traffic.sent.datagrams,
+            received_datagrams=traffic.received.datagrams,
+            shown=played.shown if played is not None else 0,
+            concealed=played.concealed if played is not None else 0,
+            skipped=(played.skipped if played is not None else 0) + (captured.skipped if captured is not None else 0),
+            captured=captured.captured if captured is not None else 0,
+            sent=captured.sent if captured is not None else 0,
+            sound_rtp_bytes=self._session.outgoing.stats.sound_rtp_bytes,
+        )
+
+    def _line(self, now: float, end_to_end_ms: float | None) -> dict[str, Any]:
+        """A line of the timeline, from the newest sample."""
+        link, moment = self._session.link, self._moments[-1]
+        return {
+            "s": round(now - self._started, 1),
+            "state": self._session.state,
+            "sent_kbps": _round(self._rate("sent_bytes")),
+            "received_kbps": _round(self._rate("received_bytes")),
+            "loss": _round(link.loss, 3),
+            "rtt_ms": _round(link.rtt_ms),
+            "shown": moment.shown,
+            "concealed": moment.concealed,
+            "end_to_end_ms": _round(end_to_end_ms),
+        }
 
     def values(self) -> dict[str, Any]:
         """Everything, for JSON."""

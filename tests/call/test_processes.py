@@ -158,7 +158,7 @@ def test_waiting_ends_when_nobody_comes(tmp_path: Path) -> None:
         (["--video", "no-such-file.mp4"], "no such file"),
         (["--server", "http://x"], "signaling server"),
         (["--threads", "0"], "threads"),
-        (["--video", "none", "--sound", "none"], "is none"),
+        (["--video", "none", "--sound", "none"], "nothing to send or show"),
         (["--yaw", "400"], "--yaw"),
         (["--portrait", "no-such-picture.png"], "no-such-picture.png"),
     ],
