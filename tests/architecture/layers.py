@@ -34,8 +34,9 @@ MAY_IMPORT = {
     "training": "errors files workers source_picture coding codec models sender metrics",
     "parser": "facewire arguments",
     "settings": "errors arguments parser",
-    "command": "facewire errors arguments terminal models",
     # highest
+    "command": "facewire errors arguments terminal parser doctor models",
+    "doctor": ANYTHING,
     "cli": ANYTHING,
     "__main__": "cli",
     "facewire": "errors codec models.runtime sender.encoder receiver.decoder",
