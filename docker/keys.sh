@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes, once, the secrets that the services share, and at every start two join tokens for the room `demo`.
-# usage: keys.sh, in the folder that holds docker/ and keys/; the files are readable by their owner alone.
+# Makes the secrets that the services share, once, and two join tokens for the room `demo`, at every start.
+# Run it in the folder that holds docker/ and keys/. Only the owner can read the files.
 set -eu
 umask 077
 
