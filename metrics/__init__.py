@@ -1,5 +1,5 @@
-"""How good synthesised pictures are, and how to show it: figures, frozen networks that judge, charts and pages.
+"""Measuring the quality of synthesised pictures and reporting it, for `facewire.benchmark` and `facewire.training`.
 
-`quality` compares pictures and face landmarks, `teachers` holds the frozen networks (their weight files are found by
-`teacher_files`), `charts` and `page` turn figures into HTML. Used by `facewire.benchmark` and `facewire.training`.
+`quality` compares pictures and face landmarks. `teachers` holds frozen networks that judge pictures; `teacher_files` finds their
+weight files. `charts` and `page` turn figures into HTML.
 """

@@ -1,7 +1,7 @@
-"""Small charts as SVG text for a self-contained page: lines, and bars sorted by height.
+"""Small line and bar charts as SVG text, for self-contained pages.
 
-Comes in: numbers. Goes out: an `<svg>` element whose colours are the classes of `page.css`, so that it follows dark and light.
-Every point carries a `<title>`, shown when pointed at. For `training.scoreboard_page` and `benchmark.bandwidth.report_page`.
+Numbers become an `<svg>` element that is coloured by the classes of `page.css`, and so follows dark and light mode. Every
+point has a `<title>`, shown on hover. Used by `training.scoreboard_page` and `benchmark.bandwidth.report_page`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 LEFT, RIGHT, TOP, BOTTOM, NO_NUMBERS = 52, 12, 12, 38, 10
-"""Margins in pixels; the left and lower one hold the numbers of the axes, unless there are none below."""
+"""Margins in pixels. The left and lower ones hold the numbers of the axes."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Line:
     style: str
     """CSS class: ours, other, third, repeat, ideal or hue1 to hue9."""
     label: str = ""
-    """For the legend; nothing leaves it out of it."""
+    """For the legend; a line without a label is left out of it."""
     names: Sequence[str] = ()
-    """Of the points, shown when pointed at; points are drawn as dots where there are names."""
+    """Names of the points, shown on hover. Points with names are drawn as dots."""
     band: Sequence[tuple[float, float]] = ()
-    """Lower and upper end of a shaded band at each point."""
+    """Lower and upper edge of a shaded band at each point."""
 
 
 def line_chart(
@@ -42,7 +42,7 @@ def line_chart(
     zero: bool = False,
     log_x: bool = False,
 ) -> str:
-    """A chart of lines over one pair of axes. zero: the y axis starts at 0. log_x: x, above 0, is drawn by its logarithm."""
+    """A line chart. zero: start the y axis at 0. log_x: use a logarithmic x axis; all x must be above 0."""
     xs = [x for line in lines for x, _ in line.points if math.isfinite(x)]
     ys = [y for line in lines for _, y in line.points if math.isfinite(y)]
     ys += [end for line in lines for ends in line.band for end in ends] + ([0.0] if zero else [])
@@ -65,9 +65,9 @@ def bar_chart(
     width: int = 380,
     height: int = 180,
 ) -> str:
-    """A bar for each name with its value, and a mark where the third number is (the other way of doing it).
+    """A bar chart of names and values. The third number, the value of an alternative, is drawn as a mark.
 
-    bounds: names and values of lines across, such as a gate.
+    bounds: names and values of horizontal lines, such as a gate.
     """
     values = [value for _, value, _ in bars] + [mark for *_, mark in bars if mark is not None]
     if not bars:
@@ -98,7 +98,7 @@ def bar_chart(
 
 
 class _Frame:
-    """Axes: data to pixels."""
+    """Axes, which map data to pixels."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ def _figure(title: str, width: int, height: int, parts: list[str], legend: str) 
 
 
 def _ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """Round numbers around [low, high], about that many."""
+    """About `count` round numbers around [low, high]."""
     if high - low < 1e-9:
         low, high = low - 0.5, high + 0.5
     raw = (high - low) / wanted

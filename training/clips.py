@@ -1,8 +1,8 @@
-"""One raw video into training clips: cut, labelled frame by frame, encoded.
+"""Turning one raw video into training clips: cut, labelled frame by frame, and encoded.
 
-Comes in: a video file and the segments that `training.segments` finds in it. Goes out: 256-pixel H.264 clips and their label
-files in a data folder, and a `Record` of it, whose file is written last: a video whose record is there is done. Called by
-`training.prepare`, in processes of its own.
+From a video file and the segments that `training.segments` finds in it, `prepare_video` makes 256-pixel H.264 clips and their
+label files in a data folder, and a `Record`. The record's file is written last: it marks a video as done. `training.prepare`
+calls this in worker processes.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from facewire.training.segments import MIN_CLIP_S, Dropped, Scan, Segment, scan
 
 CLIP_PX = 256
 MESH_PX = 512
-"""Faces are labelled on squares of up to this side: what the camera saw, before the clip's compression."""
+"""Faces are labelled on squares of up to this side, before the clip is scaled down and compressed."""
 CRF, PRESET, KEYFRAME_EVERY = 19, "slow", 30
 MAX_STEP = 0.15
-"""Landmarks that move further than this between neighbouring frames, in face heights on average, have jumped."""
+"""Landmarks that move further than this between neighbouring frames, on average and in face heights, have jumped."""
 VERSION = 1
-"""Raised when clips or labels of an earlier version must be made again."""
+"""Raised if clips and labels of earlier versions must be made again."""
 
 CLIPS, LABELS, RECORDS = "clips256", "labels", "records"
 
@@ -42,7 +42,7 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip as the manifest lists it. path: inside the data folder. Angles: 2nd and 98th percentile, degrees."""
+    """A clip as listed in the manifest. path: inside the data folder. Angles: 2nd and 98th percentile, degrees."""
 
     clip: str
     path: str
@@ -58,13 +58,14 @@ class Clip:
     pitch_p98: float
     mouth_std: float
     face_fraction: float
-    """Face-mesh height over the side of the clip."""
+    """Height of the face mesh over the side of the clip."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What became of one video. source: its path inside the raw folder. size, modified_ns, settings: tell whether it must be done
-    again.
+    """What became of one video.
+
+    source: its path inside the raw folder. size, modified_ns, settings: if these change, the video must be done again.
     """
 
     source: str
@@ -76,14 +77,14 @@ class Record:
     dropped: tuple[Dropped, ...]
 
     def save(self, out: Path) -> None:
-        """Writes the record's file."""
+        """Write the record's file."""
         path = record_path(out, self.source)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(asdict(self), indent=1).encode())
 
 
 def read_record(path: Path) -> Record:
-    """A file of `Record.save`; InputError if it is none."""
+    """Read a file of `Record.save`; InputError if it is not one."""
     try:
         values = json.loads(path.read_bytes())
         values["clips"] = tuple(Clip(**clip) for clip in values["clips"])
@@ -94,32 +95,34 @@ def read_record(path: Path) -> Record:
 
 
 def record_path(out: Path, source: str) -> Path:
-    """Where the record of a video lies."""
+    """Path of a video's record."""
     return out / RECORDS / f"{_place(source)}.json"
 
 
 def settings_of(min_side: int) -> dict[str, int]:
-    """What a record's clips depend on besides the video."""
+    """What clips depend on besides their video."""
     return {"version": VERSION, "min_side": min_side}
 
 
 def unreadable(raw: Path, out: Path, source: str, min_side: int, why: str) -> Record:
-    """The record of a video that cannot be read, written."""
+    """Write and return the record of a video that cannot be read."""
     record = _record(raw, source, min_side, 0.0, [Dropped(0.0, 0.0, "cannot be read", why)])
     record.save(out)
     return record
 
 
 def prepare_video(raw: Path, out: Path, source: str, min_side: int, tick: Callable[[], None]) -> Record:
-    """Makes the clips of one video, their labels, and last its record's file.
+    """Make the clips of one video, their labels and, last, the file of its record.
 
-    source: path of the video inside raw. min_side: least side of a square, pixels. tick: called at every frame, may raise to stop.
-    InputError if something cannot be written; a video that cannot be read is recorded as that.
+    source: path of the video inside raw. min_side: smallest side of a square, pixels. tick: called at every frame, may raise
+    to stop. Raises InputError if something cannot be written; a video that cannot be read is recorded as such.
     """
     place = _place(source)
     for folder, ending in ((CLIPS, "mp4"), (LABELS, "npz")):
         (out / folder / place).parent.mkdir(parents=True, exist_ok=True)
-        for old in (out / folder / place).parent.glob(f"{place.name}_[0-9]*.{ending}"):  # of an earlier, other try
+        for old in (out / folder / place).parent.glob(
+            f"{place.name}_[0-9]*.{ending}"
+        ):  # of an earlier try with other settings
             old.unlink()
     try:
         found = scan(raw / source, FaceDetector(), min_side, tick)
@@ -128,7 +131,7 @@ def prepare_video(raw: Path, out: Path, source: str, min_side: int, tick: Callab
     clips: list[Clip] = []
     dropped = list(found.dropped)
     for segment, pictures, landmarks in _labelled(raw / source, found, tick):
-        runs = [run for run in _steady(landmarks) if len(run) * found.step / found.fps >= MIN_CLIP_S]
+        runs = [run for run in _runs_without_jumps(landmarks) if len(run) * found.step / found.fps >= MIN_CLIP_S]
         if not runs:
             start, end = segment.start / found.fps, segment.stop / found.fps
             dropped.append(Dropped(start, end, "no steady face mesh"))
@@ -150,8 +153,9 @@ def _record(raw: Path, source: str, min_side: int, seconds: float, dropped: Sequ
 
 
 def _place(source: str) -> PurePosixPath:
-    """Where the files of a video lie below clips, labels and records, without ending: its own path in plain letters, and a
-    hash, so that no two videos share one.
+    """Path of a video's files inside the folders of clips, labels and records, without a suffix.
+
+    It is made of the video's own path in plain letters and a hash, so that no two videos share one.
     """
     path = PurePosixPath(source)
 
@@ -165,7 +169,7 @@ def _place(source: str) -> PurePosixPath:
 def _labelled(
     path: Path, found: Scan, tick: Callable[[], None]
 ) -> Iterator[tuple[Segment, list[Picture], list[NDArray[np.float32] | None]]]:
-    """For every segment its clip's pictures and their landmarks."""
+    """The pictures of each segment's clip, and their landmarks."""
     with VideoFile(path) as video:
         frames = enumerate(video)
         for segment in found.segments:
@@ -183,8 +187,8 @@ def _labelled(
             yield segment, pictures, landmarks
 
 
-def _steady(landmarks: Sequence[NDArray[np.float32] | None]) -> list[range]:
-    """Runs of frames that all have landmarks, which do not jump."""
+def _runs_without_jumps(landmarks: Sequence[NDArray[np.float32] | None]) -> list[range]:
+    """Runs of frames that all have landmarks, without jumps."""
     runs: list[range] = []
     last: NDArray[np.float32] | None = None
     for number, points in enumerate(landmarks):
@@ -221,7 +225,7 @@ def _clip(path: str, source: str, found: Scan, segment: Segment, run: range, lab
 
 
 def write_clip(path: Path, pictures: Sequence[Picture], fps: float) -> None:
-    """Pictures, uint8 RGB (256, 256, 3), as H.264 in MP4: BT.709, closed groups of at most 30 frames; whole or not at all."""
+    """Write pictures, uint8 RGB (256, 256, 3), as H.264 in MP4 (BT.709, closed groups of up to 30 frames), whole or not at all."""
     temporary = path.with_name(f".{path.stem}.part.mp4")
     try:
         with av.open(str(temporary), "w", options={"movflags": "faststart"}) as container:
@@ -246,6 +250,6 @@ def write_clip(path: Path, pictures: Sequence[Picture], fps: float) -> None:
 
 
 def unfinished(out: Path) -> Iterator[Path]:
-    """What a run that was killed left half written."""
+    """Files that a killed run left half written."""
     for folder in (CLIPS, LABELS, RECORDS):
         yield from (out / folder).rglob(".*.part*")

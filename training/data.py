@@ -25,7 +25,7 @@ from facewire.training.face_labels import read_labels
 from facewire.training.motion_space import ClipMotion, MotionSpace, fit_motion_space, project
 
 FRAMES_ABOVE_FPS = 20.0
-"""Clips faster than this are thinned to every second frame for training: neighbours are nearly equal."""
+"""Faster clips are thinned to every second frame for training, since neighbours are nearly equal."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def read_manifest(data: Path, split: str) -> list[ClipRow]:
     """All clips of a split ("train" or "val"); InputError if the folder has no manifest."""
     manifest = data / "manifest.csv"
     if not manifest.is_file():
-        raise InputError(f"{data} holds no manifest.csv: give the folder of labelled clips with --data")
+        raise InputError(f"{data} has no manifest.csv: give a folder of labelled clips with --data")
     with manifest.open(newline="") as file:
         return [
             ClipRow(
@@ -65,7 +65,7 @@ def read_manifest(data: Path, split: str) -> list[ClipRow]:
 def load_labels(data: Path, path: Path) -> dict[str, NDArray[np.float32]]:
     """Labels of one clip: landmarks (T, 478, 3), eyes (T, 2), mouth (T,), as `face_labels.ClipLabels` describes them.
 
-    Files of `facewire prepare` are read as they are; where the data folder brings a loader of its own (`labels.py`), that is run.
+    Files of `facewire prepare` are read directly. A data folder may have its own loader (`labels.py`), which is then run.
     """
     loader = data / "labels.py"
     if not loader.is_file():
@@ -119,11 +119,11 @@ def read_portraits(data: Path) -> tuple[list[NDArray[np.uint8]], NDArray[np.floa
 
 @dataclass(frozen=True)
 class FrameStore:
-    """Decoded frames with label motion. N frames of all clips one after another, then N_p portraits.
+    """Decoded frames with the motion of their labels: the N frames of all clips one after another, then the portraits.
 
     pictures: uint8 (N, 256, 256, 3) RGB. motion: (N, 6 + E). shape: (N, C). points: (N, P, 3) in picture coordinates.
     openings: (N, 3) mouth, image-left eye, image-right eye. starts: (clips + 1,) first frame of each clip. people: (clips,).
-    portraits: number of single pictures at the end, each a clip of its own.
+    portraits: number of single pictures at the end, each of which is a clip.
     """
 
     pictures: NDArray[np.uint8]
@@ -143,14 +143,14 @@ class FrameStore:
 
 
 def open_store(data: Path, cache: Path, split: str, space: MotionSpace | None = None) -> FrameStore:
-    """Open the cached store of a split, building it first if it is not there (minutes; several GB of disk).
+    """Open the cached store of a split, after building it if necessary (minutes; several GB of disk).
 
     space: the motion space to project labels to; fitted to this split when None.
     """
     rows = read_manifest(data, split)
     if not rows:
         raise InputError(
-            f"{data} has no clips of split {split!r}: the manifest's column split must name train and val clips"
+            f"{data} has no clips of split {split!r}: the column split of the manifest must name train and val clips"
         )
     cache.mkdir(parents=True, exist_ok=True)
     meta = cache / f"{split}.npz"
@@ -158,7 +158,7 @@ def open_store(data: Path, cache: Path, split: str, space: MotionSpace | None = 
         _build(data, cache, split, space)
     with np.load(meta) as z:
         if list(z["names"]) != [row.name for row in rows]:
-            raise InputError(f"{meta} was made from other clips than {data} holds: delete {cache} to build it anew")
+            raise InputError(f"{meta} was made from other clips than those of {data}: delete {cache} to rebuild it")
         fields = {name: z[name] for name in ("motion", "shape", "points", "openings", "starts", "people")}
         stored = MotionSpace(**{name[6:]: z[name] for name in z.files if name.startswith("space_")})
         portraits = int(z["portraits"])
@@ -201,7 +201,7 @@ def _build(data: Path, cache: Path, split: str, space: MotionSpace | None) -> No
     names = {name: i for i, name in enumerate(sorted({row.identity for row in rows}))}
     people = [names[row.identity] for row in rows] + [len(names) + i for i in range(len(portraits))]
     partial.replace(cache / f"{split}_pictures.npy")
-    np.savez(  # last: its presence says that the cache is whole
+    np.savez(  # last, since its presence marks the cache as complete
         cache / f"{split}.npz",
         motion=np.concatenate([m.vectors() for m in motions]),
         shape=np.concatenate([np.repeat(m.shape[None], len(m.pose), 0) for m in motions]),

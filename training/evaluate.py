@@ -1,9 +1,8 @@
-"""The scoreboard: a weight bundle judged on people it never saw, through real bytes, beside "repeat the source frame".
+"""Evaluating a weight bundle on people it never saw, coded through real bytes and compared with repeating the source frame.
 
-Comes in: a bundle and a folder of labelled clips. Goes out: a table, `scores.json`, `scoreboard.html` and strips of the worst
-clips. `training.evaluate_clip` scores each clip in a process of its own, `training.rate_curve` the motion code,
-`training.scoreboard_page` draws the page; rows, gates and summary are in
-`training.scoreboard`.
+From a bundle and a folder of labelled clips it makes a table, `scores.json`, `scoreboard.html` and strips of the worst clips.
+`training.evaluate_clip` scores each clip in a worker process and `training.rate_curve` the motion code; `training.scoreboard`
+has the rows, gates and summary, and `training.scoreboard_page` the page.
 """
 
 from __future__ import annotations
@@ -43,14 +42,16 @@ T = TypeVar("T")
 
 
 def evaluate(options: EvaluateOptions, out: Path | None, console: Console) -> dict[str, float]:
-    """Judge a bundle; writes scores.json, scoreboard.html and worst/ into `out`. Returns the summary."""
+    """Evaluate a bundle, write scores.json, scoreboard.html and worst/ into `out`, and return the summary."""
     rows = read_manifest(options.data, options.split)[: options.clips]
     if not rows:
         raise InputError(f"{options.data} has no clips of split {options.split!r}")
     bundle = load_bundle(options.weights)
     left_out = teacher_files.missing()
     if not FaceMesh.installed():
-        left_out.append("landmarks, pose, openings, identity: not measured; they need mediapipe (docs/evaluation.md)")
+        left_out.append(
+            "landmarks, pose, openings, identity: not measured, since mediapipe is not installed (docs/evaluation.md)"
+        )
     for line in left_out:
         console.print(f"[yellow]{line}", highlight=False)
     clips, points = _measure(options, rows, console)
@@ -105,7 +106,7 @@ def _finished(jobs: list[concurrent.futures.Future[T]], progress: Progress, what
 
 
 def partner(rows: list[ClipRow], index: int) -> ClipRow | None:
-    """The clip of somebody else whose first frame clip `index` moves: half the list further on; None if all are one person."""
+    """A clip of another person, half the list further on, whose first frame clip `index` is to move; None if there is none."""
     others = (rows[(index + len(rows) // 2 + step) % len(rows)] for step in range(len(rows)))
     return next((row for row in others if row.identity != rows[index].identity), None)
 
@@ -116,7 +117,7 @@ def tables(board: Scoreboard) -> list[Table]:
     people = len({clip.person for clip in board.clips})
     main = Table(
         title=f"{board.bundle}: {len(board.clips)} {options.split} clips of {people} people, preset {options.preset}, "
-        f"every {options.every}. frame"
+        f"every {options.every}th frame"
     )
     for name in ("figure", "ours", "each person once", "repeat the source", "gate", "goal"):
         main.add_column(name, justify="left" if name == "figure" else "right")
@@ -174,7 +175,7 @@ def fetch_teachers(console: Console) -> Path:
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("fetching the identity network", total=None)
 
-        def tell(done: int, total: int) -> None:
+        def on_progress(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total or None)
 
-        return teacher_files.fetch_identity(tell)
+        return teacher_files.fetch_identity(on_progress)

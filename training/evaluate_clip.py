@@ -1,7 +1,7 @@
-"""One clip on the scoreboard: its motion through real bytes, then the same person, another person, and other views, judged.
+"""Scoring one clip: its motion is sent as real bytes and moves the same person, another person and free views.
 
-Comes in: a bundle's networks, a labelled clip and a second person's clip. Goes out: a `ClipScore` of figures, curves and strips
-of pictures, for `training.evaluate`. Runs in a process of its own; `training.judge` does the looking.
+From a bundle's networks, a labelled clip and a clip of another person, `evaluate_clip` makes a `ClipScore` of figures, curves
+and strips of pictures for `training.evaluate`, in a worker process. `training.judge` looks at the pictures.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from facewire.training.motion_space import MotionSpace, angles, project
 
 ROUND_TRIP_MS = 100.0
 HEAD_MOVES_DEG = 2.0
-"""Spread (one standard deviation) from which a clip counts as moving its head."""
+"""Standard deviation from which the head counts as moving in a clip."""
 RUNS, RUN_FRAMES = 2, 12
-"""Runs of consecutive frames in a clip for the jitter."""
+"""Runs of consecutive frames of a clip, for the jitter."""
 VIEWS = tuple(("yaw", angle) for angle in (-40, -30, -20, -10, 10, 20, 30, 40)) + tuple(
     ("pitch", angle) for angle in (-20, -10, 10, 20)
 )
-"""Free views asked for, degrees."""
+"""Free views that are requested: axis and degrees."""
 STRIP_PAIRS = 3
 
 
@@ -48,19 +48,19 @@ class EvaluateOptions:
     data: Path
     """Folder of labelled clips."""
     weights: Path | None = None
-    """Bundle folder; None for the packaged one."""
+    """Bundle folder; None for the packaged weights."""
     split: str = "val"
-    """Which people."""
+    """Split of the manifest, which says whose clips."""
     preset: str = "default"
     """Quality setting of the motion code, or "none" to leave the motion uncoded."""
     every: int = 1
     """Score every n-th frame (all are coded)."""
     clips: int | None = None
-    """Only the first clips."""
+    """Score only this many clips, the first ones."""
     workers: int = 2
-    """Processes."""
+    """Worker processes."""
     curve: bool = False
-    """Measure the rate-distortion curve of the motion code, too."""
+    """Also measure the rate-distortion curve of the motion code."""
 
 
 @dataclass(frozen=True)
@@ -68,58 +68,58 @@ class View:
     """One free view of one source frame."""
 
     axis: str
-    """yaw or pitch."""
+    """"yaw" or "pitch"."""
     asked: int
-    """Degrees the head was turned by."""
+    """Degrees by which the head is to turn."""
     reached: float | None
-    """Degrees about that axis seen in the picture against the source frame; None where no face is seen."""
+    """Degrees about that axis between source frame and picture; None if no face is found."""
     error: float | None
-    """Angle between the asked and the seen rotation, degrees."""
+    """Angle between the requested and the measured rotation, degrees."""
     identity: float | None
-    """Cosine to the source frame."""
+    """Identity cosine to the source frame."""
 
 
 @dataclass(frozen=True)
 class ClipScore:
-    """What one clip scored."""
+    """The scores of one clip."""
 
     name: str
     person: str
     figures: dict[str, float]
-    """By name; one that could not be measured is not there."""
+    """By name, without those that could not be measured."""
     openings: NDArray[np.float32]
-    """(n, 5): seconds, mouth of the camera's and of our picture, eyes likewise; where both faces are seen."""
+    """(n, 5): seconds, mouth opening in the camera's and in our picture, and the same of the eyes, where both faces are found."""
     views: list[View]
     features: NDArray[np.float32]
     """(3, n, 320) for the Fréchet distance: camera, ours, source; n = 0 without the teacher."""
     strips: dict[str, bytes] = field(repr=False)
-    """WebP pictures: same (source, then camera | ours), cross (source, then driver | ours), view."""
+    """WebP pictures by name: same (source, then camera | ours), cross (source, then driver | ours) and view."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream as the other side has it."""
+    """One stream as it is received."""
 
     motions: list[Motion]
     source_motion: Motion
     picture: Picture
-    """The source frame after compression."""
+    """The source frame as decoded."""
     appearance: Appearance
     canonical: NDArray[np.float32]
     payload_bytes: float
-    """Mean over frames."""
+    """Mean of the frames."""
     source_bytes: float
 
 
 @functools.cache
 def judge_of(weights: Path | None) -> Judge:
-    """This process's judge."""
+    """The judge of this process."""
     cv2.setNumThreads(1)
     return Judge(motion_space_of(weights).template)
 
 
 def motion_space_of(weights: Path | None) -> MotionSpace:
-    """The motion space that a bundle was trained in, from its own tensors."""
+    """The motion space that a bundle was trained in, read from its tensors."""
     tensors = safetensors.numpy.load_file(load_bundle(weights).folder / WEIGHTS_FILE)
     names = ("template", "mean", "shape_basis", "expression_basis")
     nothing = np.zeros((0, 0), np.float32)
@@ -127,7 +127,7 @@ def motion_space_of(weights: Path | None) -> MotionSpace:
 
 
 def read_motions(networks: Networks, frames: NDArray[np.uint8]) -> list[Motion]:
-    """The motion of every frame of a clip, its scene measured against the first frame as the other side gets it."""
+    """The motion of every frame of a clip. The scene is measured against the first frame as decoded by the receiver."""
     bundle = networks.bundle
     source = decompress(compress(frames[0]), bundle.picture_size)
     tracker = SceneTracker(SceneSpace.of(bundle), source, networks.motion(source))
@@ -144,10 +144,10 @@ def transmit(
     transfer: bool = False,
     coding: Coding | None = None,
 ) -> Stream:
-    """A source frame and the motion after it through real bytes, nothing lost, acknowledged 100 ms late.
+    """Send a source frame and motion as real bytes, without loss, acknowledged 100 ms late.
 
-    preset: "none" leaves the motion uncoded. transfer: the motions are somebody else's, whose changes since the first are
-    applied to the source. coding: the bundle's unless another is tried.
+    preset: "none" leaves the motion uncoded. transfer: the motions are another person's; their changes since the first one
+    are applied to the source. coding: used instead of the bundle's.
     """
     bundle = networks.bundle
     coding = coding or Coding.of(bundle)
@@ -178,13 +178,13 @@ def transmit(
 
 
 def evaluate_clip(options: EvaluateOptions, row: ClipRow, other: ClipRow | None) -> ClipScore:
-    """Score one clip. other: a clip of somebody else, whose first frame this clip's motion moves."""
+    """Score one clip. other: a clip of another person, whose first frame is moved by this clip's motion."""
     judge = judge_of(options.weights)
     networks = Networks(load_bundle(options.weights), threads=1)
     labels = load_labels(options.data, row.labels)
     frames = read_clip(row.path)[: len(labels["landmarks"])]
     if len(frames) < 2:
-        raise InputError(f"{row.path}: has one labelled frame; a source frame and one more are needed")
+        raise InputError(f"{row.path}: has only one labelled frame; at least two are needed")
     motions = read_motions(networks, frames)
     stream = transmit(networks, frames[0], motions, row.fps, options.preset)
     source = judge.look(stream.picture)
@@ -221,7 +221,7 @@ def evaluate_clip(options: EvaluateOptions, row: ClipRow, other: ClipRow | None)
 
 @dataclass(frozen=True)
 class Pair:
-    """One frame: the camera's picture and ours, and how far ours and the source frame are from it."""
+    """One frame: the camera's picture and ours, and the figures of ours and of the source frame against the camera's."""
 
     true: Look
     ours: Look
@@ -236,13 +236,13 @@ def _pairs(
     for picture, motion in frames:
         true, ours = judge.look(picture), judge.look(_render(networks, stream, motion))
         figures, repeat = judge.compare(ours, true), judge.compare(source, true)
-        # The taps of a picture are 10 MB.
+        # the taps of a picture take 10 MB
         pairs.append(Pair(replace(true, taps=None), replace(ours, taps=None), figures, repeat))
     return pairs
 
 
 def same_figures(pairs: Sequence[Pair]) -> dict[str, float]:
-    """The same person: means over frames, "repeat the source frame" beside them, openings, and how often no face is seen."""
+    """Figures of the same person: means over frames, those of repeating the source frame, openings, and missing faces."""
     figures = means([pair.figures for pair in pairs])
     figures |= {f"{name}_repeat": value for name, value in means([pair.repeat for pair in pairs]).items()}
     seen = [(p.true, p.ours) for p in pairs if p.true.face is not None and p.ours.face is not None]
@@ -252,13 +252,13 @@ def same_figures(pairs: Sequence[Pair]) -> dict[str, float]:
 
 
 def means(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Mean of every figure over the rows that have it."""
+    """Mean of each figure over the rows that have it."""
     names = {name for row in rows for name in row}
     return {name: float(np.mean([row[name] for row in rows if name in row])) for name in sorted(names)}
 
 
 def openings(seen: Sequence[tuple[Look, Look]], prefix: str = "") -> dict[str, float]:
-    """Correlation and slope of mouth and eye opening against the camera's, where those move. seen: (camera's, ours)."""
+    """Correlation and slope of mouth and eye opening on the camera's, if those move. seen: (camera's, ours)."""
     faces = np.array([_openings(true, ours) for true, ours in seen]).reshape(-1, 4)
     return {
         f"{prefix}{name}": value
@@ -281,7 +281,7 @@ def _openings(true: Look, ours: Look) -> tuple[float, float, float, float]:
 
 
 def cross_figures(source: Look, moved: list[Look], driver_start: Look, driver: list[Look]) -> dict[str, float]:
-    """Another person's picture moved by a driver: whose face it still is, and whether it follows."""
+    """Figures of another person's picture moved by a driver: identity, and how well it follows."""
     figures = means(
         [
             {name: value for name, value in pair if value is not None}
@@ -312,7 +312,7 @@ def cross_figures(source: Look, moved: list[Look], driver_start: Look, driver: l
 
 
 def view_figures(views: list[View]) -> dict[str, float]:
-    """Free views in figures: slope of the angle reached on the angle asked, error, identity, and how often no face is seen."""
+    """Figures of free views: slope of the measured on the requested angle, error, identity, and the share of missing faces."""
     figures = {"view_missing": float(np.mean([view.reached is None for view in views]))}
     for axis in ("yaw", "pitch"):
         pairs = np.array([(v.asked, v.reached) for v in views if v.axis == axis and v.reached is not None])
@@ -326,7 +326,7 @@ def view_figures(views: list[View]) -> dict[str, float]:
 
 
 def _free_views(judge: Judge, networks: Networks, stream: Stream, source: Look) -> tuple[list[View], list[Picture]]:
-    """Every view of the source frame, and the pictures of a strip."""
+    """All views of the source frame, and the pictures of a strip."""
     views, pictures = [], {0: stream.picture}
     for axis, asked in VIEWS:
         angle = np.radians(asked)
@@ -363,7 +363,7 @@ def _jitter(judge: Judge, networks: Networks, stream: Stream, frames: NDArray[np
 
 
 def _pose_read(options: EvaluateOptions, labels: dict[str, NDArray[np.float32]], stream: Stream) -> dict[str, float]:
-    """Error of the head pose that arrives, against the labels, degrees."""
+    """Error in degrees of the received head pose against the labels."""
     label = project(motion_space_of(options.weights), labels["landmarks"])
     pose = np.stack([motion.vector()[:3] for motion in stream.motions])
     errors = np.degrees(np.abs(pose - label.pose[:, :3]).mean(0))
@@ -381,7 +381,7 @@ def _render(networks: Networks, stream: Stream, motion: Motion) -> Picture:
 
 
 def _strip(source: Picture, pairs: Sequence[tuple[Look, Look]]) -> bytes:
-    """The source and three pairs, from the first on evenly down the list."""
+    """The source and three pairs, evenly spaced from the first one on."""
     shown = [pairs[len(pairs) * index // STRIP_PAIRS] for index in range(STRIP_PAIRS)]
     return _encoded([source, *(look.picture for pair in shown for look in pair)])
 

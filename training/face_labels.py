@@ -1,7 +1,7 @@
-"""Labels of a clip: MediaPipe's face mesh of every frame, and the head pose and the openings that follow from it.
+"""Labels of a clip: MediaPipe's face mesh of every frame, and the head pose and openings computed from it.
 
-Comes in: framed pictures of one clip from `training.clips`. Goes out: `ClipLabels`, and their file, which `training.data`
-reads. The mesh is a teacher, needed to prepare clips and never to read them.
+Framed pictures come from `training.clips`; `ClipLabels` and their file are read by `training.data`. The face mesh is needed
+to prepare clips, but not to read them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from facewire.training.motion_space import head_frame
 
 POINTS = 478
 INSTALL = "pip install --no-deps mediapipe==0.10.21 'protobuf>=6.33,<7' absl-py attrs flatbuffers"
-"""The last MediaPipe that brings its models. Its own list of requirements asks for another protobuf and a second OpenCV."""
+"""The last MediaPipe that includes its models. Its own requirements would install another protobuf and a second OpenCV."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ClipLabels:
     mouth: NDArray[np.float32]
 
     def save(self, path: Path) -> None:
-        """Writes the file, whole or not at all. Landmarks are rounded to float16: at most 0.03 pixels of 256."""
+        """Write the file, whole or not at all. Landmarks are rounded to float16: by at most 0.03 pixels of 256."""
         file = BytesIO()
         np.savez_compressed(
             file, landmarks=self.landmarks.astype(np.float16), pose=self.pose, eyes=self.eyes, mouth=self.mouth
@@ -55,7 +55,7 @@ class ClipLabels:
 
 
 def read_labels(path: Path) -> ClipLabels:
-    """A file of `ClipLabels.save`; InputError if it is none."""
+    """Read a file of `ClipLabels.save`; InputError if it is not one."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as z:
             labels = ClipLabels(**{name: z[name].astype(np.float32) for name in ("landmarks", "pose", "eyes", "mouth")})
@@ -69,7 +69,9 @@ def read_labels(path: Path) -> ClipLabels:
         or labels.eyes.shape != (frames, 2)
         or labels.mouth.shape != (frames,)
     ):
-        raise InputError(f"{path}: labels of wrong shapes, landmarks {labels.landmarks.shape}; prepare the clip again")
+        raise InputError(
+            f"{path}: labels have wrong shapes, landmarks {labels.landmarks.shape}; prepare the clip again"
+        )
     return labels
 
 
@@ -92,13 +94,13 @@ def _template() -> NDArray[np.float32]:
 
 
 def check_mesh_installed() -> None:
-    """InputError with the line to type where MediaPipe is missing."""
+    """Raise InputError with the command that installs MediaPipe, if it is missing."""
     if importlib.util.find_spec("mediapipe") is None:
-        raise InputError(f"prepare labels faces with MediaPipe's face mesh: {INSTALL}")
+        raise InputError(f"prepare needs MediaPipe's face mesh: {INSTALL}")
 
 
 class MeshTracker(AbstractContextManager["MeshTracker"]):
-    """MediaPipe's face mesh following one face through the frames of one clip."""
+    """MediaPipe's face mesh, tracking one face through the frames of a clip."""
 
     def __init__(self) -> None:
         try:
@@ -112,10 +114,10 @@ class MeshTracker(AbstractContextManager["MeshTracker"]):
                 min_tracking_confidence=0.6,
             )
         except (ImportError, AttributeError, RuntimeError) as error:
-            raise InputError(f"MediaPipe's face mesh does not load ({reason(error)}): {INSTALL}") from error
+            raise InputError(f"MediaPipe's face mesh cannot be loaded ({reason(error)}): {INSTALL}") from error
 
     def look(self, picture: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-        """Landmarks (478, 3) of the next frame, uint8 RGB (S, S, 3), in its [-1, 1]; None if no face is seen."""
+        """Landmarks (478, 3) in [-1, 1] of the next frame, uint8 RGB (S, S, 3); None if no face is found."""
         found = self._net.process(picture).multi_face_landmarks
         if not found:
             return None

@@ -1,8 +1,7 @@
-"""All six networks end to end: the sender reads motion from pixels, the wire takes its share, the receiver synthesises.
+"""Training all six networks end to end: the sender reads motion from pixels, the wire coarsens it, the receiver synthesises.
 
-Comes in: frames as `receiver_stage` draws them, and a frame beside the first driving one. Goes out: weights of the whole
-`FaceCodec`, ready for `models.export`. The losses are the paper's (section 3.3) and those of docs/training.md; `JointWeights` has
-the weight of each.
+The batches are those of `synthesis_stage` with a row of neighbours. The weights are those of the whole `FaceCodec`, ready for
+`models.export`. The losses are the paper's (section 3.3) and those of docs/training.md; `JointWeights` weighs them.
 """
 
 from __future__ import annotations
@@ -39,53 +38,53 @@ from facewire.training.stage import StageSetup, weighted_sum
 from facewire.training.synthesis_stage import SynthesisStage
 
 PRESET_SHARES = {"high": 0.1, "default": 0.6, "low": 0.15, "lowest": 0.15}
-"""How often motion is rounded as by each preset of the codec."""
+"""How often motion is rounded as each preset of the codec does."""
 TAIL_DROP_SHARE = 0.2
-"""Share of frames that lose a random tail of the expression code besides, so that fewer coefficients stay useful."""
+"""Share of frames that also lose a random tail of the expression code, so that fewer coefficients remain useful."""
 FEWEST_COEFFICIENTS = 4
 
 
 @dataclass(frozen=True)
 class JointWeights:
-    """Weight of each loss; 0 leaves it out and saves its time."""
+    """Weight of each loss. A loss with weight 0 is left out if that saves time."""
 
     frame: float = 1.0
     """Pyramid of L1, gradient and SSIM of the synthesised frame."""
     warped: float = 0.2
     """The same of the warped source alone, at half size."""
     alpha_binarity: float = 0.02
-    """4 α (1 − α): each pixel comes from the warped source or from G's paint, for a mixture of both is soft."""
+    """4 α (1 − α): a pixel should come either from the warped source or from G's paint, since a mixture of both is soft."""
     perceptual: float = 0.03
     """VGG features of the face."""
     identity: float = 0.015
-    """1 − cosine of the face-recognition feature."""
+    """1 − cosine of the face-recognition features."""
     feature_matching: float = 0.1
     """Feature matching of the discriminators."""
     adversarial: float = 0.01
     """Hinge loss of the discriminators."""
     motion_consistency: float = 0.35
-    """What a frozen sender reads from the synthesised frame, against the true one."""
+    """Difference of what a frozen sender reads from the synthesised and from the true frame."""
     labels: float = 0.02
-    """All losses of the sender stage."""
+    """The weighted sum of the sender stage's losses."""
     equivariance: float = 0.4
-    """Points follow affine and thin-plate bends of the picture."""
+    """Points must follow affine and thin-plate bends of the picture."""
     keypoint_prior: float = 0.1
-    """Keypoints stay apart."""
+    """Keypoints must stay apart."""
     deformation: float = 0.1
     """L1 of δ."""
     temporal: float = 0.5
-    """Change of the points between neighbouring frames, against the labels' change."""
+    """Change of the points between neighbouring frames, against that of the labels."""
     rate: float = 0.0005
     """Bits of the expression code's change between neighbouring frames."""
 
     def changed(self, changes: list[str]) -> JointWeights:
-        """With NAME=VALUE texts applied; ValueError names what is wrong."""
+        """A copy with NAME=VALUE changes; raises ValueError if one is malformed."""
         values: dict[str, float] = {}
         names = [field.name for field in fields(self)]
         for change in changes:
             name, _, value = change.partition("=")
             if name not in names:
-                raise ValueError(f"no loss {name!r}; there are {', '.join(names)}")
+                raise ValueError(f"no loss {name!r}; choose from {', '.join(names)}")
             try:
                 values[name] = float(value)
             except ValueError:
@@ -96,7 +95,7 @@ class JointWeights:
 class JointStage(SynthesisStage):
     """Trains everything from pixels.
 
-    Norms of the sender are in evaluation mode: frames of one person are no fair sample for batch statistics.
+    The sender's batch norms are in evaluation mode, since frames of one person are no fair sample for batch statistics.
     """
 
     def __init__(self, setup: StageSetup, weights: JointWeights | None = None) -> None:
@@ -166,7 +165,7 @@ class JointStage(SynthesisStage):
         return losses
 
     def perception(self, frame: Tensor, true: Tensor, points: Tensor) -> dict[str, Tensor]:
-        """Losses of other networks' eyes: VGG features, identity, the adversary."""
+        """Losses computed by other networks: VGG features, identity and the adversary."""
         losses = {}
         with torch.autocast(self.device.type, torch.bfloat16):
             if self.perceptual is not None:
@@ -198,11 +197,11 @@ class JointStage(SynthesisStage):
         return losses
 
     def motion_consistency(self, frame: Tensor, true: Tensor) -> Tensor:
-        """What a frozen copy of the sender reads from the synthesised frame must be what it reads from the true one, L1.
+        """L1 distance between what a frozen copy of the sender reads from the synthesised and from the true frame.
 
-        It asks for the full amplitude of mouths and lids, where picture losses are content with half of it.
+        It demands the full amplitude of mouths and lids, where half of it would satisfy picture losses.
         """
-        if self.reader is None:  # as the stage starts, after the weights are in
+        if self.reader is None:  # at the first step, once the starting weights are loaded
             self.reader = copy.deepcopy(self.model.sender).eval().requires_grad_(False)
         with torch.autocast(self.device.type, torch.bfloat16):
             ours: Reading = self.reader(frame)
@@ -214,7 +213,7 @@ class JointStage(SynthesisStage):
         return details + 0.3 * (ours.points - theirs.points).abs().mean() + 0.1 * (ours.pose - theirs.pose).abs().mean()
 
     def equivariance(self, pictures: Tensor, placed: Tensor, located: Tensor) -> Tensor:
-        """Points must follow a known affine and thin-plate bend of their pictures (paper, section 3.3), L1.
+        """L1 error of points under a known affine and thin-plate bend of their pictures (paper, section 3.3).
 
         placed: the face model's points (B, P, 3); located: the trunk's (B, 45, 2), both of the straight pictures.
         """
@@ -225,20 +224,20 @@ class JointStage(SynthesisStage):
         return (straight - placed[..., :2]).abs().mean() * 2 + (plate(again.points) - located).abs().mean()
 
     def drive(self, model: FaceCodec, batch: Batch) -> tuple[Tensor, Tensor]:
-        """By what the sender reads from the pictures."""
+        """With what the sender reads from the pictures."""
         with torch.autocast(self.device.type, torch.bfloat16):
             reading = model.read(batch.pictures)
         return reading.shape[:1], motion_vector(reading)
 
     def state_dict(self) -> dict[str, Any]:
-        """The adversary and the frozen reader, for the run's checkpoint."""
+        """The adversary and the frozen copy of the sender, for the run's checkpoint."""
         return {
             "adversary": self.adversary.state_dict() if self.adversary else None,
             "reader": self.reader.state_dict() if self.reader else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
+        """Restore from a checkpoint."""
         if self.adversary is not None and state["adversary"] is not None:
             self.adversary.load_state_dict(state["adversary"])
         if state["reader"] is not None:
@@ -248,10 +247,10 @@ class JointStage(SynthesisStage):
 
 @dataclass(frozen=True)
 class WireNoise:
-    """What the wire does to motion, for each preset of the codec: one entry or line a preset."""
+    """What each preset of the codec does to motion."""
 
     shares: list[float]
-    """How often each is drawn."""
+    """How often each preset is drawn."""
     motion: Tensor
     """(presets, 6 + E) quanta in the units of `Motion.head`."""
     scene: Tensor
@@ -273,9 +272,10 @@ class WireNoise:
 
 
 def keypoint_prior(keypoints: Tensor) -> Tensor:
-    """Σ max(0, 0.01 − ‖x_i − x_j‖²) over pairs: keypoints must not fall onto each other (paper, section 3.3).
+    """Σ max(0, 0.01 − ‖x_i − x_j‖²) over pairs: keypoints must not coincide (paper, section 3.3).
 
-    keypoints: (B, K, 3). The paper's threshold of 0.1 is for points spread over the whole picture; ours sit on lips and lids.
+    keypoints: (B, K, 3). The paper's threshold of 0.1 is for points spread over the whole picture; ours are close together on
+    lips and lids.
     """
     distance = functional.relu(0.01 - torch.cdist(keypoints, keypoints).square())
     return distance.triu(1).sum((1, 2)).mean()

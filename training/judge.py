@@ -1,7 +1,7 @@
-"""What the scoreboard sees in a picture, and how two pictures differ: the figures of `metrics.quality` and the frozen teachers.
+"""Measuring pictures for the scoreboard, with the figures of `metrics.quality` and the frozen teachers.
 
-Comes in: uint8 pictures. Goes out: `Look`, all that is seen in one picture, and from two of them figures by name, for
-`training.evaluate_clip`. A teacher whose file is not here is left out, and so are its figures.
+`Judge` turns a uint8 picture into a `Look`, and two of those into figures by name, for `training.evaluate_clip`. A teacher
+whose file is missing is left out, and so are its figures.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Look:
-    """What is seen in one picture; None where there is no face, no teacher or it was not asked for."""
+    """What is found in one picture. A field is None if there is no face or no teacher for it, or if it was not requested."""
 
     picture: Picture
     face: Face | None
     rotation: NDArray[np.float32] | None
-    """(3, 3) of the head, by the face mesh against the template."""
+    """(3, 3) rotation of the head, by the face mesh against the template."""
     who: Tensor | None
-    """(256,) identity, unit length."""
+    """(256,) identity, a unit vector."""
     taps: list[Tensor] | None
-    """Of ST-LPIPS."""
+    """Taps of ST-LPIPS."""
     features: NDArray[np.float32] | None
-    """(320,) for the Fréchet distance."""
+    """(320,) features for the Fréchet distance."""
 
 
 class Judge:
-    """Looks at pictures; one thread. template: (478, 3) mean frontal mesh that head poses are measured against."""
+    """Looks at pictures, with one thread. template: (478, 3) mean frontal mesh against which head poses are measured."""
 
     def __init__(self, template: NDArray[np.float32]) -> None:
         torch.set_num_threads(1)
@@ -55,7 +55,7 @@ class Judge:
 
     @torch.inference_mode()
     def face(self, picture: Picture) -> Look:
-        """The face alone: mesh, pose and identity."""
+        """The face only: mesh, pose and identity."""
         face = self._mesh.look(picture) if self._mesh else None
         if face is None:
             return Look(picture, None, None, None, None, None)
@@ -68,7 +68,7 @@ class Judge:
 
     @torch.inference_mode()
     def look(self, picture: Picture, *, features: bool = True) -> Look:
-        """The face and the teachers' features of the whole picture."""
+        """The face, and the teachers' features of the whole picture."""
         face = self.face(picture)
         x = _tensor(picture)
         taps = self._stlpips.features(x.contiguous(memory_format=torch.channels_last)) if self._stlpips else None
@@ -77,7 +77,7 @@ class Judge:
 
     @torch.inference_mode()
     def compare(self, ours: Look, true: Look) -> dict[str, float]:
-        """Every figure of a picture against the camera's that could be measured."""
+        """All figures of a picture against the camera's that can be measured."""
         a, b = ours.picture, true.picture
         figures = {"l1": l1(a, b), "psnr": psnr(a, b), "ssim": ssim(a, b), "ms_ssim": ms_ssim(a, b)}
         if self._stlpips is not None and ours.taps is not None and true.taps is not None:
@@ -91,12 +91,12 @@ class Judge:
 
 
 def same_person(a: Look, b: Look) -> float | None:
-    """Cosine of two faces' identities."""
+    """Cosine between the identities of two faces; None if one has none."""
     return None if a.who is None or b.who is None else float(a.who @ b.who)
 
 
 def degrees(look: Look) -> NDArray[np.float32]:
-    """Yaw, pitch, roll of a face that was seen, degrees."""
+    """Yaw, pitch and roll of a face that was found, in degrees."""
     assert look.rotation is not None
     return np.asarray(np.degrees(angles(look.rotation[None])[0]), np.float32)
 
@@ -107,7 +107,7 @@ def turn_between(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
 
 
 def frechet(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    """Fréchet distance of two sets of features (N, F), each as a Gaussian: |μa − μb|² + tr(Ca + Cb − 2 (Ca Cb)^½)."""
+    """Fréchet distance of two sets of features (N, F), taken as Gaussians: |μa − μb|² + tr(Ca + Cb − 2 (Ca Cb)^½)."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     ca, cb = np.cov(a.T), np.cov(b.T)
     values, vectors = np.linalg.eigh(ca)

@@ -1,7 +1,7 @@
-"""The training loop every stage runs in: time budget, EMA, checkpoints at any second, curves, and a way back from NaN.
+"""The training loop of all stages, with time budget, averaged weights, checkpoints, curves and recovery from NaN.
 
-Comes in: a `Stage` (what to optimise and how to judge it). Goes out: a run folder with `state.pt` (resume), `weights.safetensors`
-(EMA weights), `metrics.csv`, `curve.png` and picture strips.
+`train` runs a `stage.Stage` and leaves a run folder with `state.pt` (to resume), `weights.safetensors` (averaged weights),
+`metrics.csv`, `curve.png` and a picture strip.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ class LoopOptions:
     """How long and how fast a stage trains."""
 
     minutes: float = 60.0
-    """Time budget of the stage, resumed time included."""
+    """Time budget of the stage, including the time before it was resumed."""
     learning_rate: float = 1e-3
-    """Peak; warm-up of 100 steps, cosine over the time budget."""
+    """Peak learning rate, after a warm-up of 100 steps and before a cosine decay over the time budget."""
     clip: float = 1.0
-    """Gradient norm limit."""
+    """Limit of the gradient norm."""
     ema: float = 0.999
-    """Decay of the averaged weights (shorter while few steps are done)."""
+    """Decay of the averaged weights, faster during the first steps."""
     weight_decay: float = 1e-4
-    """AdamW weight decay."""
+    """Weight decay of AdamW."""
     validate_every_s: float = 300.0
-    """Seconds between validations (with strip, curve and checkpoint)."""
+    """Seconds between validations, each with strip, curve and checkpoint."""
     steps: int | None = None
-    """End after so many steps instead; the learning rate then falls over steps, and the run repeats exactly on a CPU."""
+    """End after this many steps instead. The learning rate then decays over steps, and a run on a CPU is exactly repeatable."""
 
 
 def train(
@@ -53,18 +53,18 @@ def train(
     options: LoopOptions,
     out: Path,
     resume: bool,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
     ranks: Ranks | None = None,
 ) -> None:
-    """Run a stage until its time budget is spent or SIGTERM/Ctrl-C; always leaves a checkpoint to resume from.
+    """Run a stage until its time budget is spent or it is stopped by SIGTERM or Ctrl-C, and leave a checkpoint to resume from.
 
-    ranks: the processes that train together; all call this with the same options, the first one writes. Raises FacewireError
-    when the loss is not finite again and again.
+    log: called with lines about the progress. ranks: the processes that train together; all of them call this with the same
+    options, and the first one writes. Raises FacewireError if the loss is repeatedly not finite.
     """
     out.mkdir(parents=True, exist_ok=True)
     if not resume and (out / "state.pt").is_file():
-        raise InputError(f"{out} already holds a run: go on with --resume, or give another folder with --out")
-    run = _Run(stage, options, out, say, ranks or Ranks())
+        raise InputError(f"{out} already holds a run: continue it with --resume or choose another folder with --out")
+    run = _Run(stage, options, out, log, ranks or Ranks())
     if resume:
         run.load()
     previous = {kind: signal.signal(kind, run.stop) for kind in (signal.SIGTERM, signal.SIGINT)}
@@ -79,12 +79,12 @@ def train(
 class _Run:
     WARM_UP = 100
     SNAPSHOT_EVERY = 200
-    SETBACKS = 5
-    """Ways back to the same snapshot before the run gives up."""
+    MAX_RETURNS = 5
+    """Times that the run returns to one snapshot before it gives up."""
 
-    def __init__(self, stage: Stage, options: LoopOptions, out: Path, say: Callable[[str], None], ranks: Ranks) -> None:
+    def __init__(self, stage: Stage, options: LoopOptions, out: Path, log: Callable[[str], None], ranks: Ranks) -> None:
         self.stage, self.options, self.out, self.ranks = stage, options, out, ranks
-        self.say = say if ranks.first else lambda _: None
+        self.log = log if ranks.first else lambda _: None
         share_weights(stage.model)
         self.ema = copy.deepcopy(stage.model).eval().requires_grad_(False)
         self.parameters = [p for p in stage.model.parameters() if p.requires_grad]
@@ -93,7 +93,7 @@ class _Run:
         )
         self.device = self.parameters[0].device
         self.step, self.elapsed, self.stopping = 0, 0.0, False
-        self.setbacks = 0
+        self.returns = 0
         self.snapshot = self.state()
 
     def state(self) -> dict[str, Any]:
@@ -118,11 +118,11 @@ class _Run:
     def load(self) -> None:
         path = self.out / "state.pt"
         if not path.is_file():
-            raise InputError(f"nothing to resume in {self.out}: no state.pt; leave out --resume to start")
+            raise InputError(f"nothing to resume in {self.out}: no state.pt; start without --resume")
         self.restore(torch.load(path, map_location="cpu", weights_only=False))
         self.snapshot = self.state()
         self.stage.reseed(self.step)
-        self.say(f"resumed at step {self.step}, {self.elapsed / 60:.1f} min")
+        self.log(f"resumed at step {self.step}, {self.elapsed / 60:.1f} min")
 
     def save(self) -> None:
         if not self.ranks.first:
@@ -145,18 +145,18 @@ class _Run:
         self.stopping = True
 
     def rate(self) -> float:
-        if self.step < self.WARM_UP:  # by steps alone: a seed's first steps do not depend on the machine's speed
+        if self.step < self.WARM_UP:  # by steps only, so that a seed's first steps do not depend on the machine's speed
             return self.options.learning_rate * (self.step + 1) / self.WARM_UP
         return self.options.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.progress())))
 
     def progress(self) -> float:
-        """Share of the budget that is spent."""
+        """Spent share of the budget."""
         if self.options.steps is not None:
             return min(1.0, self.step / self.options.steps)
         return min(1.0, self.elapsed / (self.options.minutes * 60))
 
-    def goes_on(self) -> bool:
-        """Whether there is budget left and nobody stopped us; all ranks come to the same answer."""
+    def continues(self) -> bool:
+        """Whether there is budget left and the run was not stopped, agreed on by all ranks."""
         self.elapsed, self.stopping = self.ranks.agree(self.elapsed, self.stopping, self.device)
         return self.progress() < 1 and not self.stopping
 
@@ -172,7 +172,7 @@ class _Run:
             disable=not self.ranks.first,
         ) as bar:
             task = bar.add_task("training", total=1.0, text="")
-            while self.goes_on():
+            while self.continues():
                 start = time.monotonic()
                 losses = self.one_step()
                 self.elapsed += time.monotonic() - start
@@ -191,7 +191,7 @@ class _Run:
                 if self.elapsed - validated > self.options.validate_every_s:
                     validated = self.elapsed
                     self.validate()
-        self.save()  # before the last validation: whoever stopped us may not wait for it
+        self.save()  # before the last validation, for which there may be no time
         self.validate()
 
     def one_step(self) -> dict[str, float] | None:
@@ -216,20 +216,20 @@ class _Run:
                     mean.copy_(value)
         if self.step % self.SNAPSHOT_EVERY == 0:
             self.snapshot = self.state()
-            self.setbacks = 0
+            self.returns = 0
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def go_back(self) -> None:
-        """To the last snapshot, with other draws than before; gives up when that does not help."""
-        self.say(f"step {self.step}: loss is not finite; going back to step {self.snapshot['step']}")
+        """Return to the last snapshot to continue with other samples; give up if that does not help."""
+        self.log(f"step {self.step}: the loss is not finite; going back to step {self.snapshot['step']}")
         elapsed = self.elapsed
         self.restore(self.snapshot)
         self.elapsed = elapsed
-        self.setbacks += 1
-        if self.setbacks >= self.SETBACKS:
+        self.returns += 1
+        if self.returns >= self.MAX_RETURNS:
             raise FacewireError(
-                f"the loss was not finite {self.setbacks} times after step {self.step}: {self.out} holds that step's weights; "
-                f"go on with --resume and a --rate below {self.options.learning_rate:g}, or look for broken clips or labels"
+                f"the loss was not finite {self.returns} times after step {self.step}: {self.out} holds that step's weights; "
+                f"continue with --resume and a --rate below {self.options.learning_rate:g}, or check clips and labels"
             )
 
     def validate(self) -> None:
@@ -239,7 +239,7 @@ class _Run:
             figures = self.stage.validate(self.ema)
             self.stage.strip(self.ema, self.out / "strip.png")
         self.write("val", figures)
-        self.say(
+        self.log(
             f"{self.elapsed / 60:6.1f} min, step {self.step}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items())
         )
         self.save()
@@ -255,7 +255,7 @@ class _Run:
 
 
 def draw_curve(out: Path) -> None:
-    """Draw `metrics.csv` of a run folder as `curve.png`: one panel a figure."""
+    """Plot `metrics.csv` of a run folder as `curve.png`, with a panel for each figure."""
     from matplotlib.figure import Figure
 
     series: dict[str, list[tuple[float, float]]] = {}

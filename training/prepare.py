@@ -1,8 +1,8 @@
-"""`facewire prepare`: a folder of raw videos into the folder of labelled clips that `facewire train` and `evaluate` read.
+"""`facewire prepare`: from a folder of raw videos to the folder of labelled clips that `facewire train` and `evaluate` read.
 
-Comes in: videos, laid out so that their paths tell the person. Goes out: clips, labels and `manifest.csv` with people split into
-training and validation, and `dropped.csv`, which says what was left out and why. `training.clips` does one video; this module
-finds them, spreads them over processes, and can be killed at any moment and started again.
+The paths of the videos say who is in them. The result is clips, labels, `manifest.csv` with people split into training and
+validation, and `dropped.csv`, which says what was left out and why. `training.clips` prepares one video; this module finds
+the videos and spreads them over processes. It can be killed at any moment and started again.
 """
 
 from __future__ import annotations
@@ -58,22 +58,22 @@ class PrepareOptions:
     raw: Path
     """Folder of videos."""
     out: Path
-    """Folder of labelled clips to make, or to go on with."""
+    """Folder of labelled clips to make or to continue."""
     people: People = "folders"
-    """What tells the person: the first folder below raw, the file's name, or each file is a person of its own."""
+    """How a path names the person: by its first folder, by the file's name, or as one person a file."""
     val: float = 0.1
     """Share of people kept for validation, above 0, at most 0.5."""
     videos_per_person: int | None = None
-    """At most so many videos of a person, None for all."""
+    """At most this many videos of a person; None for all."""
     min_side: int = 200
-    """Least side of the square in the raw video, pixels; smaller ones are left out."""
+    """Smallest side of the square in the raw video, pixels."""
     workers: int = 1
-    """Processes."""
+    """Worker processes."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a data folder holds now."""
+    """What a data folder holds."""
 
     train_clips: int
     train_people: int
@@ -85,7 +85,7 @@ class Summary:
     """Stretches left out, by reason."""
 
     def print(self, console: Console, out: Path) -> None:
-        """A table of it."""
+        """Print a table."""
         console.print(f"{self.minutes:.1f} minutes of clips from {self.videos} videos", highlight=False)
         table = Table()
         for column in ("", "people", "clips"):
@@ -94,16 +94,16 @@ class Summary:
         table.add_row("val", str(self.val_people), str(self.val_clips))
         console.print(table)
         if not self.train_people or not self.val_people:
-            console.print("training needs people for both: add videos of other people", style="yellow")
+            console.print("training needs people in both splits: add videos of other people", style="yellow")
         if self.dropped:
             reasons = ", ".join(f"{why} {count}" for why, count in self.dropped.items())
             console.print(f"left out: {reasons}; see {out / DROPPED}", soft_wrap=True, markup=False)
 
 
 def prepare(options: PrepareOptions, console: Console) -> Summary:
-    """Prepares every video that is not done yet, then writes the manifest of all that is.
+    """Prepare every video that is not done yet, then write the manifest of all.
 
-    InputError where the folders, the layout or the installation cannot be used, or nothing comes out.
+    Raises InputError if the folders, their layout or the installation cannot be used, or if there is no clip in the end.
     """
     _check(options)
     sources = find_videos(options)
@@ -137,7 +137,7 @@ def prepare(options: PrepareOptions, console: Console) -> Summary:
 
 
 def find_videos(options: PrepareOptions) -> list[str]:
-    """Paths below raw of the videos to use, sorted; InputError if there are none or the layout tells no two people."""
+    """Paths of the videos to use, below raw and sorted; InputError if there are none or they show only one person."""
     suffixes = set(VIDEO_SUFFIXES)
     paths = [path for path in sorted(options.raw.rglob("*")) if path.suffix.lower() in suffixes and path.is_file()]
     if not paths:
@@ -148,31 +148,32 @@ def find_videos(options: PrepareOptions) -> list[str]:
         of_person.setdefault(person_of(source, options.people), []).append(source)
     if len(of_person) < 2:
         raise InputError(
-            f"{options.raw}: all videos are of one person, {next(iter(of_person))!r}; people to validate on are needed "
-            f"besides. If they are of several people, --people must say how to tell them"
+            f"{options.raw}: all videos are of one person, {next(iter(of_person))!r}, but validation needs other people. "
+            f"If there are several, choose with --people how paths name them"
         )
-    if options.videos_per_person is not None:  # by hash: the choice stays when videos are added
+    if options.videos_per_person is not None:  # by hash, so that the choice stays when videos are added
         for person, sources in of_person.items():
             of_person[person] = sorted(sources, key=_share)[: options.videos_per_person]
     return sorted(source for sources in of_person.values() for source in sources)
 
 
 def person_of(source: str, people: People) -> str:
-    """The person in a video, by its path below raw; InputError if the layout does not tell."""
+    """The person in a video, by its path below raw; InputError if the path does not say."""
     path = PurePosixPath(source)
     if people == "files":
         return str(path.with_suffix(""))
     if people == "names":
-        name = re.match(r"(.+?)#|(.+)_\d+$", path.stem)  # id10001#…#… as VoxCeleb's crops, WDA_Name_000 as HDTF
+        name = re.match(r"(.+?)#|(.+)_\d+$", path.stem)  # id10001#…#… in VoxCeleb's crops, WDA_Name_000 in HDTF
         return path.stem if name is None else name[1] or name[2]
     if len(path.parts) < 2:
-        raise InputError(f"{source} lies in no folder: with --people folders the first folder is the person")
+        raise InputError(f"{source} is not in a folder: with --people folders the first folder names the person")
     return path.parts[0]
 
 
 def split_people(people: Iterable[str], val: float, before: Mapping[str, str]) -> dict[str, str]:
-    """Every person's split, train or val. Who has one (before) keeps it; the rest is drawn by a hash of the name, so that it does
-    not depend on who else is there. One person at least goes to each side.
+    """The split of every person, "train" or "val", with at least one person in each.
+
+    before: people who keep their split. That of others depends on a hash of the name, but not on who else is there.
     """
     names = sorted(people, key=lambda name: (_share(name), name))
     splits = {name: before.get(name, "val" if _share(name) < val else "train") for name in names}
@@ -184,7 +185,7 @@ def split_people(people: Iterable[str], val: float, before: Mapping[str, str]) -
 
 
 def write_manifest(options: PrepareOptions) -> Summary:
-    """`manifest.csv` and `dropped.csv` of all records in the data folder; InputError if there is no clip."""
+    """Write `manifest.csv` and `dropped.csv` from all records in the data folder; InputError if there is no clip."""
     out = options.out
     records = [read_record(path) for path in sorted((out / RECORDS).rglob("*.json"))]
     clips = [(person_of(record.source, options.people), clip) for record in records for clip in record.clips]
@@ -196,7 +197,7 @@ def write_manifest(options: PrepareOptions) -> Summary:
     )
     if not clips:
         told = ", ".join(f"{why} {count}" for why, count in reasons.items())
-        raise InputError(f"{options.raw}: no clip came out of {len(records)} videos ({told}); see {out / DROPPED}")
+        raise InputError(f"{options.raw}: no clips in {len(records)} videos ({told}); see {out / DROPPED}")
     before: dict[str, str] = {}
     if (out / MANIFEST).is_file():
         with (out / MANIFEST).open(newline="") as file:
@@ -226,11 +227,11 @@ def _check(options: PrepareOptions) -> None:
     if not 1 <= options.workers <= MAX_WORKERS:
         raise InputError(f"--workers {options.workers}: from 1 to {MAX_WORKERS}")
     if out.resolve().is_relative_to(raw.resolve()) or raw.resolve().is_relative_to(out.resolve()):
-        raise InputError(f"{out}: clips and raw videos must lie in folders of their own, neither inside the other")
+        raise InputError(f"{out}: clips and raw videos need separate folders, neither inside the other")
     if out.is_file():
-        raise InputError(f"{out}: is a file; the name of a folder is needed")
+        raise InputError(f"{out}: is a file; give a folder")
     if out.is_dir() and any(out.iterdir()) and not (out / RECORDS).is_dir():
-        raise InputError(f"{out}: holds other things than clips of facewire prepare; give a new folder")
+        raise InputError(f"{out}: holds something other than clips of facewire prepare; give a new folder")
 
 
 def _done(options: PrepareOptions, source: str) -> bool:
@@ -252,14 +253,14 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[objec
     writer = csv.writer(file)
     writer.writerow(columns)
     writer.writerows(rows)
-    write_whole(path, file.getvalue().encode(errors="backslashreplace"))  # a file's name need not be text
+    write_whole(path, file.getvalue().encode(errors="backslashreplace"))  # file names need not be text
 
 
 # --- processes
 
 
 def _prepare_all(options: PrepareOptions, sources: Sequence[str], done: Callable[[Record], None]) -> None:
-    """Prepares videos in worker processes. A video whose decoder kills its worker is found and recorded as that."""
+    """Prepare videos in worker processes. A video whose decoder kills its worker is found and recorded as unreadable."""
     queue = deque(sources)
     while queue:
         for suspect in _work(options, queue, min(options.workers, len(queue)), done):
@@ -268,14 +269,14 @@ def _prepare_all(options: PrepareOptions, sources: Sequence[str], done: Callable
 
 
 def _work(options: PrepareOptions, queue: deque[str], workers: int, done: Callable[[Record], None]) -> list[str]:
-    """Empties the queue, unless a worker dies: then returns the videos that were being done."""
+    """Work off the queue. If a worker dies, return the videos that were in progress."""
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     running: dict[Future[Record], str] = {}
     with ProcessPoolExecutor(workers, context, _start_worker, (stop,)) as pool:
         try:
             while queue or running:
-                while queue and len(running) < 2 * workers:  # a short line: there may be a million videos
+                while queue and len(running) < 2 * workers:  # not all at once: there may be a million videos
                     source = queue.popleft()
                     running[pool.submit(_job, options.raw, options.out, source, options.min_side)] = source
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -295,7 +296,7 @@ _stop: Event | None = None
 
 
 def _start_worker(stop: Event) -> None:
-    """Ctrl-C is the parent's to handle, and a parent that was killed takes its workers along."""
+    """Leave Ctrl-C to the parent, and exit if the parent is killed."""
     global _stop
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -307,7 +308,7 @@ def _start_worker(stop: Event) -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MediaPipe and FFmpeg's libraries talk past sys.stderr
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MediaPipe and FFmpeg's libraries bypass sys.stderr
     warnings.simplefilter("ignore")
     cv2.setNumThreads(1)
 
@@ -320,7 +321,7 @@ def _job(raw: Path, out: Path, source: str, min_side: int) -> Record:
         cv2.error,
         ValueError,
         MemoryError,
-    ) as error:  # what no check foresaw in one file of a million
+    ) as error:  # whatever one file in a million brings
         return unreadable(raw, out, source, min_side, reason(error))
 
 

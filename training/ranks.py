@@ -1,8 +1,8 @@
-"""Several processes that train one model, as torch's own launcher starts them: `torchrun --nproc-per-node N -m facewire train …`.
+"""Training one model in several processes, started by torch's launcher: `torchrun --nproc-per-node N -m facewire train …`.
 
-Comes in: the launcher's environment. Goes out: `Ranks`, by which `training.loop` writes once and stops everywhere, and what keeps
-the weights of all processes equal: one start, gradients averaged. Without a launcher there is one rank, and all of this is the
-identity.
+`join` reads the launcher's environment and gives `Ranks`, with which `training.loop` writes once and stops everywhere. Shared
+starting weights and averaged gradients keep the weights of all processes equal. Without a launcher there is one rank, and
+nothing here has an effect.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, distributed, nn
 from facewire.errors import InputError
 
 PATIENCE = timedelta(hours=6)
-"""How long a rank waits for the others: rank 0 decodes all clips, and validates. The launcher sees to ranks that die."""
+"""How long a rank waits for the others, while rank 0 decodes all clips or validates. The launcher handles ranks that die."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Ranks:
     """This process among those that train together."""
 
     rank: int = 0
-    """Its number; 0 is the one that validates and writes."""
+    """Number of this process; 0 validates and writes."""
     count: int = 1
-    """How many there are."""
+    """Number of processes."""
     local: int = 0
-    """Its number on this machine, which is that of its GPU."""
+    """Number of this process on its machine, and of its GPU."""
 
     @property
     def first(self) -> bool:
@@ -39,16 +39,16 @@ class Ranks:
         return self.rank == 0
 
     def seed(self, seed: int) -> int:
-        """A seed of this rank's own, so that every rank draws other samples."""
+        """A different seed for every rank, so that each draws other samples."""
         return seed + 100_003 * self.rank
 
     def wait(self) -> None:
-        """Until all ranks are here."""
+        """Wait until all ranks are here."""
         if self.count > 1:
             distributed.barrier()
 
     def agree(self, elapsed: float, stopping: bool, device: torch.device) -> tuple[float, bool]:
-        """Rank 0's clock, which sets the learning rate and ends the run, and whether any rank was told to stop."""
+        """The clock of rank 0, which sets the learning rate and ends the run, and whether any rank was told to stop."""
         if self.count == 1:
             return elapsed, stopping
         said = torch.tensor([elapsed if self.first else 0.0, float(stopping)], dtype=torch.float64, device=device)
@@ -58,7 +58,7 @@ class Ranks:
 
 @contextmanager
 def join(device: str) -> Iterator[Ranks]:
-    """The ranks that torch's launcher started, joined while the context lasts: NCCL for CUDA, gloo on the CPU."""
+    """Join the ranks that torch's launcher started, for as long as the context lasts; NCCL for CUDA, gloo on the CPU."""
     if "WORLD_SIZE" not in os.environ or "RANK" not in os.environ:
         yield Ranks()
         return
@@ -75,16 +75,16 @@ def join(device: str) -> Iterator[Ranks]:
 
 
 def share_weights(model: nn.Module) -> None:
-    """All ranks take rank 0's parameters and buffers."""
+    """Give all ranks the parameters and buffers of rank 0."""
     if distributed.is_initialized():
         for tensor in model.state_dict().values():
             distributed.broadcast(tensor, 0)
 
 
 def average_gradients(parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
-    """Gradients become their mean over ranks, the same to the last bit on each; returns the mean loss.
+    """Replace gradients by their mean over ranks, equal on all to the last bit, and return the mean loss.
 
-    A parameter that no rank has a gradient for keeps None. What is not finite on one rank is so on all.
+    A parameter without a gradient on any rank keeps None. What is not finite on one rank is not finite on all.
     """
     if not distributed.is_initialized():
         return loss

@@ -1,7 +1,7 @@
-"""Rate and distortion of the motion code: the same clips sent at many settings of the coder.
+"""Rate and distortion of the motion code: the same clips, sent with many settings of the coder.
 
-Comes in: a clip. Goes out: for each setting the payload and how the pictures come out, and their mean over clips, for
-`training.evaluate`. Presets as they are; the default preset with fewer coefficients; and with coarser or finer steps.
+For `training.evaluate`, `rate_clip` gives the payload and the figures of the pictures at each setting, and `average` their
+means over clips. The settings are the presets, and the default preset with fewer coefficients or with coarser or finer steps.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from facewire.training.evaluate_clip import EvaluateOptions, judge_of, means, re
 COEFFICIENTS = (0, 2, 4, 8, 12)
 STEP_SCALES = (0.5, 2.0, 4.0, 8.0)
 FRAMES = 4
-"""Frames scored in a clip, evenly spread: there are many settings."""
+"""Frames scored in a clip, evenly spread; there are too many settings for more."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """preset: of the coder, or "none" for uncoded motion. step_scale, coefficients: as in `Coding.altered`."""
+    """preset: a name, or "none" for uncoded motion. step_scale, coefficients: as in `Coding.altered`."""
 
     preset: str
     step_scale: float = 1.0
@@ -39,27 +39,27 @@ SETTINGS = (
     | {f"{n} coefficients": Setting("default", coefficients=n) for n in COEFFICIENTS}
     | {f"steps × {scale:g}": Setting("default", scale) for scale in STEP_SCALES}
 )
-"""By name; those that start alike make one line of the curve, "preset default" belongs to all."""
+"""By name. Names of one kind make one line of the curve, and "preset default" belongs to all lines."""
 
 
 @dataclass(frozen=True)
 class RatePoint:
-    """What one setting costs and gives; means over clips. None where it could not be measured."""
+    """Cost and figures of one setting; None for what could not be measured."""
 
     payload_bytes: float | None
-    """A frame; None for uncoded motion."""
+    """Bytes a frame; None for uncoded motion."""
     psnr: float
     ssim: float
     akd: float | None
     st_lpips: float | None
     mouth_r: float | None
-    """Over all clips together, each with its own mean taken out."""
+    """Correlation of the mouth opening over all clips together, each without its mean; None for a single clip."""
     mouths: tuple[tuple[float, float], ...] = ()
-    """Of one clip, camera's and ours, with its mean taken out; empty in an average."""
+    """Mouth openings of a single clip without their means, as (camera's, ours); empty in an average."""
 
 
 def rate_clip(options: EvaluateOptions, row: ClipRow) -> dict[str, RatePoint]:
-    """One clip at every setting."""
+    """Score one clip at every setting."""
     judge = judge_of(options.weights)
     networks = Networks(load_bundle(options.weights), threads=1)
     frames = read_clip(row.path)
@@ -92,7 +92,7 @@ def rate_clip(options: EvaluateOptions, row: ClipRow) -> dict[str, RatePoint]:
 
 
 def average(clips: list[dict[str, RatePoint]]) -> dict[str, RatePoint]:
-    """The mean of every setting over the clips."""
+    """Means over clips of every setting."""
 
     def mean(values: list[float | None]) -> float | None:
         known = [value for value in values if value is not None]

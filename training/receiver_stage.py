@@ -47,7 +47,7 @@ class ReceiverStage(SynthesisStage):
         return losses
 
     def drive(self, model: FaceCodec, batch: Batch) -> tuple[Tensor, Tensor]:
-        """By the labels."""
+        """With the motion of the labels."""
         return batch.shape[:1], batch.motion
 
 

@@ -1,7 +1,7 @@
-"""The basis of the scene code: how scenes besides the head move in the training clips.
+"""The basis of the scene code, from how scenes move in the training clips.
 
-Comes in: pairs of frames of one clip. Goes out: a `sender.scene_motion.SceneSpace`: the principal components of their flow
-outside the head, smooth fields over the whole picture, most important first. The same for all sizes of the model.
+From the flow outside the head between pairs of frames comes a `sender.scene_motion.SceneSpace`: its principal components, as smooth
+fields over the whole picture, the most important first. It is the same for all sizes of the model.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from facewire.training.batches import PairSampler, Rows
 from facewire.training.data import FrameStore
 
 PAIRS = 3000
-"""At most; no more than there are frames."""
+"""Most pairs that are measured; there are no more than frames."""
 CONTROL = 6
-"""Side of the grid of control points that a field is first fitted with."""
+"""Side of the grid of control points with which a field is first fitted."""
 SMOOTH = 2.0
-"""Weight of the difference of neighbouring control points, against a cell's flow."""
+"""Weight of the differences between neighbouring control points, relative to the flow of a cell."""
 
 
 def fit_scene_space(store: FrameStore, seed: int = 0) -> SceneSpace:
-    """Principal components of the scene's flow over random pairs of the store's clips."""
+    """Principal components of the scene's flow over random pairs of frames."""
     control, smooth = _control_points(), SMOOTH * _differences()
     sampler = PairSampler(store, seed, far=0.3)
     fields = []
-    for _ in track(range(min(PAIRS, len(store.pictures))), description="how scenes move", transient=True):
+    for _ in track(range(min(PAIRS, len(store.pictures))), description="measuring scenes", transient=True):
         a, b = sampler.draw(Rows(1))[0]
         views = [view(np.asarray(store.pictures[i]), Motion.from_head(store.motion[i])) for i in (a, b)]
         flow, trust = scene_flow(*views)
@@ -43,8 +43,11 @@ def fit_scene_space(store: FrameStore, seed: int = 0) -> SceneSpace:
 
 
 def components(fields: NDArray[np.float64]) -> SceneSpace:
-    """Of fields (N, 2·16·16), without their mean: at rest the code is zero. Each has a root mean square of 1."""
-    limit = np.quantile(np.abs(fields).max(1), 0.99)  # a cut or a lost track must not make a component
+    """Principal components of fields (N, 2·16·16), each with a root mean square of 1.
+
+    The mean is not subtracted, so that the code is zero at rest.
+    """
+    limit = np.quantile(np.abs(fields).max(1), 0.99)  # so that a cut or a lost track makes no component
     kept = fields[np.abs(fields).max(1) <= limit]
     values, vectors = np.linalg.eigh(kept.T @ kept / len(kept))
     order = np.argsort(values)[::-1][:SCENE_SIZE]

@@ -1,7 +1,7 @@
-"""The scoreboard's rows, gates and summary: what is measured, what must be seen, and how clips are counted together and ordered.
+"""The scoreboard's rows, gates and summary: what is measured, what must be reached, and how clips are averaged and ordered.
 
-Comes in: the `ClipScore` of every clip and the rate curve. Goes out: a `Scoreboard`, which `training.evaluate` prints and
-`training.scoreboard_page` draws.
+From the `ClipScore` of every clip and the rate curve comes a `Scoreboard`, which `training.evaluate` prints and
+`training.scoreboard_page` shows.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ class Figure:
     label: str
     digits: int
     better: int = 0
-    """1: more is better, -1: less is better, 0: neither."""
+    """1 if more is better, -1 if less is better, 0 for neither."""
     gate: float | None = None
     goal: float | None = None
     unit: str = ""
     note: str = ""
-    """What it sees, in a line."""
+    """One line on what it measures."""
 
     def passes(self, value: float, bound: float | None) -> bool | None:
-        """Whether a value is as good as a bound; None without one."""
+        """Whether a value is at least as good as a bound; None without one."""
         return None if bound is None else (value - bound) * self.better >= 0
 
 
 FIGURES: dict[str, tuple[Figure, ...]] = {
     "The same person": (
-        Figure("psnr", "PSNR", 2, 1, unit="dB", note="Pixels. Rewards blur, punishes a head one pixel aside."),
+        Figure("psnr", "PSNR", 2, 1, unit="dB", note="Pixels. Rewards blur, punishes a head that is off by one pixel."),
         Figure(
             "psnr_gain",
             "PSNR over repeat",
@@ -49,9 +49,9 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             4.0,
             6.0,
             "dB",
-            note="The same, less what the still source frame scores.",
+            note="The same, minus the score of the still source frame.",
         ),
-        Figure("ssim", "SSIM", 3, 1, 0.79, 0.84, note="Local structure of luma, 11 x 11 windows."),
+        Figure("ssim", "SSIM", 3, 1, 0.79, 0.84, note="Local structure of luma in 11 x 11 windows."),
         Figure("ms_ssim", "MS-SSIM", 3, 1, note="The same over five octaves."),
         Figure("l1", "L1 (of 255)", 2, -1, note="Mean absolute difference over R, G, B."),
         Figure(
@@ -59,7 +59,7 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             "ST-LPIPS",
             3,
             -1,
-            note="Learned perceptual distance that forgives small shifts; sees blur and texture, hardly motion.",
+            note="Learned perceptual distance that forgives small shifts. Sees blur and texture, but hardly motion.",
         ),
         Figure(
             "st_lpips_ratio",
@@ -69,14 +69,14 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             0.6,
             0.4,
             "×",
-            note="The still source frame is sharp, so this asks for pictures that are right and sharp.",
+            note="The still source frame is sharp, so a picture must be both right and sharp to do better.",
         ),
         Figure(
             "fd_lite0",
             "Fréchet distance (Lite0)",
             2,
             -1,
-            note="Of EfficientNet-Lite0 features over all frames: are they real-looking on the whole. Not the FID.",
+            note="Of EfficientNet-Lite0 features over all frames: whether they look real overall. Not the FID.",
         ),
         Figure(
             "akd",
@@ -86,14 +86,14 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             2.0,
             1.3,
             "px",
-            note="Mean distance of the face mesh found in both pictures, at 256 px.",
+            note="Mean distance between the face meshes of both pictures, at 256 px.",
         ),
         Figure(
             "face_missing",
             "Face not found",
             3,
             -1,
-            note="Share of frames with a face in the camera picture and none in ours.",
+            note="Share of frames with a face in the camera picture but none in ours.",
         ),
         Figure(
             "identity",
@@ -102,7 +102,7 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             1,
             0.75,
             0.88,
-            note="MobileFace embeddings of ours and the camera picture of that moment.",
+            note="MobileFace embeddings of our picture and the camera picture at that moment.",
         ),
         Figure(
             "pose_error",
@@ -110,7 +110,7 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             2,
             -1,
             unit="°",
-            note="Mean of yaw, pitch, roll, seen by the face mesh in both pictures.",
+            note="Mean of yaw, pitch and roll, by the face mesh in both pictures.",
         ),
         Figure(
             "mouth_r",
@@ -119,7 +119,7 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             1,
             0.90,
             0.96,
-            note="Over time, within a clip; median of the clips whose mouth moves.",
+            note="Over time within a clip; median of the clips whose mouth moves.",
         ),
         Figure(
             "mouth_slope",
@@ -129,7 +129,7 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             0.8,
             note="Slope on the camera picture: 1 opens as far, .5 mumbles.",
         ),
-        Figure("eye_r", "Eye opening, r", 3, 1, 0.82, 0.92, note="Likewise for the lids: blinks."),
+        Figure("eye_r", "Eye opening, r", 3, 1, 0.82, 0.92, note="The same for the lids: blinks."),
         Figure("eye_slope", "Eye opening, amplitude", 2, 1, 0.6, note="Likewise."),
         Figure(
             "jitter",
@@ -139,7 +139,7 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             1.6,
             1.1,
             "×",
-            note="Landmark acceleration over the camera picture's, 2 x 12 consecutive frames a clip.",
+            note="Landmark acceleration relative to the camera picture, in 2 x 12 consecutive frames of a clip.",
         ),
     ),
     "Motion read and sent": (
@@ -154,7 +154,7 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
         Figure("pitch_error", "Pitch error against labels", 2, -1, unit="°"),
         Figure("roll_error", "Roll error against labels", 2, -1, unit="°"),
         Figure(
-            "payload_bytes", "Motion payload a frame", 2, -1, unit="B", note="Without packet overhead and repetition."
+            "payload_bytes", "Motion payload a frame", 2, -1, unit="B", note="Without packet overhead and redundancy."
         ),
         Figure("source_bytes", "Source frame, once", 0, -1, unit="B"),
     ),
@@ -164,7 +164,7 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             "cross_identity_driver",
             "Identity cosine to the driver",
             3,
-            note="Should be as low as for two strangers, about .03.",
+            note="Should be as low as between strangers, about .03.",
         ),
         Figure(
             "cross_mouth_r",
@@ -185,25 +185,32 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             2,
             -1,
             unit="°",
-            note="Angle between the change of pose asked and seen.",
+            note="Angle between the requested and the measured change of pose.",
         ),
     ),
     "Free view (yaw ±10…40°, pitch ±10, 20°)": (
         Figure(
             "view_yaw_slope",
-            "Yaw reached of yaw asked",
+            "Yaw reached / requested",
             2,
             1,
-            note="Angle seen by the face mesh over angle asked, against the source frame.",
+            note="Angle by the face mesh over the requested one, relative to the source frame.",
         ),
-        Figure("view_pitch_slope", "Pitch reached of pitch asked", 2, 1),
-        Figure("view_error", "Head pose, error", 2, -1, unit="°", note="Angle between the rotation asked and seen."),
+        Figure("view_pitch_slope", "Pitch reached / requested", 2, 1),
+        Figure(
+            "view_error",
+            "Head pose, error",
+            2,
+            -1,
+            unit="°",
+            note="Angle between the requested and the measured rotation.",
+        ),
         Figure(
             "view_identity",
             "Identity cosine to the source",
             3,
             1,
-            note="Even camera pictures of one person lose some when turned.",
+            note="Even in camera pictures of one person it drops when the head turns.",
         ),
         Figure("view_missing", "Face not found", 3, -1),
     ),
@@ -215,28 +222,28 @@ REPEAT = {
     "eye_slope": 0.0, "jitter": 0.0, "view_yaw_slope": 0.0, "view_pitch_slope": 0.0, "view_identity": 1.0,
     "psnr_gain": 0.0, "st_lpips_ratio": 1.0, "payload_bytes": 0.0,
 }  # fmt: skip
-"""What "repeat the source frame" scores by definition."""
+"""Scores that repeating the source frame has by definition."""
 
 
 @dataclass(frozen=True)
 class Scoreboard:
-    """All that was measured."""
+    """Everything that was measured."""
 
     bundle: str
     """Name and hash of the weights."""
     options: EvaluateOptions
     summary: dict[str, float]
     people: dict[str, float]
-    """The same with every person counted once."""
+    """The same, with every person counted once."""
     clips: list[ClipScore]
     """Worst first."""
     curve: dict[str, RatePoint]
-    """By setting; empty if it was not asked for."""
+    """By setting; empty if not requested."""
     left_out: list[str]
-    """What could not be measured, and how to have it."""
+    """Lines on what could not be measured, and how to get it."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values for JSON."""
         gates = {
             figure.key: {"gate": figure.passes(value, figure.gate), "goal": figure.passes(value, figure.goal)}
             for figure in ALL_FIGURES
@@ -256,7 +263,7 @@ class Scoreboard:
 
 
 def summarise(scores: list[dict[str, float]]) -> dict[str, float]:
-    """Mean over clips of every figure; correlations and slopes are medians over the clips that move."""
+    """Mean of each figure over clips; for correlations and slopes the median over clips that move."""
     summary: dict[str, float] = {}
     for name in sorted({name for score in scores for name in score}):
         values = [score[name] for score in scores if name in score]
@@ -269,7 +276,7 @@ def summarise(scores: list[dict[str, float]]) -> dict[str, float]:
 
 
 def by_person(clips: Iterable[ClipScore]) -> dict[str, float]:
-    """`summarise` with every person counted once, by the mean of their clips: some people have many clips."""
+    """`summarise` over the means of each person, since some people have many clips."""
     people: dict[str, list[dict[str, float]]] = {}
     for clip in clips:
         people.setdefault(clip.person, []).append(clip.figures)
@@ -277,7 +284,7 @@ def by_person(clips: Iterable[ClipScore]) -> dict[str, float]:
 
 
 def frechet_distances(clips: Iterable[ClipScore]) -> dict[str, float]:
-    """Over the frames of all clips; nothing if they are fewer than the features have dimensions."""
+    """Over the frames of all clips; empty if there are fewer than the features have dimensions."""
     features = [clip.features for clip in clips if clip.features.size]
     if not features:
         return {}
@@ -288,17 +295,17 @@ def frechet_distances(clips: Iterable[ClipScore]) -> dict[str, float]:
 
 
 def worst_first(clips: list[ClipScore]) -> list[ClipScore]:
-    """By their mean rank in what the gates ask of a picture: PSNR, SSIM, ST-LPIPS, face points, identity, jitter."""
+    """Clips by their mean rank in PSNR, SSIM, ST-LPIPS, face points, identity and jitter."""
     total = np.zeros(len(clips))
     for key, better in (("psnr", 1), ("ssim", 1), ("st_lpips", -1), ("akd", -1), ("identity", 1), ("jitter", -1)):
         values = np.array([clip.figures.get(key, np.nan) * better for clip in clips])
         known = np.isfinite(values)
-        if known.any():  # a clip where it could not be measured ranks in the middle
+        if known.any():  # a clip without the figure ranks in the middle
             ranks = np.where(known, np.argsort(np.argsort(values)), len(clips) / 2)
             total += ranks
     return [clips[i] for i in np.argsort(total, kind="stable")]
 
 
 def repeated(summary: dict[str, float], figure: Figure) -> float | None:
-    """What "repeat the source frame" scores; None where the figure says nothing of it."""
+    """The score of the repeated source frame; None if the figure has none."""
     return summary.get(f"{figure.key}_repeat", REPEAT.get(figure.key))

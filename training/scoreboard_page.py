@@ -1,7 +1,7 @@
-"""The scoreboard as one self-contained HTML page: gates, figures, the worst clips in pictures, curves, a sortable table.
+"""The scoreboard as one self-contained HTML page: gates, figures, pictures of the worst clips, curves and a sortable table.
 
-Comes in: a `Scoreboard`. Goes out: the page's text, with style, script, charts and strips inside, for `training.evaluate` to
-write. It follows the reader's dark or light and reads on a phone.
+`page` turns a `Scoreboard` into text with style, script, charts and strips inside, which `training.evaluate` writes. It follows the
+reader's dark or light mode and fits a phone.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from facewire.training.rate_curve import RatePoint
 from facewire.training.scoreboard import ALL_FIGURES, FIGURES, Figure, Scoreboard, repeated
 
 WORST = 10
-"""Clips shown in pictures."""
+"""Clips that are shown with pictures."""
 OPEN = 3
-"""Of these, shown with all their strips unfolded."""
+"""How many of these have all their strips unfolded."""
 COLUMNS = (
     "psnr", "psnr_gain", "ssim", "ms_ssim", "st_lpips", "akd", "identity", "pose_error", "mouth_r", "mouth_slope", "eye_r",
     "eye_slope", "jitter", "cross_identity", "view_yaw_slope", "view_identity", "payload_bytes",
@@ -118,11 +118,11 @@ def _card(figure: Figure, summary: dict[str, float]) -> str:
 
 
 def _bullet(figure: Figure, value: float, repeat: float | None) -> str:
-    """A track from worse to better with gate, goal, ours and repeat."""
+    """A track from worse to better with gate, goal, our value and that of repeating the source frame."""
     assert figure.gate is not None
     marks = [figure.gate, figure.goal if figure.goal is not None else figure.gate]
     span = max(abs(marks[1] - marks[0]), abs(figure.gate) * 0.15)
-    # Beyond this, a dot sits at the end of the track: repeat may be far worse and would squeeze the rest.
+    # Beyond this, a dot sits at the end of the track, or a far worse repeat would squeeze the rest.
     reach = [marks[0] - 2.5 * span * figure.better, marks[1] + 1.5 * span * figure.better]
 
     def x(number: float) -> float:
@@ -159,7 +159,7 @@ def _figures(board: Scoreboard) -> str:
             cells[0] = f"{cells[0]} {figure.unit}"
             row = [html.escape(figure.label), *cells, html.escape(figure.note)]
             rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>")
-    heads = "".join(f"<th>{name}</th>" for name in ("figure", "ours", "person-wise", "repeat", "what it sees"))
+    heads = "".join(f"<th>{name}</th>" for name in ("figure", "ours", "person-wise", "repeat", "what it measures"))
     return section(
         "figures",
         "All figures",
@@ -173,8 +173,8 @@ def _worst(board: Scoreboard) -> str:
     return section(
         "worst",
         f"The {min(WORST, len(board.clips))} worst clips",
-        "By their mean rank in PSNR, SSIM, ST-LPIPS, AKD, identity and jitter. The frames are the worst of the clip and two "
-        "from further up the order. On a narrow screen the strips scroll sideways.",
+        "By mean rank in PSNR, SSIM, ST-LPIPS, AKD, identity and jitter. The frames are the worst of the clip and two "
+        "better ones. On a narrow screen the strips scroll sideways.",
         "".join(_clip(place, clip) for place, clip in enumerate(board.clips[:WORST], 1)),
     )
 
@@ -243,13 +243,13 @@ def _bars(board: Scoreboard) -> str:
     return section(
         "clips",
         "By clip",
-        "Every bar is a clip, the worst on the left; short marks are the source frame repeated. Point at a bar for its name.",
+        "Every bar is a clip, the worst on the left; short marks are the source frame repeated. Hover over a bar for its name.",
         f'<div class="charts">{"".join(charts)}</div>',
     )
 
 
 def per_clip(clip: ClipScore, key: str) -> float | None:
-    """A figure of one clip; the gain over repeat is made from two."""
+    """A figure of one clip. The gain over repeat is the difference of two."""
     if key == "psnr_gain":
         return clip.figures["psnr"] - clip.figures["psnr_repeat"]
     return clip.figures.get(key)
@@ -269,17 +269,22 @@ def _views(board: Scoreboard) -> str:
         line = Line(
             [(asked, float(values.mean())) for asked, values in zip(angles, reached, strict=True)],
             style,
-            "seen in the picture (shaded: 10 to 90 % of clips)",
-            [f"{asked}° asked: {values.mean():.1f}° seen" for asked, values in zip(angles, reached, strict=True)],
+            "measured in the picture (shaded: 10 to 90 % of clips)",
+            [
+                f"{asked}° requested: {values.mean():.1f}° measured"
+                for asked, values in zip(angles, reached, strict=True)
+            ],
             [(float(np.quantile(values, 0.1)), float(np.quantile(values, 0.9))) for values in reached],
         )
         ideal = Line([(angles[0], angles[0]), (angles[-1], angles[-1])], "ideal", "asked")
-        charts.append(line_chart(f"{axis.capitalize()} reached", [line, ideal], "degrees asked", "degrees seen"))
+        charts.append(
+            line_chart(f"{axis.capitalize()} reached", [line, ideal], "degrees requested", "degrees measured")
+        )
     charts.append(_kept(board, seen))
     return section(
         "views",
         "Free view",
-        "The source frame itself, seen turned. Pose by the face mesh, against the source frame's.",
+        "The source frame itself, turned. Pose by the face mesh, relative to the source frame.",
         f'<div class="charts">{"".join(charts)}</div>',
     )
 
@@ -296,7 +301,7 @@ def _kept(board: Scoreboard, seen: dict[tuple[str, int], list[View]]) -> str:
         lines.append(Line(points, style, axis, [f"{axis} {a}°: {value:.3f}" for a, value in points]))
     if (own := board.summary.get("identity_repeat")) is not None:
         lines.append(Line([(-40, own), (40, own)], "ideal", "two camera pictures of one clip"))
-    return line_chart("Identity kept", lines, "degrees asked", "cosine to the source frame")
+    return line_chart("Identity kept", lines, "degrees requested", "cosine to the source frame")
 
 
 RATE_LINES: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
@@ -318,8 +323,8 @@ def _rate(curve: dict[str, RatePoint]) -> str:
     return section(
         "rate",
         "Rate and distortion of the motion code",
-        "What fewer bytes cost, motion payload alone. Four frames a clip; mouth r over all clips together, each with its own mean "
-        "taken out.",
+        "The cost of fewer bytes, counting motion payload only. Four frames a clip; mouth r over all clips together, each "
+        "without its mean.",
         f'<div class="charts pairs">{"".join(_rate_chart(curve, *figure) for figure in RATE_FIGURES)}</div>',
     )
 
@@ -357,7 +362,7 @@ def _table(board: Scoreboard) -> str:
     return section(
         "table",
         "Every clip",
-        "Worst first; press a column's head to sort by it. Red: below the gate. Empty: not measured, or mouth or eyes do not move.",
+        "Worst first; click a heading to sort. Red: below the gate. Empty: not measured, or mouth or eyes do not move.",
         f'<div class="scroll"><table class="clips"><thead><tr>{first}{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>",
     )

@@ -1,8 +1,8 @@
-"""Where a raw video shows one face, and the square that a training clip is cut to there.
+"""Finding where a raw video shows one face, and the square to which a training clip is cut there.
 
-Comes in: a video file. Goes out: its `Segment`s for `training.clips`, and what was left out and why. Squares are those of
-`facewire.sender.framing`, so that a network is trained on what a sender will show it. The numbers are those by which the clips
-of the packaged weights were chosen.
+`scan` looks through a video file and returns its `Segment`s for `training.clips`, and what was left out and why. Squares are
+chosen by `facewire.sender.framing`, so that networks are trained on what a sender shows them. The clips of the packaged
+weights were chosen with the constants below.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ from facewire.sender.media import VideoFile
 
 MIN_CLIP_S, MAX_CLIP_S = 1.5, 15.0
 MIN_FPS, MAX_FPS = 10.0, 30.5
-"""Slower videos are left out; faster ones are thinned by a whole number."""
+"""Slower videos are left out; faster ones are thinned by an integer factor."""
 MIN_SHARE, MAX_SHARE = 0.38, 0.78
 """Face-mesh height over the side of the square."""
 MAX_EXTENT = 0.94
-"""The face may cover this share of the square's width while it moves."""
+"""Largest share of the square's width that the face may cover as it moves."""
 HALVED_S = 4.0
-"""A longer segment whose head moves too far for one square is tried again in halves."""
+"""A longer segment whose head moves too far for one square is halved and tried again."""
 BYSTANDER = 0.5
-"""Faces smaller than this share of the largest one's height do not count."""
+"""Faces below this share of the largest one's height are ignored."""
 CROWD = 0.2
-"""A video with several faces in more than this share of its looks is left out: who is it that is seen alone in the rest?"""
+"""A video with several faces in more than this share of its looks is left out, since it is unclear who is seen in the rest."""
 JUMP, GROWTH = 0.55, 1.4
-"""A face that moves this many times its size, or grows by this factor, between two looks is another face."""
+"""A face that moves by this many times its size, or grows by this factor, between two looks is another one."""
 ALIKE = 0.55
-"""Colour histograms of one scene overlap by more than this, also of two neighbouring looks."""
+"""Colour histograms of frames or neighbouring looks in one scene overlap by more than this."""
 CHANGE, CHANGE_FACTOR = 12.0, 8.0
-"""Mean change of a pixel, of 255, from which two frames are a cut; where a picture moves all the time, times its median."""
+"""Mean change of a pixel, of 255, from which there is a cut between two frames. In a video that always moves: times its median."""
 THUMB_PX = 48
 SAME_RATE = 0.01
-"""The file's frame rate is believed if it is this near to what its frames' times say."""
+"""The file's frame rate is used if it is this close to the one by its frames' timestamps."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Frames start to stop - 1 of a video and the square to cut from them."""
+    """Frames start to stop - 1 of a video, and the square to cut from them."""
 
     start: int
     stop: int
     framing: Framing
     whole_picture: bool
-    """The video is framed already and is taken as it is."""
+    """Whether the video is framed already and used as it is."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,14 @@ class Scan:
     """What a video holds."""
 
     fps: float
-    """Frames a second, from the times of the frames."""
+    """Frames a second, by the timestamps of the frames."""
     frames: int
     segments: tuple[Segment, ...]
     dropped: tuple[Dropped, ...]
 
     @property
     def step(self) -> int:
-        """Every step-th frame is used, so that at most 30 a second are."""
+        """Every step-th frame is used, for at most 30 a second."""
         return max(1, math.ceil(self.fps / MAX_FPS))
 
 
@@ -91,7 +91,7 @@ class _Look:
 
 @dataclass(frozen=True)
 class _Film:
-    """A video as far as scenes and faces go. change, alike: of every frame against the one before, first 0 and 1."""
+    """Scenes and faces of a video. change, alike: of each frame against the one before; 0 and 1 for the first."""
 
     looks: list[_Look]
     change: NDArray[np.float32]
@@ -109,9 +109,9 @@ class _Film:
 
 
 def scan(path: Path, detector: FaceDetector, min_side: int, tick: Callable[[], None]) -> Scan:
-    """Looks through a video. min_side: least side of the square, pixels. tick: called at every frame, may raise to stop.
+    """Look through a video. min_side: smallest side of the square, pixels. tick: called at every frame, may raise to stop.
 
-    InputError if the video cannot be read.
+    Raises InputError if the video cannot be read.
     """
     film = _watch(path, detector, tick)
 
@@ -165,13 +165,13 @@ def _watch(path: Path, detector: FaceDetector, tick: Callable[[], None]) -> _Fil
                 next_ms = frame.time_ms + 1000 / LOOKS_PER_S - 1
                 looks.append(_Look(number, detector.detect(frame.picture), histogram))
         fps = 1000 * number / last_ms if last_ms else video.fps
-        if abs(fps / video.fps - 1) < SAME_RATE:  # times are whole milliseconds
+        if abs(fps / video.fps - 1) < SAME_RATE:  # timestamps are whole milliseconds
             fps = video.fps
     return _Film(looks, np.array(changes, np.float32), np.array(likeness, np.float32), fps, shape[1], shape[0])
 
 
 def _verdict(faces: Sequence[Face], height: int, min_side: int) -> str | None:
-    """Why a look cannot be used; None if it can. faces: largest first."""
+    """Why a look cannot be used, or None. faces: largest first."""
     if not faces:
         return "no face"
     if sum(face.height > max(BYSTANDER * faces[0].height, 0.06 * height) for face in faces) > 1:
@@ -192,7 +192,7 @@ def _left_out(film: _Film, verdicts: Sequence[str | None]) -> Iterator[Dropped]:
 def _runs(film: _Film, verdicts: Sequence[str | None]) -> Iterator[tuple[int, int]]:
     """First and past-the-last frame of every run of usable looks at one face in one scene.
 
-    A run reaches from its first look to its last one: what lies between a usable look and one that is not is not used.
+    A run reaches from its first to its last look. The frames between a usable and an unusable look are left out.
     """
     limit = max(CHANGE, CHANGE_FACTOR * (float(np.median(film.change)) + 0.5))
     cut = (film.change > limit) | (film.alike < ALIKE)
@@ -209,7 +209,7 @@ def _runs(film: _Film, verdicts: Sequence[str | None]) -> Iterator[tuple[int, in
 
 
 def _breaks(a: _Look, b: _Look, cut: NDArray[np.bool_]) -> bool:
-    """Whether two usable looks show two scenes or two faces."""
+    """Whether two usable looks show different scenes or faces."""
     if cut[a.frame + 1 : b.frame + 1].any() or float(np.minimum(a.histogram, b.histogram).sum()) < ALIKE:
         return True
     p, q = a.faces[0], b.faces[0]
@@ -219,7 +219,7 @@ def _breaks(a: _Look, b: _Look, cut: NDArray[np.bool_]) -> bool:
 
 
 def _framed(film: _Film, start: int, stop: int, min_side: int) -> Iterator[Segment | Dropped]:
-    """The segment with its square, in halves where the head moves too far for one."""
+    """The segment with its square, halved if the head moves too far for one."""
     boxes = [look.faces[0] for look in film.looks if start <= look.frame < stop]
     if already_framed(boxes, film.width, film.height):
         side = min(film.width, film.height)

@@ -1,7 +1,8 @@
 """Warm start of the sender: L, H and Δ learn shape, pose and expression from the landmark labels.
 
-Comes in: labelled pairs of frames of one person. Goes out: a trained sender half of `FaceCodec`. Points through the closed geometry
-count most, and the *difference* of two frames of one person, because only that moves the picture.
+It trains the sender half of `FaceCodec` on labelled pairs of frames of one person. The losses that count most are those of
+points, which go through the closed geometry, and of the *change* between the two frames, because only change moves the
+picture.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ class SenderWeights:
     canonical: float = 10.0
     """L1 of all points of the face at rest, in the head frame."""
     details: float = 40.0
-    """L1 of the detail points in the picture, lids three times."""
+    """L1 of the detail points in the picture, with lids counted three times."""
     change: float = 40.0
-    """L1 of how points and pose change between the two frames of a pair: only that moves the picture."""
+    """L1 of how points and pose change between the two frames of a pair."""
     openings: float = 40.0
     """Squared error of how far mouth and eyes are open."""
     expression: float = 1.0
@@ -61,7 +62,7 @@ WEIGHTS = SenderWeights()
 
 
 def openings(points: Tensor) -> Tensor:
-    """Vertical openings (B, 7) of points (B, P, 2+): mouth at three places, two per eye; in picture units."""
+    """Vertical openings (B, 7) of points (B, P, 2+) in picture units: three of the mouth, two of each eye."""
     pairs = ((13, 14), (82, 87), (312, 317), (159, 145), (158, 153), (386, 374), (385, 380))
     upper = [fp.POINTS.index(a, K) for a, _ in pairs]
     lower = [fp.POINTS.index(b, K) for _, b in pairs]
@@ -124,7 +125,7 @@ class SenderStage(Stage):
         return losses
 
     def validate(self, model: FaceCodec) -> dict[str, float]:
-        """Pose error, landmark error, and mouth and eye correlation within clips, on validation people."""
+        """Pose and landmark errors, and correlation of mouth and eyes within clips, on validation people."""
         model.eval()
         rows: dict[str, list[float]] = {}
         for frames in self.val_frames:
@@ -140,15 +141,15 @@ class SenderStage(Stage):
                 "keypoints_px": float(error[:, :K].mean()), "details_px": float(error[:, K : K + D].mean()),
             }  # fmt: skip
             if label[:, :3].std(0).mean() > 0.012:
-                figures["mouth_r"] = within(opened[:, :3].mean(1), label[:, :3].mean(1))
+                figures["mouth_r"] = correlation(opened[:, :3].mean(1), label[:, :3].mean(1))
             if label[:, 3:].std(0).mean() > 0.008:
-                figures["eye_r"] = within(opened[:, 3:].mean(1), label[:, 3:].mean(1))
+                figures["eye_r"] = correlation(opened[:, 3:].mean(1), label[:, 3:].mean(1))
             for name, value in figures.items():
                 rows.setdefault(name, []).append(value)
         return {name: float(np.median(v) if name.endswith("_r") else np.mean(v)) for name, v in rows.items()}
 
     def strip(self, model: FaceCodec, path: Path) -> None:
-        """Validation frames with the read points drawn in."""
+        """Validation frames with the points that were read drawn in."""
         model.eval()
         columns = []
         for frames in self.val_frames[::9]:
@@ -164,7 +165,7 @@ class SenderStage(Stage):
 
 
 def heat_map_losses(reading: Reading, points: Tensor) -> dict[str, Tensor]:
-    """Cross-entropy of the heat maps on Gaussian targets and L1 of the located points."""
+    """Cross-entropy of the heat maps on Gaussian targets, and L1 of the located points."""
     target = points[:, [fp.POINTS.index(point) for point in fp.HEAT_MAP_POINTS], :2]
     centres = (torch.arange(HEAT_MAP_SIZE, device=points.device) * 2 + 1) / HEAT_MAP_SIZE - 1
     gx = (-0.5 * ((target[..., :1] - centres) / HEAT_SIGMA).square()).exp()
@@ -177,7 +178,7 @@ def heat_map_losses(reading: Reading, points: Tensor) -> dict[str, Tensor]:
     }
 
 
-def within(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    """Correlation of two series, 0 where one does not move."""
+def correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Correlation of two series; 0 if one does not move."""
     a, b = a - a.mean(), b - b.mean()
     return float((a * b).sum() / (np.sqrt((a * a).sum() * (b * b).sum()) + 1e-9))

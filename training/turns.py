@@ -1,7 +1,7 @@
-"""Portraits under synthetic head turns: more people than the clips have, each as a pair of frames with known motion.
+"""Synthetic head turns of portraits, which add people to those of the clips.
 
-Comes in: frames with labels. Goes out: the same frames with the head turned, made by a warp that the face model's points
-pull along; hair and neck follow less and less with their distance. Used by `receiver_stage` for the stills of the data.
+From frames with labels come the same frames with the head turned, by a warp that follows the points of the face model; hair
+and neck follow less with distance. `synthesis_stage` uses it for the portraits of the data.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from facewire.models.geometry import FaceModel, base_grid, rotation_matrix
 from facewire.training.batches import Batch
 
 MAX_YAW, MAX_PITCH = math.radians(18), math.radians(10)
-"""Beyond this a picture's stretched cheek is no longer believable."""
+"""Beyond this, a stretched cheek is no longer believable."""
 PULL_SIGMA = 0.2
-"""Reach of a point's pull in half picture widths: about a third of a face."""
+"""Reach of a point's pull, in half picture widths: about a third of a face."""
 RIDGE = 0.01
-"""Where points crowd or pass behind each other, the pull is a compromise and no fold."""
+"""Makes the pull a compromise instead of a fold where points are crowded or pass behind each other."""
 FLOW_SIZE = 64
 PULLING = [*range(len(fp.KEYPOINTS)), *range(len(fp.POINTS) - len(fp.OUTLINE), len(fp.POINTS))]
-"""Keypoints and outline: spread evenly over the head, unlike the many points of lips and lids."""
+"""Keypoints and outline, which are spread evenly over the head, unlike the points of lips and lids."""
 
 
 def angles_of(matrix: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ def angles_of(matrix: Tensor) -> Tensor:
 
 
 def turn_heads(batch: Batch, face: FaceModel, yaw_pitch: Tensor) -> Batch:
-    """Turn the heads of a batch by yaw and pitch (B, 2), radians; pose and points follow, expression and shape stay."""
+    """Turn the heads of a batch by yaw and pitch (B, 2), radians. Pose and points change; expression and shape stay."""
     extra = torch.cat([yaw_pitch, torch.zeros_like(yaw_pitch[:, :1])], 1)
     pose = batch.motion[:, :6]
     rotation = angles_of(rotation_matrix(extra) @ rotation_matrix(pose[:, :3]))

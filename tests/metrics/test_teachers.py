@@ -140,7 +140,7 @@ def test_a_download_is_kept_only_if_it_is_the_right_one(tmp_path: Path, monkeypa
     archive = _archive(tmp_path, b"graph")
     monkeypatch.setattr(teacher_files, "IDENTITY_URL", archive.as_uri())
     seen: list[int] = []
-    with pytest.raises(InputError, match="is not the file it should be"):
+    with pytest.raises(InputError, match="is not the expected file"):
         teacher_files.fetch_identity(lambda done, total: seen.append(done), tmp_path / "cache")
     assert teacher_files.identity_file(tmp_path / "cache") is None
     monkeypatch.setattr(teacher_files, "IDENTITY_SHA512", hashlib.sha512(archive.read_bytes()).hexdigest())
@@ -151,5 +151,5 @@ def test_a_download_is_kept_only_if_it_is_the_right_one(tmp_path: Path, monkeypa
 
 def test_a_download_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teacher_files, "IDENTITY_URL", (tmp_path / "nowhere.tgz").as_uri())
-    with pytest.raises(InputError, match="cannot be fetched"):
+    with pytest.raises(InputError, match="cannot be downloaded"):
         teacher_files.fetch_identity(lambda done, total: None, tmp_path / "cache")

@@ -43,7 +43,7 @@ def losses_of_run(
         return losses
 
     stage.losses = watched  # type: ignore[method-assign]
-    train(stage, LoopOptions(minutes=60), out, resume=False, say=lambda _: None)
+    train(stage, LoopOptions(minutes=60), out, resume=False, log=lambda _: None)
     return seen
 
 
@@ -71,7 +71,7 @@ def test_a_seed_gives_the_same_first_hundred_steps(
 
 
 def test_a_run_of_steps_ends_after_them(clips: Path, cache: Path, tmp_path: Path) -> None:
-    train(stage_of(ReceiverStage, clips, cache), LoopOptions(steps=3), tmp_path, resume=False, say=lambda _: None)
+    train(stage_of(ReceiverStage, clips, cache), LoopOptions(steps=3), tmp_path, resume=False, log=lambda _: None)
     assert torch.load(tmp_path / "state.pt", weights_only=False)["step"] == 3
 
 
@@ -89,7 +89,7 @@ def test_a_loss_that_is_never_finite_ends_the_run_and_leaves_good_weights(
     stage.losses = broken_from_the_third_step  # type: ignore[method-assign]
     said: list[str] = []
     with pytest.raises(FacewireError, match=r"not finite 5 times after step 0: .* --rate below 0.001"):
-        train(stage, LoopOptions(minutes=60), tmp_path, resume=False, say=said.append)
+        train(stage, LoopOptions(minutes=60), tmp_path, resume=False, log=said.append)
     assert sum("going back to step 0" in line for line in said) == 5
     weights = safetensors.torch.load_file(tmp_path / "weights.safetensors")
     assert all(torch.isfinite(value).all() for value in weights.values())
@@ -123,7 +123,7 @@ with join("cpu") as ranks:
         return found
     stage.losses = watched
     said = []
-    train(stage, LoopOptions(steps=4), out, resume=False, say=said.append, ranks=ranks)
+    train(stage, LoopOptions(steps=4), out, resume=False, log=said.append, ranks=ranks)
     weights = stage.model.state_dict()
     if kind is JointStage:
         weights |= stage.adversary.networks.state_dict(prefix="adversary.")

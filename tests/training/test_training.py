@@ -41,7 +41,7 @@ def test_each_stage_trains_and_leaves_everything_behind(
     kind: type[SenderStage | ReceiverStage | JointStage], clips: Path, cache: Path, tmp_path: Path
 ) -> None:
     stage = stage_of(kind, clips, cache)
-    train(stage, LoopOptions(steps=2), tmp_path, resume=False, say=lambda _: None)
+    train(stage, LoopOptions(steps=2), tmp_path, resume=False, log=lambda _: None)
     for name in ("state.pt", "weights.safetensors", "metrics.csv", "curve.png", "strip.png"):
         assert (tmp_path / name).stat().st_size > 0, name
     with (tmp_path / "metrics.csv").open() as file:
@@ -74,10 +74,10 @@ def test_a_few_steps_lower_the_loss(clips: Path, cache: Path) -> None:
 
 
 def test_resume_goes_on_where_it_stopped(clips: Path, cache: Path, tmp_path: Path) -> None:
-    train(stage_of(ReceiverStage, clips, cache), LoopOptions(steps=2), tmp_path, resume=False, say=lambda _: None)
+    train(stage_of(ReceiverStage, clips, cache), LoopOptions(steps=2), tmp_path, resume=False, log=lambda _: None)
     first = torch.load(tmp_path / "state.pt", weights_only=False)
     said: list[str] = []
-    train(stage_of(ReceiverStage, clips, cache), LoopOptions(steps=3), tmp_path, resume=True, say=said.append)
+    train(stage_of(ReceiverStage, clips, cache), LoopOptions(steps=3), tmp_path, resume=True, log=said.append)
     second = torch.load(tmp_path / "state.pt", weights_only=False)
     assert "resumed at step 2" in said[0]
     assert (first["step"], second["step"]) == (2, 3)
@@ -103,7 +103,7 @@ def test_a_loss_that_is_not_finite_leads_back_to_the_last_good_state(
 
     monkeypatch.setattr(stage, "losses", sometimes_broken)
     said: list[str] = []
-    train(stage, LoopOptions(steps=4), tmp_path, resume=False, say=said.append)
+    train(stage, LoopOptions(steps=4), tmp_path, resume=False, log=said.append)
     assert any("not finite" in line for line in said)
     assert all(torch.isfinite(p).all() for p in stage.model.parameters())
 
