@@ -22,7 +22,7 @@ def test_psnr_and_ssim_agree_with_scikit_image(nodding: list[np.ndarray]) -> Non
     assert ssim(a, b) == pytest.approx(expected, abs=1e-6)
 
 
-def test_same_picture_is_perfect(nodding: list[np.ndarray]) -> None:
+def test_identical_pictures_score_perfectly(nodding: list[np.ndarray]) -> None:
     scorer = Scorer()
     assert scorer.score() is None
     scorer.add(nodding[0], nodding[0])
@@ -40,7 +40,7 @@ def test_x264_keeps_to_its_budget(nodding: list[np.ndarray]) -> None:
     assert psnr(rival.pictures[3], nodding[3]) > 25
 
 
-def test_x264_says_when_it_cannot_go_as_low(nodding: list[np.ndarray]) -> None:
+def test_x264_reports_a_budget_it_cannot_reach(nodding: list[np.ndarray]) -> None:
     rival = x264(nodding, 25.0, 10, count_first=False)
     assert not rival.fits
     assert rival.crf == 51
@@ -57,14 +57,14 @@ def test_ms_ssim_agrees_with_pytorch_msssim(nodding: list[np.ndarray]) -> None:
     assert ms_ssim(nodding[0], nodding[0]) == pytest.approx(1.0)
 
 
-def test_l1_counts_levels(nodding: list[np.ndarray]) -> None:
+def test_l1_is_the_mean_difference_in_levels(nodding: list[np.ndarray]) -> None:
     darker = (nodding[0] // 2).astype(np.uint8)
     expected = np.abs(nodding[0].astype(int) - darker.astype(int)).mean()
     assert l1(nodding[0], darker) == pytest.approx(expected)
     assert l1(darker, nodding[0]) == pytest.approx(expected)
 
 
-def test_agreement_knows_half_the_amplitude() -> None:
+def test_half_the_amplitude_has_slope_half() -> None:
     true = np.abs(np.sin(np.arange(40) / 3))
     assert agreement(true, 0.5 * true + 0.01) == (pytest.approx(1.0), pytest.approx(0.5))
     assert agreement(true, -true) == (pytest.approx(-1.0), pytest.approx(-1.0))

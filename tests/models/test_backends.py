@@ -24,7 +24,7 @@ from facewire.models.torch_backend import Torch
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs OpenVINO")
 
 
-def test_a_volume_sampled_as_a_picture_is_sampled_as_a_volume() -> None:
+def test_volume_sampling_agrees_with_grid_sample() -> None:
     torch.manual_seed(0)
     volume, flow = torch.randn(2, 3, 8, 9, 7), torch.randn(2, 3, 5, 4, 6)  # a third of the points lie outside
     wanted = torch.nn.functional.grid_sample(
@@ -43,7 +43,7 @@ def test_openvino_is_imported_without_its_telemetry() -> None:
 
 
 @needs_openvino
-def test_openvino_gives_the_pictures_of_onnx_runtime(nodding: list[NDArray[np.uint8]]) -> None:
+def test_openvino_agrees_with_onnx_runtime(nodding: list[NDArray[np.uint8]]) -> None:
     ours, reference = (Networks(load_bundle(), 1, name) for name in ("openvino", "onnxruntime"))
     (motion, shape), (wanted_motion, wanted_shape) = (n.read(nodding[0]) for n in (ours, reference))
     np.testing.assert_allclose(motion.head(), wanted_motion.head(), atol=1e-4)
@@ -90,7 +90,7 @@ def scenes(networks: Networks, nodding: list[NDArray[np.uint8]]) -> list[Drawing
 
 
 @pytest.mark.parametrize("name", [name for name in BACKENDS[1:] if importlib.util.find_spec(name)])
-def test_many_drawn_at_once_are_those_drawn_one_by_one(name: str, nodding: list[NDArray[np.uint8]]) -> None:
+def test_batch_agrees_with_single_pictures(name: str, nodding: list[NDArray[np.uint8]]) -> None:
     networks = Networks(load_bundle(), 1, name)
     drawings = scenes(networks, nodding)
     together = networks.render_many(drawings)
@@ -102,7 +102,7 @@ def test_many_drawn_at_once_are_those_drawn_one_by_one(name: str, nodding: list[
 
 
 @pytest.mark.parametrize(("half", "limit"), [(False, 0.01), (True, 0.25)])
-def test_torch_gives_the_pictures_of_onnx_runtime(half: bool, limit: float, nodding: list[NDArray[np.uint8]]) -> None:
+def test_torch_agrees_with_onnx_runtime(half: bool, limit: float, nodding: list[NDArray[np.uint8]]) -> None:
     reference, ours = Networks(load_bundle(), 1, "onnxruntime"), Networks(load_bundle(), 1, "torch")
     ours.backend = Torch(half=half)
     drawings = scenes(reference, nodding)
@@ -111,12 +111,12 @@ def test_torch_gives_the_pictures_of_onnx_runtime(half: bool, limit: float, nodd
     assert (ours.backend.precision == "float32") != half
 
 
-def test_an_unknown_backend_is_refused_with_those_that_are() -> None:
+def test_unknown_backend_error_lists_the_backends() -> None:
     with pytest.raises(InputError, match="openvino, onnxruntime, torch"):
         backends.backend("tensorrt")
 
 
-def test_a_call_draws_with_as_many_threads_as_it_is_told(nodding: list[NDArray[np.uint8]]) -> None:
+def test_call_uses_the_given_number_of_threads(nodding: list[NDArray[np.uint8]]) -> None:
     wanted = Networks(load_bundle(), 1)
     told, chosen = networks_for_drawing(load_bundle(), 2), networks_for_drawing(load_bundle(), None)
     for drawing in scenes(wanted, nodding):
@@ -125,7 +125,7 @@ def test_a_call_draws_with_as_many_threads_as_it_is_told(nodding: list[NDArray[n
             assert np.abs(picture.astype(int) - wanted.render_many([drawing])[0]).max() <= 2
 
 
-def test_advice_names_what_is_missing_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_advice_names_only_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     onnxruntime = backends.backend("onnxruntime")
     if onnxruntime.device == "CPU":
         assert "openvino" in backends.advice(onnxruntime)
@@ -134,7 +134,7 @@ def test_advice_names_what_is_missing_and_nothing_else(monkeypatch: pytest.Monke
         assert "facewire[gpu]" in backends.advice(onnxruntime)
 
 
-def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_backend_error_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'facewire\[openvino\]'"):
         backends.backend("openvino")
@@ -143,7 +143,7 @@ def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in AUTOMATIC if importlib.util.find_spec(name)])
-def test_a_broken_graph_is_one_line(name: str, tmp_path: Path) -> None:
+def test_broken_graph_error_is_one_line(name: str, tmp_path: Path) -> None:
     (tmp_path / "sender.onnx").write_bytes(b"not a graph")
     with pytest.raises(WeightsError, match=r"sender\.onnx cannot be loaded: .+") as error:
         backends.backend(name).load(tmp_path, "sender")

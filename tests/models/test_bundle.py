@@ -67,7 +67,7 @@ def test_runtime_does_not_import_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_wrong_picture_is_refused(portrait: NDArray[np.uint8]) -> None:
+def test_wrong_picture_raises_value_error(portrait: NDArray[np.uint8]) -> None:
     with pytest.raises(ValueError, match=r"take uint8 \(256, 256, 3\)"):
         Networks(load_bundle()).motion(portrait[:128])
 
@@ -77,12 +77,12 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(DEFAULT_BUNDLE, tmp_path / "bundle"))
 
 
-def test_missing_bundle_is_refused(tmp_path: Path) -> None:
+def test_missing_bundle_raises_weights_error(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="not a weight bundle"):
         load_bundle(tmp_path)
 
 
-def test_damaged_weights_are_refused(copy: Path) -> None:
+def test_damaged_weights_raise_weights_error(copy: Path) -> None:
     blob = bytearray((copy / WEIGHTS_FILE).read_bytes())
     blob[-100] ^= 1
     (copy / WEIGHTS_FILE).write_bytes(blob)
@@ -90,7 +90,7 @@ def test_damaged_weights_are_refused(copy: Path) -> None:
         load_bundle(copy)
 
 
-def test_other_format_is_refused(copy: Path) -> None:
+def test_other_format_raises_weights_error(copy: Path) -> None:
     about = json.loads((copy / "bundle.json").read_text())
     (copy / "bundle.json").write_text(json.dumps(about | {"format": 99}))
     with pytest.raises(WeightsError, match="format 99"):
@@ -98,26 +98,26 @@ def test_other_format_is_refused(copy: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 1}'])
-def test_broken_description_is_refused(copy: Path, text: str) -> None:
+def test_malformed_bundle_json_raises_weights_error(copy: Path, text: str) -> None:
     (copy / "bundle.json").write_text(text)
     with pytest.raises(WeightsError):
         load_bundle(copy)
 
 
-def test_missing_graph_is_refused(copy: Path) -> None:
+def test_missing_graph_raises_weights_error(copy: Path) -> None:
     (copy / "sender.onnx").unlink()
     with pytest.raises(WeightsError, match="incomplete"):
         load_bundle(copy)
 
 
-def test_exchanged_graph_is_refused(copy: Path) -> None:
+def test_exchanged_graph_raises_weights_error(copy: Path) -> None:
     (copy / "sender.onnx").write_bytes((copy / "render.onnx").read_bytes())
     with pytest.raises(WeightsError, match=r"sender\.onnx is damaged"):
         load_bundle(copy)
 
 
 @pytest.mark.slow
-def test_export_of_the_packaged_weights_gives_the_same_bundle(codec: FaceCodec, tmp_path: Path) -> None:
+def test_exporting_the_packaged_weights_reproduces_the_bundle(codec: FaceCodec, tmp_path: Path) -> None:
     bundle = load_bundle()
     export_bundle(codec, tmp_path / "again", bundle.steps, bundle.canonical_step, bundle.tables, {})
     assert load_bundle(tmp_path / "again").hash == bundle.hash

@@ -47,7 +47,7 @@ def shapes(size: int) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_a_graph_can_be_captured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graph_can_be_captured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a device without values, what reads one back, or makes a tensor elsewhere, fails; neither can be recorded."""
     for module in (sender_networks, receiver_networks):
         monkeypatch.setattr(module, "float32_region", lambda like: nullcontext())  # there is no autocast there
@@ -66,13 +66,13 @@ def empty(like: tuple[tuple[int, ...], torch.dtype]) -> torch.Tensor:
 
 
 @given(st.integers(1, 64))
-def test_batches_are_of_few_sizes(count: int) -> None:
+def test_batch_sizes_are_powers_of_two(count: int) -> None:
     size = batch_size(count)
     assert count <= size < 2 * count
     assert size & (size - 1) == 0
 
 
-def test_an_array_stays_on_the_device_as_long_as_it_lives() -> None:
+def test_array_stays_on_the_device_while_alive() -> None:
     resident = Residents(torch.device("cpu"))
     array = np.arange(6, dtype=np.float32).reshape(1, 6)
     there = resident(array)
@@ -89,7 +89,7 @@ def test_an_array_stays_on_the_device_as_long_as_it_lives() -> None:
 
 @needs_gpu
 @pytest.mark.parametrize("count", [1, 3, 65])
-def test_a_gpu_draws_the_pictures_of_the_reference(count: int, nodding: list[NDArray[np.uint8]]) -> None:
+def test_gpu_agrees_with_the_reference(count: int, nodding: list[NDArray[np.uint8]]) -> None:
     reference, ours = Networks(load_bundle(), 1, "onnxruntime"), Networks(load_bundle(), 1, "torch")
     appearance = reference.appearance(nodding[0])
     motion, shape = reference.read(nodding[0])
@@ -104,7 +104,7 @@ def test_a_gpu_draws_the_pictures_of_the_reference(count: int, nodding: list[NDA
 
 
 @needs_gpu
-def test_a_gpu_that_is_full_says_so(monkeypatch: pytest.MonkeyPatch, nodding: list[NDArray[np.uint8]]) -> None:
+def test_full_gpu_raises_facewire_error(monkeypatch: pytest.MonkeyPatch, nodding: list[NDArray[np.uint8]]) -> None:
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError
 

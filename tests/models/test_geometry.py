@@ -30,7 +30,7 @@ def motions(count: int, seed: int) -> torch.Tensor:
     return torch.randn(count, 6 + 5, generator=generator) * 0.3
 
 
-def test_placed_points_equal_the_codecs_keypoint_transform(face: FaceModel) -> None:
+def test_placed_points_agree_with_the_codec(face: FaceModel) -> None:
     shape, motion = torch.randn(4, 6), motions(4, 1)
     placed = face(shape, motion[:, :6], motion[:, 6:])
     for index in range(4):
@@ -55,7 +55,7 @@ def test_composed_flow_equals_the_weighted_sum_of_all_flows(face: FaceModel) -> 
     torch.testing.assert_close(found.transpose(1, 2), wanted, atol=1e-5, rtol=1e-5)
 
 
-def test_a_shifted_scene_shifts_every_point_that_stays_with_it(face: FaceModel) -> None:
+def test_shifted_scene_shifts_the_background(face: FaceModel) -> None:
     scene = torch.zeros(1, 2, 16, 16)
     scene[:, 0], scene[:, 1] = 0.25, -0.5
     geo = geometry(face, torch.randn(1, 6), motions(1, 2), motions(1, 3), scene)
@@ -63,7 +63,7 @@ def test_a_shifted_scene_shifts_every_point_that_stays_with_it(face: FaceModel) 
     torch.testing.assert_close(geo.still(grid, 16, 4)[0], grid + torch.tensor([[0.25], [-0.5], [0.0]]))
 
 
-def test_each_keypoints_plane_flow_leads_from_driving_to_source(face: FaceModel) -> None:
+def test_keypoint_flow_leads_from_driving_to_source(face: FaceModel) -> None:
     geo = geometry(face, torch.randn(1, 6), motions(1, 2), motions(1, 3), AT_REST)
     for k in range(K):
         masks = torch.zeros(1, 1, K + 1)
@@ -73,7 +73,7 @@ def test_each_keypoints_plane_flow_leads_from_driving_to_source(face: FaceModel)
         torch.testing.assert_close(reached[0, :, 0], geo.source[0, k, :2], atol=1e-5, rtol=1e-5)
 
 
-def test_without_motion_the_fine_flow_keeps_every_pixel(face: FaceModel) -> None:
+def test_fine_flow_without_motion_is_the_identity(face: FaceModel) -> None:
     motion = motions(1, 4)
     geo = geometry(face, torch.randn(1, 6), motion, motion, AT_REST)
     grid = base_grid(128, 128)[None].permute(0, 3, 1, 2)
@@ -96,14 +96,14 @@ def test_fine_flow_equals_its_formula_at_a_few_pixels(face: FaceModel) -> None:
         torch.testing.assert_close(out[0, row, column], wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_lids_are_pushed_apart_and_corners_stay() -> None:
+def test_lids_are_pushed_apart_but_corners_are_not() -> None:
     push = detail_push()
     assert (push[[fp.DETAILS.index(p) for p in fp.UPPER_LIDS], 1] < 0).all()
     assert (push[[fp.DETAILS.index(p) for p in fp.LOWER_LIDS], 1] > 0).all()
     assert (push[[fp.DETAILS.index(p) for p in fp.EYE_CORNERS]] == 0).all()
 
 
-def test_point_groups_are_what_they_say() -> None:
+def test_point_groups_have_the_documented_sizes() -> None:
     assert len(fp.KEYPOINTS) == 20
     assert len(fp.DETAILS) == len(set(fp.DETAILS)) == 92
     assert len(fp.HEAT_MAP_POINTS) == len(set(fp.HEAT_MAP_POINTS)) == 45

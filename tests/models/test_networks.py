@@ -17,7 +17,7 @@ def untrained(size: int) -> FaceCodec:
     return codec
 
 
-def test_untrained_receiver_shows_the_source_where_nothing_moves() -> None:
+def test_untrained_receiver_without_motion_shows_the_source() -> None:
     codec = untrained(128)
     picture = functional.interpolate(torch.rand(1, 3, 8, 8), size=128, mode="bilinear")
     motion = torch.zeros(1, 26)
@@ -26,7 +26,7 @@ def test_untrained_receiver_shows_the_source_where_nothing_moves() -> None:
     torch.testing.assert_close(out.warped, picture, atol=2e-3, rtol=0)
 
 
-def test_one_source_drives_many_frames_as_one_by_one() -> None:
+def test_several_drivings_of_a_source_agree_with_single_ones() -> None:
     codec = untrained(128)
     pictures, shapes = torch.rand(2, 3, 128, 128), torch.randn(2, 40)
     source, driving = torch.randn(2, 26) * 0.1, torch.randn(4, 26) * 0.1
@@ -41,7 +41,7 @@ def test_one_source_drives_many_frames_as_one_by_one() -> None:
             torch.testing.assert_close(together[index : index + 1], alone, atol=1e-4, rtol=1e-4)
 
 
-def test_grown_appearance_is_that_of_the_area_averaged_picture() -> None:
+def test_grown_weights_agree_on_the_averaged_picture() -> None:
     small, large = untrained(128), untrained(256)
     target = large.state_dict()
     large.load_state_dict({n: grown(v, target[n].shape) for n, v in small.state_dict().items()})
@@ -53,7 +53,7 @@ def test_grown_appearance_is_that_of_the_area_averaged_picture() -> None:
     torch.testing.assert_close(a.skip128, b.skip128, atol=1e-4, rtol=1e-4)
 
 
-def test_similarity_is_recovered_exactly_and_undone() -> None:
+def test_similarity_is_recovered_and_undone() -> None:
     template = torch.randn(45, 2) * 0.3
     turn, x, y, scale = 0.3, 0.1, -0.2, 0.15
     c, s = torch.tensor(turn).cos(), torch.tensor(turn).sin()

@@ -52,7 +52,7 @@ def draw_at_once(networks: SharedNetworks, drawings: list[Drawing], times: int) 
 
 
 @pytest.mark.parametrize("most", [2, 64])
-def test_every_call_gets_its_own_pictures(most: int, drawings: list[Drawing], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_caller_gets_its_own_pictures(most: int, drawings: list[Drawing], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared, "MAX_BATCH", most)
     networks = SharedNetworks(load_bundle(), 1)
     found = draw_at_once(networks, drawings, 2)
@@ -64,7 +64,7 @@ def test_every_call_gets_its_own_pictures(most: int, drawings: list[Drawing], mo
     assert 2 * CALLS / most <= networks.runs < 2 * CALLS
 
 
-def test_what_goes_wrong_reaches_every_call(drawings: list[Drawing], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_reach_every_caller(drawings: list[Drawing], monkeypatch: pytest.MonkeyPatch) -> None:
     networks = SharedNetworks(load_bundle(), 1)
 
     def fail(_: Sequence[Drawing]) -> list[Picture]:

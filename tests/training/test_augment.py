@@ -32,7 +32,7 @@ def plate(linear: torch.Tensor | None = None, weights: torch.Tensor | None = Non
     )
 
 
-def test_bent_pictures_show_what_the_map_says() -> None:
+def test_thin_plate_bends_pictures_and_points_alike() -> None:
     torch.manual_seed(0)
     bend = plate(0.8 * torch.eye(2)[None], 0.004 * torch.randn(1, 25, 2))
     bent = bend.pictures(ramp())
@@ -42,13 +42,13 @@ def test_bent_pictures_show_what_the_map_says() -> None:
     assert (bend(points) - 0.8 * points).abs().max() > 0.02
 
 
-def test_a_flat_plate_bends_nothing() -> None:
+def test_identity_plate_leaves_pictures_unchanged() -> None:
     assert torch.allclose(plate().pictures(ramp()), ramp(), atol=2e-2)
 
 
 @given(st.floats(0.01, 0.2))
 @settings(max_examples=10, deadline=None)
-def test_compression_loses_detail_and_then_no_more(strength: float) -> None:
+def test_compression_is_lossy_and_idempotent(strength: float) -> None:
     torch.manual_seed(0)
     picture = torch.rand(1, 3, 16, 16)
     once = compress(picture, torch.tensor([strength]))
@@ -59,7 +59,7 @@ def test_compression_loses_detail_and_then_no_more(strength: float) -> None:
 
 @given(st.tuples(*[st.floats(-1.2, 1.2)] * 3))
 @settings(max_examples=50, deadline=None)
-def test_angles_are_the_matrix_turned_back(angles: tuple[float, float, float]) -> None:
+def test_angles_invert_rotation_matrix(angles: tuple[float, float, float]) -> None:
     rotation = torch.tensor([angles], dtype=torch.float64)
     assert torch.allclose(angles_of(rotation_matrix(rotation)), rotation, atol=1e-6)
 
@@ -80,7 +80,7 @@ def head(face: FaceCodec) -> Batch:
     return Batch(ramp(), motion, shape, points, torch.zeros(1, 3))
 
 
-def test_a_turned_head_has_the_pose_and_points_that_were_asked(face: FaceCodec) -> None:
+def test_turned_heads_have_the_requested_pose_and_points(face: FaceCodec) -> None:
     before = head(face)
     after = turn_heads(before, face.face, torch.tensor([[math.radians(15), math.radians(-8)]]))
     extra = rotation_matrix(torch.tensor([[math.radians(15), math.radians(-8), 0.0]]))
@@ -90,7 +90,7 @@ def test_a_turned_head_has_the_pose_and_points_that_were_asked(face: FaceCodec) 
     assert torch.equal(after.motion[:, 3:], before.motion[:, 3:])
 
 
-def test_a_turned_head_is_the_picture_pulled_along(face: FaceCodec) -> None:
+def test_turning_a_head_moves_its_pixels(face: FaceCodec) -> None:
     before = head(face)
     same = turn_heads(before, face.face, torch.zeros(1, 2))
     assert torch.allclose(same.pictures, before.pictures, atol=1e-4)

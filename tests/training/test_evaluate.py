@@ -86,13 +86,13 @@ def test_scoreboard_of_drawn_heads_has_every_figure(clips: Path, tmp_path: Path)
     assert {link[1:] for link in read.links if link.startswith("#")} <= read.anchors
 
 
-def test_a_split_without_clips_is_refused(clips: Path) -> None:
+def test_split_without_clips_raises_input_error(clips: Path) -> None:
     with pytest.raises(InputError, match="no clips of split 'test'"):
         evaluate(EvaluateOptions(clips, split="test"), None, Console(quiet=True))
 
 
 @pytest.mark.slow
-def test_another_person_s_picture_is_moved_and_teachers_may_be_absent(
+def test_clip_is_scored_with_transfer_and_without_teachers(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two drawn heads; figures of faces are there only where MediaPipe takes them for faces."""
@@ -113,7 +113,7 @@ def test_another_person_s_picture_is_moved_and_teachers_may_be_absent(
 
 
 @pytest.mark.slow
-def test_rate_curve_falls_with_the_rate(clips: Path) -> None:
+def test_quality_falls_with_the_rate(clips: Path) -> None:
     row = read_manifest(clips, "val")[0]
     curve = average([rate_clip(EvaluateOptions(clips), row)])
     assert list(curve) == list(SETTINGS)
@@ -123,7 +123,7 @@ def test_rate_curve_falls_with_the_rate(clips: Path) -> None:
     assert curve["preset high"].psnr > curve["steps × 8"].psnr
 
 
-def test_partner_is_somebody_else() -> None:
+def test_partner_is_another_person() -> None:
     rows = [ClipRow(f"clip{i}", Path(), Path(), person, "val", 25.0, 10) for i, person in enumerate("aaabbc")]
     for index, row in enumerate(rows):
         other = partner(rows, index)
@@ -145,7 +145,7 @@ def portrait() -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(data.astronaut()[:288, 80:368], (256, 256), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def test_the_same_picture_is_perfect_and_a_blurred_one_is_not(judge: Judge, portrait: NDArray[np.uint8]) -> None:
+def test_identical_picture_scores_perfectly_and_blur_does_not(judge: Judge, portrait: NDArray[np.uint8]) -> None:
     look = judge.look(portrait)
     figures = judge.compare(look, look)
     perfect = {"l1": 0, "psnr": 100, "ssim": 1, "ms_ssim": 1, "st_lpips": 0, "akd": 0, "pose_error": 0, "identity": 1}
@@ -156,7 +156,7 @@ def test_the_same_picture_is_perfect_and_a_blurred_one_is_not(judge: Judge, port
         assert (figures[name] - value) * better[name] >= 0, name
 
 
-def test_head_turned_in_the_plane_is_seen_as_roll(judge: Judge, portrait: NDArray[np.uint8]) -> None:
+def test_rotated_picture_is_measured_as_roll(judge: Judge, portrait: NDArray[np.uint8]) -> None:
     if not FaceMesh.installed():
         pytest.skip("MediaPipe is not installed")
     turned = cv2.warpAffine(portrait, cv2.getRotationMatrix2D((128, 128), -12, 1), (256, 256))
@@ -184,7 +184,7 @@ def seen(mouth: float, eyes: float = 0.3, angles: tuple[float, float, float] = (
     return Look(np.zeros((1, 1, 3), np.uint8), face, rotation, None, None, None)
 
 
-def test_openings_know_half_a_mouth_from_a_whole_one() -> None:
+def test_half_amplitude_mouth_has_slope_half() -> None:
     true = np.abs(np.sin(np.arange(40) / 3)) * 0.1
     figures = openings([(seen(m), seen(0.5 * m + 0.01)) for m in true])
     assert figures["mouth_r"] == pytest.approx(1.0)
@@ -192,7 +192,7 @@ def test_openings_know_half_a_mouth_from_a_whole_one() -> None:
     assert "eye_r" not in figures, "eyes that do not move have no correlation"
 
 
-def test_a_moved_face_follows_relative_to_its_own_pose() -> None:
+def test_transfer_is_scored_relative_to_the_source_pose() -> None:
     """The source looks to the side; the driver nods and turns; the picture adds half the driver's turn."""
     turns = 8 * np.sin(np.arange(20) / 3)
     driver = [seen(0.02, angles=(t, 0, 0)) for t in turns]
@@ -213,7 +213,7 @@ def turned(look: Look, yaw: float) -> Look:
     return Look(look.picture, look.face, rotation.astype(np.float32), None, None, None)
 
 
-def test_free_view_that_reaches_half_has_slope_half() -> None:
+def test_free_view_reaching_half_has_slope_half() -> None:
     views = [View("yaw", a, a / 2, abs(a) / 2, 0.9) for a in (-40, -20, 20, 40)] + [View("pitch", 10, None, None, None)]
     figures = view_figures(views)
     assert figures["view_yaw_slope"] == pytest.approx(0.5)
@@ -240,7 +240,7 @@ def clip(name: str, person: str = "a", **figures: float) -> ClipScore:
     )
 
 
-def test_summary_is_mean_of_clips_and_median_of_correlations() -> None:
+def test_summary_has_means_and_medians_of_correlations() -> None:
     summary = summarise([BASE | {"mouth_r": 0.1}, BASE | {"mouth_r": 0.8}, BASE | {"psnr": 26.0, "mouth_r": 0.9}])
     assert summary["psnr"] == 22.0
     assert summary["psnr_gain"] == 4.0
@@ -248,7 +248,7 @@ def test_summary_is_mean_of_clips_and_median_of_correlations() -> None:
     assert summary["st_lpips_ratio"] == pytest.approx(0.5)
 
 
-def test_a_person_with_many_clips_counts_once() -> None:
+def test_person_with_many_clips_counts_once() -> None:
     clips = [clip("1", "a", ssim=0.9), clip("2", "a", ssim=0.9), clip("3", "a", ssim=0.9), clip("4", "b", ssim=0.5)]
     assert summarise([c.figures for c in clips])["ssim"] == pytest.approx(0.8)
     assert by_person(clips)["ssim"] == pytest.approx(0.7)
@@ -268,11 +268,11 @@ def test_worst_clip_comes_first() -> None:
     assert [score.name for score in worst_first(clips)] == ["bad", "fair", "good"]
 
 
-def test_frechet_distance_waits_for_enough_frames() -> None:
+def test_frechet_distance_needs_enough_frames() -> None:
     assert frechet_distances([clip("a"), clip("b")]) == {}
 
 
-def test_page_and_table_tell_of_gates_and_of_what_is_left_out() -> None:
+def test_page_and_table_show_gates_and_missing_figures() -> None:
     clips = [clip("one <script>"), clip("two", "b", jitter=3.0)]
     summary = summarise([c.figures for c in clips])
     board = Scoreboard("laptop 0123", EvaluateOptions(Path("clips")), summary, by_person(clips), clips, {}, ["no mesh"])
@@ -288,7 +288,7 @@ def test_page_and_table_tell_of_gates_and_of_what_is_left_out() -> None:
     assert "≤ 0.6 ✓" in console.export_text()
 
 
-def test_charts_survive_gaps_and_names_with_markup() -> None:
+def test_charts_handle_gaps_and_escape_names() -> None:
     line = Line([(0, 1.0), (1, float("nan")), (2, 3.0)], "ours", "a & b", ["<0>", "gap", "2"])
     chart = line_chart("A < B", [line], "x", "y")
     read_page(chart)

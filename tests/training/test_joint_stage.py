@@ -29,7 +29,7 @@ def stage(clips: Path, cache: Path) -> JointStage:
     return JointStage(StageSetup(store, val, CPU, 1, 3), JointWeights().changed(["perceptual=0", "identity=0"]))
 
 
-def test_transmitted_motion_is_as_coarse_as_the_presets_allow(stage: JointStage) -> None:
+def test_transmitted_motion_is_rounded_as_by_the_presets(stage: JointStage) -> None:
     torch.manual_seed(0)
     motion = torch.full((4000, 26), 0.5)
     sent, scene = stage.transmitted(motion, torch.full((4000, 8), 0.5))
@@ -77,20 +77,20 @@ def test_every_preset_is_drawn_in_training() -> None:
     assert sum(PRESET_SHARES.values()) == pytest.approx(1)
 
 
-def test_a_weight_of_zero_leaves_the_adversary_out(stage: JointStage) -> None:
+def test_zero_weights_disable_the_adversary(stage: JointStage) -> None:
     plain = JointStage(stage.setup, stage.weights.changed(["feature_matching=0", "adversarial=0"]))
     assert plain.adversary is None
     assert "feature_matching" not in plain.losses(0)
 
 
-def test_weights_of_unknown_losses_are_refused() -> None:
+def test_malformed_weights_raise_value_error() -> None:
     with pytest.raises(ValueError, match="no loss 'beauty'"):
         JointWeights().changed(["beauty=1"])
     with pytest.raises(ValueError, match="not a number"):
         JointWeights().changed(["frame=much"])
 
 
-def test_the_adversary_learns_to_tell_smooth_from_sharp() -> None:
+def test_adversary_learns_to_tell_smooth_from_sharp() -> None:
     torch.manual_seed(0)
     adversary = Adversary(CPU)
     sharp = torch.rand(4, 3, 64, 64)
@@ -104,7 +104,7 @@ def test_the_adversary_learns_to_tell_smooth_from_sharp() -> None:
     assert float(caught.feature_matching) > 100 * float(fooled.feature_matching)
 
 
-def test_adversary_and_reader_come_back_from_a_checkpoint(stage: JointStage) -> None:
+def test_checkpoint_restores_adversary_and_frozen_sender(stage: JointStage) -> None:
     stage.losses(0)
     state = stage.state_dict()
     other = JointStage(replace(stage.setup, seed=9), stage.weights)
@@ -120,7 +120,7 @@ def test_adversary_and_reader_come_back_from_a_checkpoint(stage: JointStage) -> 
         assert torch.equal(other.reader.state_dict()[key], value)
 
 
-def test_studio_keeps_within_its_size_and_shares_the_sender(tmp_path: Path) -> None:
+def test_studio_stays_within_its_size_and_shares_the_sender(tmp_path: Path) -> None:
     torch.manual_seed(0)
     laptop, studio = FaceCodec(MODELS["laptop"]), FaceCodec(MODELS["studio"])
     stored = 2 * sum(p.numel() for p in studio.parameters())

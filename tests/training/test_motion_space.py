@@ -35,7 +35,7 @@ def test_similarity_is_recovered() -> None:
     np.testing.assert_allclose(translation[0], [0.1, -0.2, 0.3], atol=1e-4)
 
 
-def test_poses_of_the_drawn_heads_come_back(clips: Path, store: FrameStore) -> None:
+def test_poses_of_drawn_heads_are_recovered(clips: Path, store: FrameStore) -> None:
     first = np.load(clips / "labels" / "id0000_00.npz")
     change = np.degrees(store.motion[5, :3] - store.motion[0, :3])
     step = 2 if len(first["pose"]) > len(store.motion) / 2 else 1
@@ -52,7 +52,7 @@ def test_template_is_upright_and_symmetric(store: FrameStore) -> None:
     assert angles(np.eye(3, dtype=np.float32)[None]).max() == 0
 
 
-def test_mirroring_an_expression_twice_moves_no_point(store: FrameStore) -> None:
+def test_mirroring_an_expression_twice_restores_it(store: FrameStore) -> None:
     space = store.space
     codes = store.motion[:, 6:]
     twice = codes @ (space.flip_expression @ space.flip_expression).T
@@ -82,7 +82,7 @@ def _whole(store: FrameStore, points: np.ndarray) -> np.ndarray:  # type: ignore
     return whole
 
 
-def test_mirroring_twice_gives_the_batch_back(store: FrameStore) -> None:
+def test_mirroring_a_batch_twice_restores_it(store: FrameStore) -> None:
     batch = batch_of(store, 2)
     augment = Augmenter(store.space, torch.device("cpu"), seed=0)
     for _ in range(20):

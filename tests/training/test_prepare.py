@@ -75,7 +75,7 @@ def reasons(found: Scan) -> list[str]:
 # --- segments
 
 
-def test_a_clip_is_cut_as_the_sender_frames_it(carphone: Path, detector: FaceDetector) -> None:
+def test_clips_are_cut_as_the_sender_frames_them(carphone: Path, detector: FaceDetector) -> None:
     found = scanned(carphone, detector)
     (segment,) = found.segments
     with VideoFile(carphone) as video:
@@ -83,7 +83,7 @@ def test_a_clip_is_cut_as_the_sender_frames_it(carphone: Path, detector: FaceDet
     assert (segment.start, segment.stop) == (0, found.frames)
 
 
-def test_no_segment_reaches_over_a_cut(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
+def test_no_segment_spans_a_cut(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
     here = swaying(astronaut)
     there = [np.ascontiguousarray(255 - picture[:, ::-1] // 2) for picture in here]  # another light, the other side
     found = scanned(write(tmp_path / "cut.mp4", [*here, *there]), detector)
@@ -99,14 +99,14 @@ def test_videos_of_several_people_are_left_out(astronaut: Picture, detector: Fac
     assert reasons(found) == ["several faces"]
 
 
-def test_a_small_bystander_does_not_count(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
+def test_small_bystander_is_ignored(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
     far = cv2.resize(astronaut, (160, 160), interpolation=cv2.INTER_AREA)
     far = cv2.copyMakeBorder(far, 352, 0, 0, 0, cv2.BORDER_REPLICATE)
     crowd = [np.concatenate([picture, far], 1) for picture in swaying(astronaut)]
     assert len(scanned(write(tmp_path / "crowd.mp4", crowd), detector).segments) == 1
 
 
-def test_what_is_left_out_is_told(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
+def test_dropped_stretches_name_their_reason(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
     pictures = swaying(astronaut)
     nobody = np.full((256, 256, 3), 90, np.uint8)
     canvas = [cv2.copyMakeBorder(p, 0, 0, 0, 512, cv2.BORDER_REPLICATE) for p in pictures]
@@ -122,7 +122,7 @@ def test_what_is_left_out_is_told(astronaut: Picture, detector: FaceDetector, tm
         assert set(reasons(found)) == {reason}, name
 
 
-def test_a_framed_video_is_taken_whole(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
+def test_framed_video_is_used_whole(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
     crop = np.ascontiguousarray(astronaut[20:250, 110:340])
     found = scanned(write(tmp_path / "crop.mp4", swaying(crop)), detector)
     (segment,) = found.segments
@@ -143,7 +143,7 @@ def test_long_takes_are_cut_into_even_parts(astronaut: Picture, detector: FaceDe
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_damaged_video_is_used_as_far_as_it_goes_or_refused(
+def test_damaged_video_is_used_up_to_the_damage_or_refused(
     seed: int, carphone: Path, detector: FaceDetector, tmp_path: Path
 ) -> None:
     random = np.random.default_rng(seed)
@@ -170,19 +170,19 @@ def test_a_damaged_video_is_used_as_far_as_it_goes_or_refused(
         ("a/anna.take.mp4", "files", "a/anna.take"),
     ],
 )
-def test_paths_tell_the_person(source: str, people: str, person: str) -> None:
+def test_path_names_the_person(source: str, people: str, person: str) -> None:
     assert person_of(source, people) == person  # type: ignore[arg-type]
 
 
 @given(st.sets(st.text(min_size=1, max_size=8), min_size=2), st.sets(st.text(min_size=1, max_size=8)))
-def test_nobody_changes_sides_when_people_are_added(first: set[str], more: set[str]) -> None:
+def test_adding_people_keeps_the_split_of_others(first: set[str], more: set[str]) -> None:
     before = split_people(first, 0.3, {})
     assert set(before.values()) == {"train", "val"}
     after = split_people(first | more, 0.3, before)
     assert {name: after[name] for name in first} == before
 
 
-def test_the_share_of_validation_people_is_about_what_was_asked() -> None:
+def test_validation_share_is_about_the_requested_one() -> None:
     splits = list(split_people((f"person {i}" for i in range(2000)), 0.1, {}).values())
     assert 150 < splits.count("val") < 250
 
@@ -191,7 +191,7 @@ def options(raw: Path, out: Path, **changes: object) -> PrepareOptions:
     return PrepareOptions(raw, out, **({"min_side": MIN_SIDE, "workers": 2} | changes))  # type: ignore[arg-type]
 
 
-def test_the_chosen_videos_of_a_person_stay_when_others_are_added(tmp_path: Path) -> None:
+def test_adding_videos_keeps_those_chosen_before(tmp_path: Path) -> None:
     for name in ("ann/1.mp4", "ann/2.mp4", "ann/3.mp4", "bob/1.mp4"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -208,7 +208,7 @@ def test_the_chosen_videos_of_a_person_stay_when_others_are_added(tmp_path: Path
 # --- what is refused
 
 
-def test_folders_that_cannot_be_used_are_refused_in_a_line(tmp_path: Path) -> None:
+def test_unusable_folders_raise_input_error(tmp_path: Path) -> None:
     raw, out = tmp_path / "raw", tmp_path / "out"
 
     def refuses(text: str, **changes: object) -> None:
@@ -231,20 +231,20 @@ def test_folders_that_cannot_be_used_are_refused_in_a_line(tmp_path: Path) -> No
     refuses("holds other things")
 
 
-def test_without_mediapipe_the_line_to_type_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_mediapipe_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mediapipe", None)
     with pytest.raises(InputError, match=r"pip install --no-deps mediapipe==0\.10\.21"):
         check_mesh_installed()
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04 cut short"])
-def test_a_damaged_label_file_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_damaged_label_file_raises_input_error(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(InputError, match="not a label file"):
         load_labels(tmp_path, tmp_path / "a.npz")
 
 
-def test_a_label_file_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_label_file_with_other_contents_raises_input_error(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", landmarks=np.zeros((3, 2)), pose=np.zeros(3), eyes=np.zeros((3, 2)), mouth=np.zeros(3))
     with pytest.raises(InputError, match="wrong shapes"):
         read_labels(tmp_path / "a.npz")
@@ -255,7 +255,7 @@ def test_a_label_file_of_something_else_is_refused(tmp_path: Path) -> None:
         read_labels(tmp_path / "c.npz")
 
 
-def test_labels_come_back_within_a_thirtieth_of_a_pixel(tmp_path: Path) -> None:
+def test_labels_survive_saving_within_a_thirtieth_of_a_pixel(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     landmarks = random.uniform(-1, 1, (5, 478, 3)).astype(np.float32)
     eyes, mouth, pose = (random.random(shape).astype(np.float32) for shape in ((5, 2), (5,), (5, 6)))
@@ -266,7 +266,7 @@ def test_labels_come_back_within_a_thirtieth_of_a_pixel(tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels["mouth"], mouth)
 
 
-def test_clips_are_closed_groups_of_h264_and_keep_their_frames(nodding: list[Picture], tmp_path: Path) -> None:
+def test_clips_are_h264_in_closed_groups_and_keep_their_frames(nodding: list[Picture], tmp_path: Path) -> None:
     pictures = [np.asarray(p) for p in nodding * 6]
     write_clip(tmp_path / "a.mp4", pictures, 29.97)
     with av.open(str(tmp_path / "a.mp4")) as container:
@@ -328,7 +328,7 @@ def test_videos_become_labelled_clips(data: Path) -> None:
 
 
 @needs_mesh
-def test_what_is_done_is_not_done_again(raw: Path, data: Path, tmp_path: Path) -> None:
+def test_finished_videos_are_not_prepared_again(raw: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
     shutil.copytree(data, out)
     stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*.mp4")}
@@ -343,17 +343,17 @@ def test_what_is_done_is_not_done_again(raw: Path, data: Path, tmp_path: Path) -
 
 
 @needs_mesh
-def test_videos_without_a_usable_face_end_in_a_line(tmp_path: Path) -> None:
+def test_videos_without_a_usable_face_raise_input_error(tmp_path: Path) -> None:
     for name in "ab":
         write(tmp_path / "raw" / name / "grey.mp4", [np.full((128, 128, 3), 90, np.uint8)] * 40)
-    with pytest.raises(InputError, match=r"no clip came out of 2 videos \(no face 2\)"):
+    with pytest.raises(InputError, match=r"no clips in 2 videos \(no face 2\)"):
         prepare(options(tmp_path / "raw", tmp_path / "out", workers=1), QUIET)
 
 
 @needs_mesh
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
-def test_labels_agree_with_those_of_the_data_set(tmp_path: Path) -> None:
+def test_labels_agree_with_the_data_set(tmp_path: Path) -> None:
     """Larger versions of labelled clips, in VoxCeleb's folders: taken whole, and labelled as the data set is."""
     for name in ("id0063_00", "id0152_00"):
         path = DATA / "clips512" / "val" / f"{name}.mp4"
@@ -379,7 +379,7 @@ def facewire(*arguments: object) -> list[str]:
 
 @needs_mesh
 @pytest.mark.slow
-def test_prepared_clips_train_and_are_evaluated(data: Path, tmp_path: Path) -> None:
+def test_prepared_clips_can_be_trained_and_evaluated_on(data: Path, tmp_path: Path) -> None:
     train = facewire("train", "sender", "--data", data, "--cache", tmp_path / "cache", "--out", tmp_path / "run")
     subprocess.run([*train, "--steps", "3", "--batch", "2", "--device", "cpu"], check=True, capture_output=True)
     assert (tmp_path / "run" / "weights.safetensors").is_file()
@@ -399,7 +399,7 @@ def until(condition: object, process: subprocess.Popen[bytes] | None = None) -> 
 @needs_mesh
 @pytest.mark.slow
 @pytest.mark.parametrize("signals", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_leaves_nothing_half_and_goes_on(
+def test_stopped_run_leaves_no_partial_files_and_resumes(
     signals: signal.Signals, raw: Path, data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "data"
@@ -422,7 +422,7 @@ def test_a_stopped_run_leaves_nothing_half_and_goes_on(
 
 @needs_mesh
 @pytest.mark.slow
-def test_a_worker_that_dies_costs_nothing(raw: Path, data: Path, tmp_path: Path) -> None:
+def test_killed_worker_loses_no_videos(raw: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
     killed: list[int] = []
 

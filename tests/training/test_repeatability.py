@@ -48,7 +48,7 @@ def losses_of_run(
 
 
 @pytest.mark.slow
-def test_a_seed_gives_the_same_run(clips: Path, cache: Path, tmp_path: Path) -> None:
+def test_seed_repeats_a_run(clips: Path, cache: Path, tmp_path: Path) -> None:
     first, second, other = (
         losses_of_run(ReceiverStage, clips, cache, tmp_path / name, 3, seed)
         for name, seed in (("a", 3), ("b", 3), ("c", 4))
@@ -62,7 +62,7 @@ def test_a_seed_gives_the_same_run(clips: Path, cache: Path, tmp_path: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [SenderStage, ReceiverStage])
-def test_a_seed_gives_the_same_first_hundred_steps(
+def test_seed_repeats_a_hundred_steps(
     kind: type[SenderStage | ReceiverStage], clips: Path, cache: Path, tmp_path: Path
 ) -> None:
     first, second = (losses_of_run(kind, clips, cache, tmp_path / name, 100) for name in "ab")
@@ -70,13 +70,13 @@ def test_a_seed_gives_the_same_first_hundred_steps(
     assert first == second
 
 
-def test_a_run_of_steps_ends_after_them(clips: Path, cache: Path, tmp_path: Path) -> None:
+def test_run_ends_after_the_given_steps(clips: Path, cache: Path, tmp_path: Path) -> None:
     train(stage_of(ReceiverStage, clips, cache), LoopOptions(steps=3), tmp_path, resume=False, log=lambda _: None)
     assert torch.load(tmp_path / "state.pt", weights_only=False)["step"] == 3
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_never_finite_ends_the_run_and_leaves_good_weights(
+def test_loss_that_stays_nan_ends_the_run_with_finite_weights(
     clips: Path, cache: Path, tmp_path: Path
 ) -> None:
     stage = stage_of(ReceiverStage, clips, cache)
@@ -142,7 +142,7 @@ def torchrun(*command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["receiver", "joint"])
-def test_two_processes_keep_the_same_weights_on_different_samples(
+def test_two_processes_share_weights_but_not_samples(
     kind: str, clips: Path, cache: Path, tmp_path: Path
 ) -> None:
     open_store(clips, cache, "val", open_store(clips, cache, "train").space)
@@ -156,7 +156,7 @@ def test_two_processes_keep_the_same_weights_on_different_samples(
 
 
 @pytest.mark.slow
-def test_the_command_trains_under_the_launcher(clips: Path, tmp_path: Path) -> None:
+def test_train_command_runs_under_torchrun(clips: Path, tmp_path: Path) -> None:
     command = ["-m", "facewire", "train", "receiver", "--data", str(clips), "--cache", str(tmp_path / "cache")]
     result = torchrun(*command, "--out", str(tmp_path / "run"), "--steps", "3", "--batch", "1", "--device", "cpu")
     assert result.returncode == 0, result.stderr

@@ -37,7 +37,7 @@ def stage_of(kind: type[SenderStage | ReceiverStage | JointStage], clips: Path, 
 
 
 @pytest.mark.parametrize("kind", [SenderStage, ReceiverStage, JointStage])
-def test_each_stage_trains_and_leaves_everything_behind(
+def test_each_stage_trains_and_writes_its_run_folder(
     kind: type[SenderStage | ReceiverStage | JointStage], clips: Path, cache: Path, tmp_path: Path
 ) -> None:
     stage = stage_of(kind, clips, cache)
@@ -49,7 +49,7 @@ def test_each_stage_trains_and_leaves_everything_behind(
     assert all(torch.isfinite(p).all() for p in stage.model.parameters())
 
 
-def test_same_seed_gives_the_same_first_losses(clips: Path, cache: Path) -> None:
+def test_same_seed_gives_the_same_losses(clips: Path, cache: Path) -> None:
     runs = []
     for _ in range(2):
         stage = stage_of(ReceiverStage, clips, cache)
@@ -73,7 +73,7 @@ def test_a_few_steps_lower_the_loss(clips: Path, cache: Path) -> None:
     assert sum(losses[-3:]) < sum(losses[:3])
 
 
-def test_resume_goes_on_where_it_stopped(clips: Path, cache: Path, tmp_path: Path) -> None:
+def test_resume_continues_at_the_last_step(clips: Path, cache: Path, tmp_path: Path) -> None:
     train(stage_of(ReceiverStage, clips, cache), LoopOptions(steps=2), tmp_path, resume=False, log=lambda _: None)
     first = torch.load(tmp_path / "state.pt", weights_only=False)
     said: list[str] = []
@@ -83,12 +83,12 @@ def test_resume_goes_on_where_it_stopped(clips: Path, cache: Path, tmp_path: Pat
     assert (first["step"], second["step"]) == (2, 3)
 
 
-def test_resume_without_a_run_is_refused(clips: Path, cache: Path, tmp_path: Path) -> None:
+def test_resume_without_a_run_raises_input_error(clips: Path, cache: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to resume"):
         train(stage_of(ReceiverStage, clips, cache), LoopOptions(minutes=0.01), tmp_path, resume=True)
 
 
-def test_a_loss_that_is_not_finite_leads_back_to_the_last_good_state(
+def test_nan_loss_returns_to_the_last_snapshot(
     clips: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = stage_of(ReceiverStage, clips, cache)
@@ -109,7 +109,7 @@ def test_a_loss_that_is_not_finite_leads_back_to_the_last_good_state(
 
 
 @pytest.mark.slow
-def test_sigterm_saves_a_state_to_resume_from(clips: Path, cache: Path, tmp_path: Path) -> None:
+def test_sigterm_saves_a_checkpoint(clips: Path, cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "facewire.cli", "train", "receiver", "--minutes", "30", "--batch", "1"]
     command += ["--data", str(clips), "--cache", str(cache), "--out", str(out), "--validate-every", "0.01"]
@@ -124,7 +124,7 @@ def test_sigterm_saves_a_state_to_resume_from(clips: Path, cache: Path, tmp_path
     assert (out / "state.pt").is_file()
 
 
-def test_weights_of_something_else_are_refused(clips: Path, cache: Path, tmp_path: Path) -> None:
+def test_foreign_or_missing_weights_raise_input_error(clips: Path, cache: Path, tmp_path: Path) -> None:
     stage = stage_of(ReceiverStage, clips, cache)
     safetensors.torch.save_file({"other": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="no weights of this model"):
@@ -133,12 +133,12 @@ def test_weights_of_something_else_are_refused(clips: Path, cache: Path, tmp_pat
         load_weights(stage.model, tmp_path / "nothing.safetensors")
 
 
-def test_a_folder_without_clips_is_refused(tmp_path: Path) -> None:
+def test_folder_without_manifest_raises_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"manifest\.csv"):
         open_store(tmp_path, tmp_path / "cache", "train")
 
 
-def test_pairs_come_from_one_clip_and_lie_apart(clips: Path, cache: Path) -> None:
+def test_pairs_come_from_one_clip_and_differ_in_pose(clips: Path, cache: Path) -> None:
     store = open_store(clips, cache, "train")
     sampler = PairSampler(store, seed=0, far=1.0)
     drawn = sampler.draw(Rows(50, driving_rows=2))
@@ -157,7 +157,7 @@ def test_loader_averages_pictures_and_keeps_labels(clips: Path, cache: Path) -> 
     assert batch.motion.shape == (2, 26)
 
 
-def test_a_store_held_by_the_device_gives_the_same_batches(
+def test_resident_store_gives_the_same_batches(
     clips: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = open_store(clips, cache, "train")
@@ -178,7 +178,7 @@ def test_a_store_held_by_the_device_gives_the_same_batches(
         (["--device", "cuda"], "torch sees no CUDA GPU"),
     ],
 )
-def test_options_that_cannot_be_are_refused_in_a_line(
+def test_invalid_options_exit_with_a_message(
     option: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if "cuda" in option and torch.cuda.is_available():
@@ -187,20 +187,20 @@ def test_options_that_cannot_be_are_refused_in_a_line(
     assert says in capsys.readouterr().err
 
 
-def test_a_used_run_folder_is_not_overwritten(clips: Path, cache: Path, tmp_path: Path) -> None:
+def test_existing_run_is_not_overwritten(clips: Path, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "state.pt").write_bytes(b"")
     with pytest.raises(InputError, match="already holds a run"):
         train(stage_of(ReceiverStage, clips, cache), LoopOptions(minutes=0.01), tmp_path, resume=False)
 
 
-def test_weights_do_not_shrink(clips: Path, cache: Path, tmp_path: Path) -> None:
+def test_weights_of_a_larger_picture_size_raise_input_error(clips: Path, cache: Path, tmp_path: Path) -> None:
     large = FaceCodec(ModelConfig(picture_size=256))
     safetensors.torch.save_file(large.state_dict(), tmp_path / "large.safetensors")
     with pytest.raises(InputError, match="do not shrink"):
         load_weights(FaceCodec(ModelConfig(picture_size=128)), tmp_path / "large.safetensors")
 
 
-def test_a_cache_of_other_clips_is_noticed(clips: Path, cache: Path, tmp_path: Path) -> None:
+def test_cache_of_other_clips_raises_input_error(clips: Path, cache: Path, tmp_path: Path) -> None:
     open_store(clips, cache, "train")
     other = tmp_path / "other"
     shutil.copytree(clips, other)
@@ -210,7 +210,7 @@ def test_a_cache_of_other_clips_is_noticed(clips: Path, cache: Path, tmp_path: P
         open_store(other, cache, "train")
 
 
-def test_a_manifest_without_validation_clips_is_refused(clips: Path, tmp_path: Path) -> None:
+def test_manifest_without_validation_clips_raises_input_error(clips: Path, tmp_path: Path) -> None:
     shutil.copytree(clips, tmp_path / "data")
     manifest = tmp_path / "data" / "manifest.csv"
     manifest.write_text(manifest.read_text().replace(",val,", ",train,"))
@@ -218,7 +218,7 @@ def test_a_manifest_without_validation_clips_is_refused(clips: Path, tmp_path: P
         open_store(tmp_path / "data", tmp_path / "cache", "val")
 
 
-def test_half_a_model_is_not_exported(clips: Path, tmp_path: Path) -> None:
+def test_exporting_half_a_model_fails(clips: Path, tmp_path: Path) -> None:
     half = {n: v for n, v in FaceCodec(ModelConfig()).state_dict().items() if not n.startswith("receiver.")}
     safetensors.torch.save_file(half, tmp_path / "weights.safetensors")
     command = [sys.executable, "-m", "facewire.cli", "export", str(tmp_path), "--data", str(clips)]
