@@ -88,7 +88,7 @@ class _Captured:
 
     def __init__(self, module: TorchGraph, place: torch.device, like: Arrays, size: int) -> None:
         self._module, self._size = module, size
-        self._stream = torch.cuda.Stream(place)  # type: ignore[no-untyped-call]
+        self._stream = torch.cuda.Stream(place)
         # No TF32: it puts a coordinate off by a pixel. Shapes never change, so kernels are chosen by benchmark.
         settings = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
         with torch.inference_mode(), settings, torch.cuda.stream(self._stream):

@@ -75,7 +75,7 @@ class Adversary:
             )
         loss = loss / SCALES
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         loss = average_gradients(list(self.networks.parameters()), loss)
         if torch.isfinite(loss):
             self.optimiser.step()

@@ -199,7 +199,7 @@ class _Run:
             group["lr"] = self.rate()
         losses = self.stage.losses(self.step)
         self.optimiser.zero_grad(set_to_none=True)
-        losses["total"].backward()  # type: ignore[no-untyped-call]
+        losses["total"].backward()
         total = average_gradients(self.parameters, losses["total"])
         norm = nn.utils.clip_grad_norm_(self.parameters, self.options.clip)
         if not torch.isfinite(norm) or not torch.isfinite(total):

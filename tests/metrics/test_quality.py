@@ -1,16 +1,16 @@
-"""The scores are what the literature means by them."""
+"""Scores agree with their published definitions."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from facewire.benchmark.rivals import x264
 from facewire.metrics.quality import MAX_PSNR_DB, Scorer, agreement, jitter, l1, ms_ssim, psnr, ssim
 
 
-def test_psnr_and_ssim_agree_with_scikit_image(nodding: list[np.ndarray]) -> None:
+def test_psnr_and_ssim_agree_with_scikit_image(nodding: list[NDArray[np.uint8]]) -> None:
     import cv2
 
     a, b = nodding[0], nodding[5]
@@ -22,31 +22,18 @@ def test_psnr_and_ssim_agree_with_scikit_image(nodding: list[np.ndarray]) -> Non
     assert ssim(a, b) == pytest.approx(expected, abs=1e-6)
 
 
-def test_identical_pictures_score_perfectly(nodding: list[np.ndarray]) -> None:
+def test_identical_pictures_score_perfectly(nodding: list[NDArray[np.uint8]]) -> None:
     scorer = Scorer()
     assert scorer.score() is None
     scorer.add(nodding[0], nodding[0])
     score = scorer.score()
     assert score is not None
-    assert (score.psnr_db, score.ssim) == (MAX_PSNR_DB, pytest.approx(1.0))
+    assert score.psnr_db == MAX_PSNR_DB
+    assert score.ssim == pytest.approx(1.0)
     assert score.landmark_px is None
 
 
-def test_x264_keeps_to_its_budget(nodding: list[np.ndarray]) -> None:
-    rival = x264(nodding, 25.0, 8000, count_first=True)
-    assert rival.fits
-    assert 5000 < rival.total_bytes <= 8000
-    assert len(rival.pictures) == len(nodding)
-    assert psnr(rival.pictures[3], nodding[3]) > 25
-
-
-def test_x264_reports_a_budget_it_cannot_reach(nodding: list[np.ndarray]) -> None:
-    rival = x264(nodding, 25.0, 10, count_first=False)
-    assert not rival.fits
-    assert rival.crf == 51
-
-
-def test_ms_ssim_agrees_with_pytorch_msssim(nodding: list[np.ndarray]) -> None:
+def test_ms_ssim_agrees_with_pytorch_msssim(nodding: list[NDArray[np.uint8]]) -> None:
     published = pytest.importorskip("pytorch_msssim")
     import cv2
     import torch
@@ -57,7 +44,7 @@ def test_ms_ssim_agrees_with_pytorch_msssim(nodding: list[np.ndarray]) -> None:
     assert ms_ssim(nodding[0], nodding[0]) == pytest.approx(1.0)
 
 
-def test_l1_is_the_mean_difference_in_levels(nodding: list[np.ndarray]) -> None:
+def test_l1_is_the_mean_difference_in_levels(nodding: list[NDArray[np.uint8]]) -> None:
     darker = (nodding[0] // 2).astype(np.uint8)
     expected = np.abs(nodding[0].astype(int) - darker.astype(int)).mean()
     assert l1(nodding[0], darker) == pytest.approx(expected)
@@ -66,8 +53,8 @@ def test_l1_is_the_mean_difference_in_levels(nodding: list[np.ndarray]) -> None:
 
 def test_half_the_amplitude_has_slope_half() -> None:
     true = np.abs(np.sin(np.arange(40) / 3))
-    assert agreement(true, 0.5 * true + 0.01) == (pytest.approx(1.0), pytest.approx(0.5))
-    assert agreement(true, -true) == (pytest.approx(-1.0), pytest.approx(-1.0))
+    assert agreement(true, 0.5 * true + 0.01) == pytest.approx((1.0, 0.5))
+    assert agreement(true, -true) == pytest.approx((-1.0, -1.0))
     assert agreement(true, np.full(40, 0.3)) == (0.0, 0.0)
 
 
@@ -76,7 +63,7 @@ def test_jitter_is_one_for_the_original_and_grows_with_noise() -> None:
     steps = np.arange(30)[:, None, None]
     true = np.sin(steps / 3) * 5 + random.normal(0, 0.2, (30, 468, 2)) + 100
     assert jitter(true, true) == pytest.approx(1.0)
-    assert jitter(true, true + 7 + steps) == pytest.approx(1.0), "a shift and a steady drift are no jitter"
+    assert jitter(true, true + 7 + steps) == pytest.approx(1.0), "a shift and a constant drift are not jitter"
     noisy = [jitter(true, true + random.normal(0, sigma, true.shape)) for sigma in (0.2, 0.5)]
     assert noisy[0] is not None
     assert noisy[1] is not None

@@ -1,4 +1,4 @@
-"""The frozen teachers agree with what is published of them. Each test skips where its weight file is not installed."""
+"""The frozen teachers agree with their publications. Each test is skipped if its weight file is missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from facewire.metrics.teachers import ALIGNED_POINTS, FIVE, Identity, Lite0Featu
 from facewire.models import face_points as fp
 
 EYES_NOSE_MOUTH = ((-0.23, -0.57), (-0.065, -0.57), (-0.145, -0.46), (-0.215, -0.375), (-0.085, -0.375))
-"""Roughly where they are in the astronaut's portrait, [-1, 1]."""
+"""Their rough positions in the portrait of the astronaut, [-1, 1]."""
 
 
 def tensor(picture: NDArray[np.uint8]) -> Tensor:
@@ -50,7 +50,7 @@ def identity() -> Identity:
 
 
 def test_alignment_moves_the_five_points_to_arcface_positions() -> None:
-    """A picture whose brightness is its own x and y: the aligned face tells where each of its pixels came from."""
+    """The picture's brightness is its own x and y, so the aligned face shows where each of its pixels came from."""
     turn, shift = torch.tensor([[0.4, -0.2], [0.2, 0.4]]), torch.tensor([0.1, -0.05])
     wanted = torch.tensor(ALIGNED_POINTS) * (2 / 112) - 1
     five = (wanted @ turn.T + shift)[None]
@@ -68,9 +68,7 @@ def test_five_points_are_found_among_the_points_of_the_codec() -> None:
     assert torch.allclose(five[4], mesh[291, :2])
 
 
-def test_identity_recognises_a_moved_face_but_not_another(
-    identity: Identity, portrait: NDArray[np.uint8]
-) -> None:
+def test_identity_recognises_a_moved_face_but_not_another(identity: Identity, portrait: NDArray[np.uint8]) -> None:
     five = torch.tensor([EYES_NOSE_MOUTH])
     move = cv2.getRotationMatrix2D((128, 128), 12, 0.8)
     moved = np.asarray(cv2.warpAffine(portrait, move, (256, 256)), np.uint8)
@@ -106,7 +104,7 @@ def test_stlpips_tolerates_a_shift_but_not_blur(stlpips: StLpips, portrait: NDAr
 
 
 def test_stlpips_agrees_with_the_published_network(stlpips: StLpips) -> None:
-    """The value that the package's own network gives for these two pictures, to float32 rounding."""
+    """The value that the package's own network gives for these two pictures, up to float32 rounding."""
     ramp = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
     with torch.no_grad():
         assert stlpips(ramp, ramp.flip(3)).item() == pytest.approx(0.440565, abs=1e-5)

@@ -1,4 +1,4 @@
-"""Every backend gives the reference's pictures, numbers and errors."""
+"""All backends agree with the reference in pictures, numbers and errors."""
 
 import importlib.util
 import shutil
@@ -56,7 +56,7 @@ def test_openvino_agrees_with_onnx_runtime(nodding: list[NDArray[np.uint8]]) -> 
         picture = ours.render(ours.appearance(nodding[0]), shape, motion, driving)
         wanted = reference.render(reference.appearance(nodding[0]), shape, motion, driving)
         difference = np.abs(picture.astype(int) - wanted)
-        assert difference.mean() < 0.25, "G may run in bfloat16; a level is the limit"
+        assert difference.mean() < 0.25, "G may run in bfloat16; the limit is one level"
         assert difference.max() <= 16
 
 
@@ -80,7 +80,7 @@ def test_openvino_serves_several_threads(nodding: list[NDArray[np.uint8]]) -> No
 
 
 def scenes(networks: Networks, nodding: list[NDArray[np.uint8]]) -> list[Drawing]:
-    """Two calls, three pictures."""
+    """Three pictures of two calls."""
     drawings = []
     for first, *others in ((0, 3, 6), (9, 2)):
         appearance = networks.appearance(nodding[first])

@@ -1,4 +1,4 @@
-"""Weight bundles: the packaged one is small, whole and the same in ONNX Runtime as in torch; others are refused clearly."""
+"""The packaged weight bundle is small, complete and agrees with torch; broken bundles are refused."""
 
 import json
 import shutil

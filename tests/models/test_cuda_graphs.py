@@ -1,8 +1,9 @@
-"""What drives a GPU: as much as a machine without one can see, and all of it where there is one."""
+"""CUDA graphs; some tests need a GPU, the others check on any machine what a capture requires."""
 
 import functools
 import gc
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,10 +28,10 @@ class Seen(TorchDispatchMode):
     """Names of the operators that ran."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.names: set[str] = set()
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.names.add(func.overloadpacket.__name__)
         return func(*args, **(kwargs or {}))
 
@@ -48,9 +49,9 @@ def shapes(size: int) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_graph_can_be_captured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a device without values, what reads one back, or makes a tensor elsewhere, fails; neither can be recorded."""
+    """On a device without values, reading one back or making a tensor elsewhere fails; neither can be captured."""
     for module in (sender_networks, receiver_networks):
-        monkeypatch.setattr(module, "float32_region", lambda like: nullcontext())  # there is no autocast there
+        monkeypatch.setattr(module, "float32_region", lambda like: nullcontext())  # which has no autocast
     codec = FaceCodec(load_bundle().config).to("meta")
     graph = MODULES[name](codec).eval()
     given = [empty(shapes(2)[wanted]) for wanted in graph.inputs]
@@ -78,7 +79,7 @@ def test_array_stays_on_the_device_while_alive() -> None:
     there = resident(array)
     assert resident(array) is there
     np.testing.assert_array_equal(there.numpy(), array)
-    other = resident(array.copy())  # gone at once
+    other = resident(array.copy())  # dropped at once
     gc.collect()
     assert other is not there
     assert len(resident) == 1

@@ -1,4 +1,4 @@
-"""The face model and the flows of M: torch against numpy, and the linear shortcuts against the formulas they shorten."""
+"""The face model and the flows of M: torch agrees with numpy, and shortcuts agree with the full formulas."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The six networks in torch: what they do before training, and that growing from 128 to 256 pixels changes nothing."""
+"""The six networks in torch: their output before training, and growing from 128 to 256 pixels."""
 
 import torch
 from torch.nn import functional

@@ -1,4 +1,4 @@
-"""Several calls on one set of networks: each gets its own pictures, in fewer runs than pictures."""
+"""Several calls share networks: each gets its own pictures, in fewer runs than pictures."""
 
 import threading
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ CALLS = 4
 
 @pytest.fixture(scope="module")
 def drawings(nodding: list[NDArray[np.uint8]]) -> list[Drawing]:
-    """One of each call."""
+    """One drawing for each call."""
     networks = Networks(load_bundle(), 1)
     found = []
     for number in range(CALLS):
@@ -29,7 +29,7 @@ def drawings(nodding: list[NDArray[np.uint8]]) -> list[Drawing]:
 
 
 def draw_at_once(networks: SharedNetworks, drawings: list[Drawing], times: int) -> dict[int, list[Picture | Exception]]:
-    """What every call's thread got."""
+    """The result of every call's thread."""
     found: dict[int, list[Picture | Exception]] = {number: [] for number in range(len(drawings))}
     start = threading.Barrier(len(drawings))
 
@@ -52,7 +52,9 @@ def draw_at_once(networks: SharedNetworks, drawings: list[Drawing], times: int) 
 
 
 @pytest.mark.parametrize("most", [2, 64])
-def test_every_caller_gets_its_own_pictures(most: int, drawings: list[Drawing], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_caller_gets_its_own_pictures(
+    most: int, drawings: list[Drawing], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shared, "MAX_BATCH", most)
     networks = SharedNetworks(load_bundle(), 1)
     found = draw_at_once(networks, drawings, 2)

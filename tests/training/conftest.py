@@ -1,4 +1,4 @@
-"""One folder of synthetic clips for all training tests."""
+"""A folder of synthetic clips, shared by all training tests."""
 
 import importlib.util
 from pathlib import Path
@@ -15,10 +15,11 @@ _spec.loader.exec_module(_synthetic)
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three training clips and one validation clip of a drawn head."""
-    return _synthetic.make_clips(tmp_path_factory.mktemp("data") / "clips")
+    folder: Path = _synthetic.make_clips(tmp_path_factory.mktemp("data") / "clips")
+    return folder
 
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trainer's cache for them."""
+    """The cache for their frames."""
     return tmp_path_factory.mktemp("cache")

@@ -1,6 +1,7 @@
-"""A folder of labelled clips that shows nobody: a drawn head with known pose, mouth and eyes, laid out as the trainer expects."""
+"""A folder of labelled clips of a drawn head with known pose, mouth and eyes, as the trainer expects it."""
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -52,7 +53,7 @@ def make_clips(folder: Path, clips: int = 4, seed: int = 0) -> Path:
     return folder
 
 
-def motion(random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+def motion(random: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
     """Landmarks (T, 478, 3), pose (T, 6) and openings (T, 2) of mouth and eyes of one person's clip."""
     face = template() * (1 + random.normal(0, 0.03, 3)).astype(np.float32)
     start, end = random.normal(0, 0.15, (2, 3)), random.normal(0, 0.15, (2, 3))
@@ -71,7 +72,7 @@ def motion(random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np
         frames.append(turned)
         poses.append([*rotation, *shift[:2], 0])
         openings.append([mouth, 0.3 * (1 - eyes)])
-    return tuple(np.array(part, np.float32) for part in (frames, poses, openings))  # type: ignore[return-value]
+    return tuple(np.array(part, np.float32) for part in (frames, poses, openings))
 
 
 def draw(points: NDArray[np.float32], colours: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -79,13 +80,13 @@ def draw(points: NDArray[np.float32], colours: NDArray[np.int64]) -> NDArray[np.
     image = np.full((256, 256, 3), 90, np.uint8)
     pixels = ((points[:, :2] + 1) * 128).astype(np.int32)
 
-    def fill(indices: tuple[int, ...] | list[int], colour: tuple[int, ...]) -> None:
+    def fill(indices: Iterable[int], colour: tuple[int, ...]) -> None:
         cv2.fillConvexPoly(image, cv2.convexHull(pixels[list(indices)]), colour)
 
-    fill(list(range(468)), tuple(int(c) for c in colours[0]))
+    fill(range(468), tuple(int(c) for c in colours[0]))
     fill(fp.OUTER_LIPS, (170, 60, 70))
     fill(fp.INNER_LIPS_LOWER + fp.INNER_LIPS_UPPER, (40, 10, 10))
-    for half, iris in ((slice(0, 7), 468), (slice(7, 14), 473)):
-        fill(fp.UPPER_LIDS[half] + fp.LOWER_LIDS[half], (240, 240, 240))
+    for eye, iris in ((slice(0, 7), 468), (slice(7, 14), 473)):
+        fill([*list(fp.UPPER_LIDS)[eye], *list(fp.LOWER_LIDS)[eye]], (240, 240, 240))
         cv2.circle(image, tuple(int(v) for v in pixels[iris]), 3, (30, 30, 30), -1)
     return image

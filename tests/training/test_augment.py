@@ -1,4 +1,4 @@
-"""What augmentation does to pictures, it does to labels."""
+"""Augmentation changes pictures and labels alike."""
 
 import math
 
@@ -95,7 +95,7 @@ def test_turning_a_head_moves_its_pixels(face: FaceCodec) -> None:
     same = turn_heads(before, face.face, torch.zeros(1, 2))
     assert torch.allclose(same.pictures, before.pictures, atol=1e-4)
     after = turn_heads(before, face.face, torch.tensor([[math.radians(15), 0.0]]))
-    nose = 14  # of the keypoints: face-mesh point 1, which a turn moves most
+    nose = 14  # index of the keypoint at face-mesh point 1, which a turn moves most
     x, y = ((after.points[0, nose, :2] + 1) * 32).long().tolist()
     moved = float(after.points[0, nose, 0] - before.points[0, nose, 0])
     pulled = float(before.pictures[0, 0, y, x] - after.pictures[0, 0, y, x])

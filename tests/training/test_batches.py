@@ -1,4 +1,4 @@
-"""Rows of a batch: every frame is found where its role says."""
+"""Batches have the rows that were requested."""
 
 from pathlib import Path
 

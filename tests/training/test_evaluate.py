@@ -1,4 +1,4 @@
-"""The scoreboard, end to end on drawn heads, and what its figures mean."""
+"""The scoreboard, end to end on drawn heads, and the definitions of its figures."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ VOID = {"meta", "img", "br", "path", "circle", "rect", "polygon"}
 
 
 class Page(HTMLParser):
-    """Raises where tags do not match; collects what the page refers to."""
+    """Fails on mismatched tags; collects what the page refers to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ def test_scoreboard_of_drawn_heads_has_every_figure(clips: Path, tmp_path: Path)
     assert scores["gates"]["ssim"]["gate"] == (summary["ssim"] >= 0.79)
     assert (tmp_path / "worst" / "01_id0003_00_same.webp").is_file()
     read = read_page((tmp_path / "scoreboard.html").read_text())
-    assert all(link.startswith(("#", "data:image/webp")) for link in read.links), "nothing from outside"
+    assert all(link.startswith(("#", "data:image/webp")) for link in read.links), "nothing is loaded from elsewhere"
     assert {link[1:] for link in read.links if link.startswith("#")} <= read.anchors
 
 
@@ -92,10 +92,8 @@ def test_split_without_clips_raises_input_error(clips: Path) -> None:
 
 
 @pytest.mark.slow
-def test_clip_is_scored_with_transfer_and_without_teachers(
-    clips: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two drawn heads; figures of faces are there only where MediaPipe takes them for faces."""
+def test_clip_is_scored_with_transfer_and_without_teachers(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two drawn heads; there are figures of faces only if MediaPipe recognises them as such."""
     for name in ("identity_file", "stlpips_file", "lite0_file"):
         monkeypatch.setattr(teacher_files, name, lambda: None)
     judge_of.cache_clear()
@@ -108,6 +106,7 @@ def test_clip_is_scored_with_transfer_and_without_teachers(
     assert set(score.strips) == {"same", "view", "cross"}
     for strip in score.strips.values():
         picture = cv2.imdecode(np.frombuffer(strip, np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None
         assert picture.shape == (256, 7 * 256, 3)
     judge_of.cache_clear()
 
@@ -178,7 +177,7 @@ def test_frechet_distance_of_gaussians() -> None:
 
 
 def seen(mouth: float, eyes: float = 0.3, angles: tuple[float, float, float] = (0, 0, 0)) -> Look:
-    """A face that was seen, without a picture; angles: yaw, pitch, roll in degrees."""
+    """A face that was found, without a picture. angles: yaw, pitch, roll in degrees."""
     face = Face(np.zeros((468, 2), np.float32), eyes, mouth, np.zeros((478, 3), np.float32))
     rotation = rotation_matrix(np.radians(angles)).astype(np.float32)
     return Look(np.zeros((1, 1, 3), np.uint8), face, rotation, None, None, None)
@@ -193,7 +192,7 @@ def test_half_amplitude_mouth_has_slope_half() -> None:
 
 
 def test_transfer_is_scored_relative_to_the_source_pose() -> None:
-    """The source looks to the side; the driver nods and turns; the picture adds half the driver's turn."""
+    """The source looks sideways, the driver turns, and the picture adds half of the driver's turn."""
     turns = 8 * np.sin(np.arange(20) / 3)
     driver = [seen(0.02, angles=(t, 0, 0)) for t in turns]
     source = seen(0.02, angles=(15, 5, 0))

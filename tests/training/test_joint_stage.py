@@ -1,4 +1,4 @@
-"""The joint stage: what the wire does to motion, the adversary, and weights of losses."""
+"""The joint stage: noise of the wire, the adversary, and weights of losses."""
 
 import json
 from dataclasses import replace
@@ -41,15 +41,15 @@ def test_transmitted_motion_is_rounded_as_by_the_presets(stage: JointStage) -> N
     for preset in PRESETS:
         assert (dropped == 20 - min(preset.coefficients, 20)).any()
     kept = sent[:, 6:] != 0
-    assert (kept[:, :-1] | ~kept[:, 1:]).all(), "only tails are dropped"
+    assert (kept[:, :-1] | ~kept[:, 1:]).all(), "only a tail may be dropped"
     told = (scene != 0).all(1)
-    assert (scene[~told] == 0).all(), "a scene is told whole or not at all"
+    assert (scene[~told] == 0).all(), "a scene is sent whole or not at all"
     assert 0.8 < told.float().mean() < 0.9
     assert (scene[told] - 0.5).abs().max() <= SCENE_STEP * 2 + 1e-5
 
 
 def test_scenes_are_measured_against_their_own_source(stage: JointStage) -> None:
-    """Two sources, each followed by itself and by itself shifted: only the shifted ones have moved."""
+    """Of two sources, each followed by itself and by a shifted copy, only the shifted ones have moved."""
     torch.manual_seed(1)
     stage.model.scene.basis[0, 0] = 1
     stage.model.scene.basis[1, 1] = 1
@@ -67,7 +67,7 @@ def test_every_loss_has_a_weight_and_counts(stage: JointStage) -> None:
     total = sum(getattr(stage.weights, name) * value for name, value in losses.items() if hasattr(stage.weights, name))
     assert torch.allclose(losses["total"], torch.as_tensor(total))
     assert {"feature_matching", "adversarial", "equivariance", "temporal", "rate", "motion_consistency"} <= set(losses)
-    losses["total"].backward()  # type: ignore[no-untyped-call]
+    losses["total"].backward()
     parts = {name.split(".")[0] for name, p in stage.model.named_parameters() if p.grad is not None and p.grad.any()}
     assert parts == {"sender", "receiver"}
 

@@ -1,11 +1,13 @@
-"""Labels to motion space: known poses come back, mirroring is its own inverse, augmentation keeps labels true."""
+"""From labels to motion space: poses are recovered, mirroring is its own inverse, augmentation changes labels accordingly."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
+from facewire.models import face_points as fp
 from facewire.training.augment import Augmenter, apply_similarity
 from facewire.training.batches import Batch
 from facewire.training.data import FrameStore, open_store
@@ -73,10 +75,8 @@ def test_similarity_moves_picture_and_labels_alike(store: FrameStore) -> None:
     assert (centre - centre[:1]).abs().max() < 1e-4
 
 
-def _whole(store: FrameStore, points: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    """Points (B, P, 3) put into whole meshes, the rest from the template."""
-    from facewire.models import face_points as fp
-
+def _whole(store: FrameStore, points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Whole meshes with points (B, P, 3), and the others from the template."""
     whole = np.repeat(store.space.template[None], len(points), 0).astype(np.float32)
     whole[:, list(fp.POINTS)] = points
     return whole

@@ -1,4 +1,4 @@
-"""Raw videos become the clips that the trainer reads: cut where the sender would, split by person, resumable, losses told."""
+"""Raw videos become clips for the trainer: cut as the sender does, split by person, resumable, with reasons for what is dropped."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -33,6 +35,7 @@ from facewire.sender.media import VideoFile
 from facewire.training.clips import unfinished, write_clip
 from facewire.training.data import load_labels, read_clip, read_manifest
 from facewire.training.face_labels import ClipLabels, check_mesh_installed, read_labels
+from facewire.training.options import People
 from facewire.training.prepare import PrepareOptions, find_videos, person_of, prepare, split_people
 from facewire.training.segments import Scan, scan
 from facewire.video import VideoWriter
@@ -53,7 +56,7 @@ def write(path: Path, pictures: Sequence[Picture], fps: float = 25.0) -> Path:
 
 
 def swaying(portrait: Picture, frames: int = 45) -> list[Picture]:
-    """A portrait that turns and shifts a little."""
+    """A portrait that turns and shifts slightly."""
     height, width = portrait.shape[:2]
     pictures = []
     for number in range(frames):
@@ -85,7 +88,7 @@ def test_clips_are_cut_as_the_sender_frames_them(carphone: Path, detector: FaceD
 
 def test_no_segment_spans_a_cut(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
     here = swaying(astronaut)
-    there = [np.ascontiguousarray(255 - picture[:, ::-1] // 2) for picture in here]  # another light, the other side
+    there = [np.ascontiguousarray(255 - picture[:, ::-1] // 2) for picture in here]  # other brightness, other side
     found = scanned(write(tmp_path / "cut.mp4", [*here, *there]), detector)
     assert found.segments[0].start == 0
     assert 40 <= found.segments[0].stop <= 45
@@ -109,7 +112,7 @@ def test_small_bystander_is_ignored(astronaut: Picture, detector: FaceDetector, 
 def test_dropped_stretches_name_their_reason(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
     pictures = swaying(astronaut)
     nobody = np.full((256, 256, 3), 90, np.uint8)
-    canvas = [cv2.copyMakeBorder(p, 0, 0, 0, 512, cv2.BORDER_REPLICATE) for p in pictures]
+    canvas = [np.asarray(cv2.copyMakeBorder(p, 0, 0, 0, 512, cv2.BORDER_REPLICATE), np.uint8) for p in pictures]
     for name, frames, fps, side, reason in (
         ("short", pictures[:20], 25, MIN_SIDE, "too short"),
         ("slides", pictures[:20], 5, MIN_SIDE, "too few frames a second"),
@@ -137,7 +140,9 @@ def test_fast_videos_are_thinned(astronaut: Picture, detector: FaceDetector, tmp
 
 
 def test_long_takes_are_cut_into_even_parts(astronaut: Picture, detector: FaceDetector, tmp_path: Path) -> None:
-    small = [np.asarray(cv2.resize(p, (256, 256), interpolation=cv2.INTER_AREA)) for p in swaying(astronaut, 16)]
+    small = [
+        np.asarray(cv2.resize(p, (256, 256), interpolation=cv2.INTER_AREA), np.uint8) for p in swaying(astronaut, 16)
+    ]
     found = scanned(write(tmp_path / "long.mp4", small * 12, 12), detector, 64)  # 192 frames, 16 seconds
     assert [(s.start, s.stop) for s in found.segments] == [(0, 96), (96, 192)]
 
@@ -170,8 +175,8 @@ def test_damaged_video_is_used_up_to_the_damage_or_refused(
         ("a/anna.take.mp4", "files", "a/anna.take"),
     ],
 )
-def test_path_names_the_person(source: str, people: str, person: str) -> None:
-    assert person_of(source, people) == person  # type: ignore[arg-type]
+def test_path_names_the_person(source: str, people: People, person: str) -> None:
+    assert person_of(source, people) == person
 
 
 @given(st.sets(st.text(min_size=1, max_size=8), min_size=2), st.sets(st.text(min_size=1, max_size=8)))
@@ -187,8 +192,8 @@ def test_validation_share_is_about_the_requested_one() -> None:
     assert 150 < splits.count("val") < 250
 
 
-def options(raw: Path, out: Path, **changes: object) -> PrepareOptions:
-    return PrepareOptions(raw, out, **({"min_side": MIN_SIDE, "workers": 2} | changes))  # type: ignore[arg-type]
+def options(raw: Path, out: Path, **changes: Any) -> PrepareOptions:
+    return replace(PrepareOptions(raw, out, min_side=MIN_SIDE, workers=2), **changes)
 
 
 def test_adding_videos_keeps_those_chosen_before(tmp_path: Path) -> None:
@@ -205,13 +210,13 @@ def test_adding_videos_keeps_those_chosen_before(tmp_path: Path) -> None:
     assert len(again) == 5
 
 
-# --- what is refused
+# --- invalid input
 
 
 def test_unusable_folders_raise_input_error(tmp_path: Path) -> None:
     raw, out = tmp_path / "raw", tmp_path / "out"
 
-    def refuses(text: str, **changes: object) -> None:
+    def refuses(text: str, **changes: Any) -> None:
         with pytest.raises(InputError, match=text):
             prepare(options(raw, out, **changes), QUIET)
 
@@ -223,12 +228,12 @@ def test_unusable_folders_raise_input_error(tmp_path: Path) -> None:
         prepare(options(raw, raw / "clips"), QUIET)
     refuses("holds no videos")
     (raw / "a.mp4").touch()
-    refuses("the first folder is the person")
+    refuses("the first folder names the person")
     (raw / "a.mp4").rename(raw / "anna_001.mp4")
     refuses("all videos are of one person, 'anna'", people="names")
     out.mkdir()
     (out / "labels.py").touch()
-    refuses("holds other things")
+    refuses("holds something other")
 
 
 def test_missing_mediapipe_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,13 +293,13 @@ def test_clips_are_h264_in_closed_groups_and_keep_their_frames(nodding: list[Pic
 
 @pytest.fixture(scope="module")
 def raw(carphone: Path, astronaut: Picture, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two people, one of them twice, and a file that is no video."""
+    """Two people, one of them twice, and a file that is not a video."""
     folder = tmp_path_factory.mktemp("raw")
     write(folder / "astronaut" / "portrait.mp4", swaying(astronaut))
     write(folder / "astronaut" / "Ä clips256 take #2.mp4", swaying(astronaut[:, ::-1].copy()))
     (folder / "phone").mkdir()
     shutil.copy(carphone, folder / "phone" / "carphone.mp4")
-    (folder / "phone" / os.fsdecode(b"broken \xff.mp4")).write_bytes(b"not a video")  # nor is its name text
+    (folder / "phone" / os.fsdecode(b"broken \xff.mp4")).write_bytes(b"not a video")  # and its name is not text
     return folder
 
 
@@ -354,7 +359,7 @@ def test_videos_without_a_usable_face_raise_input_error(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
 def test_labels_agree_with_the_data_set(tmp_path: Path) -> None:
-    """Larger versions of labelled clips, in VoxCeleb's folders: taken whole, and labelled as the data set is."""
+    """Enlarged clips of the data set, in folders as VoxCeleb's, are used whole and get the data set's labels."""
     for name in ("id0063_00", "id0152_00"):
         path = DATA / "clips512" / "val" / f"{name}.mp4"
         folder = tmp_path / "raw" / path.stem / "video"
@@ -389,9 +394,9 @@ def test_prepared_clips_can_be_trained_and_evaluated_on(data: Path, tmp_path: Pa
     assert len(json.loads((tmp_path / "scores" / "scores.json").read_text())["clips"]) == clips
 
 
-def until(condition: object, process: subprocess.Popen[bytes] | None = None) -> None:
+def until(condition: Callable[[], object], process: subprocess.Popen[bytes] | None = None) -> None:
     deadline = time.monotonic() + 120
-    while not condition() and time.monotonic() < deadline:  # type: ignore[operator]
+    while not condition() and time.monotonic() < deadline:
         assert process is None or process.poll() is None, "it ended before it was stopped"
         time.sleep(0.02)
 
@@ -407,11 +412,11 @@ def test_stopped_run_leaves_no_partial_files_and_resumes(
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
     until(lambda: list(out.rglob("*.mp4")), process)
     process.send_signal(signals)
-    _, errors = process.communicate(timeout=60)  # ends only when the workers, who hold the pipe as well, have ended
+    _, errors = process.communicate(timeout=60)  # ends only once the workers, which hold the pipe too, have ended
     assert process.returncode == (130 if signals is signal.SIGINT else -signals)
     assert b"Traceback" not in errors
     for clip in out.rglob("[!.]*.mp4"):
-        assert len(read_clip(clip)) >= 37, "a clip that has its name is whole"
+        assert len(read_clip(clip)) >= 37, "a clip with its final name is complete"
     for labels in out.rglob("[!.]*.npz"):
         read_labels(labels)
     subprocess.run(command, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""A run repeats with its seed, several processes keep one set of weights, and a loss that never recovers ends in one line."""
+"""A seed repeats a run, several processes keep the same weights, and a loss that stays NaN ends a run."""
 
 import csv
 import os
@@ -31,7 +31,7 @@ def stage_of(kind: type[SenderStage | ReceiverStage], clips: Path, cache: Path, 
 def losses_of_run(
     kind: type[SenderStage | ReceiverStage], clips: Path, cache: Path, out: Path, steps: int, seed: int = 3
 ) -> list[float]:
-    """Losses of a run's first steps; its budget is minutes, as usual, and SIGTERM ends it."""
+    """Losses of the first steps of a run with a budget of minutes, which SIGTERM ends."""
     stage = stage_of(kind, clips, cache, seed)
     real, seen = stage.losses, []
 
@@ -76,9 +76,7 @@ def test_run_ends_after_the_given_steps(clips: Path, cache: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_loss_that_stays_nan_ends_the_run_with_finite_weights(
-    clips: Path, cache: Path, tmp_path: Path
-) -> None:
+def test_loss_that_stays_nan_ends_the_run_with_finite_weights(clips: Path, cache: Path, tmp_path: Path) -> None:
     stage = stage_of(ReceiverStage, clips, cache)
     real = stage.losses
 
@@ -117,7 +115,7 @@ with join("cpu") as ranks:
     real, losses = stage.losses, []
     def watched(step):
         found = real(step)
-        if ranks.rank == 1 and len(losses) == 2:  # one rank alone goes wrong: both must go back
+        if ranks.rank == 1 and len(losses) == 2:  # only one rank goes wrong, but both must go back
             found["total"] = found["total"] * float("nan")
         losses.append(float(found["total"].detach()))
         return found
@@ -142,9 +140,7 @@ def torchrun(*command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["receiver", "joint"])
-def test_two_processes_share_weights_but_not_samples(
-    kind: str, clips: Path, cache: Path, tmp_path: Path
-) -> None:
+def test_two_processes_share_weights_but_not_samples(kind: str, clips: Path, cache: Path, tmp_path: Path) -> None:
     open_store(clips, cache, "val", open_store(clips, cache, "train").space)
     script = tmp_path / "ranks.py"
     script.write_text(RANK_SCRIPT)
@@ -162,5 +158,5 @@ def test_train_command_runs_under_torchrun(clips: Path, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     with (tmp_path / "run" / "metrics.csv").open() as file:
         judged = [row[3] for row in csv.reader(file) if row[2] == "val"]
-    assert judged.count("psnr") == 1, "rank 0 alone writes"
+    assert judged.count("psnr") == 1, "only rank 0 writes"
     assert torch.load(tmp_path / "run" / "state.pt", weights_only=False)["step"] == 3

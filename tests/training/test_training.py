@@ -1,4 +1,4 @@
-"""The trainer as a user runs it: few steps on a drawn head, stopped, resumed, and led back from a loss that is not finite."""
+"""Training on a drawn head for a few steps: run, stopped, resumed, and recovered from a loss that is not finite."""
 
 import csv
 import os
@@ -67,7 +67,7 @@ def test_a_few_steps_lower_the_loss(clips: Path, cache: Path) -> None:
     for step in range(12):
         loss = stage.losses(step)["total"]
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
     assert sum(losses[-3:]) < sum(losses[:3])
@@ -157,12 +157,10 @@ def test_loader_averages_pictures_and_keeps_labels(clips: Path, cache: Path) -> 
     assert batch.motion.shape == (2, 26)
 
 
-def test_resident_store_gives_the_same_batches(
-    clips: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resident_store_gives_the_same_batches(clips: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store(clips, cache, "train")
     indices = PairSampler(store, 0).draw(Rows(4)).reshape(-1)
-    monkeypatch.setattr("facewire.training.batches.UPLOAD_FRAMES", 7)  # several slices, the last one short
+    monkeypatch.setattr("facewire.training.batches.UPLOAD_FRAMES", 7)  # several pieces, the last one short
     held = BatchLoader(store, CPU, resident=True)
     assert held.pictures is not None
     assert len(held.pictures) % 7
