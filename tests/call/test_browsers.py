@@ -210,8 +210,8 @@ async def test_only_the_first_tab_of_the_right_browser_gets_in(tmp_path: Path, c
         await tab.wait_for_function(script)
         stranger = await (await browsers.browser.new_context()).new_page()
         for address, text in (
-            (a.url, "used already"),
-            (a.page.url, "not the browser"),
+            (a.url, "already been used"),
+            (a.page.url, "another browser"),
             (a.page.url + "?token=guess", "not valid"),
             (a.page.url.replace("127.0.0.1", "localhost"), "Wrong address"),
         ):
