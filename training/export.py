@@ -1,4 +1,4 @@
-"""A finished training run into a weight bundle: graphs, quantiser steps and probability tables fitted on training clips."""
+"""From a finished training run to a weight bundle, with graphs, quantiser steps and tables fitted to training clips."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from facewire.training.options import ExportOptions
 from facewire.training.trained import load_weights, size_of
 
 PICTURE_SIZE = 256
-"""Side of a bundle's pictures, whatever the run's."""
+"""Side of a bundle's pictures, whatever that of the run."""
 CANONICAL_STEP = 0.05
 """Quantiser step of the canonical shape code (unit: one standard deviation over people)."""
 
 
 def export(options: ExportOptions, console: Console) -> None:
-    """Writes the bundle. console: shows progress. InputError for weights that are not those of a whole codec."""
+    """Write the bundle. console: shows progress. Raises InputError for weights that lack some of the networks."""
     path = options.trained / "weights.safetensors" if options.trained.is_dir() else options.trained
     if not path.is_file():
         raise InputError(f"no such weights: {path}")

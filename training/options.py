@@ -1,4 +1,4 @@
-"""What the training commands can be asked for. Importing this module is cheap: `facewire train --help` does."""
+"""Options of the training commands. Importing this module is cheap, as `facewire train --help` needs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEVICES = ("auto", "cpu", "cuda")
 TRAINING_SIZES = (128, 256)
 """Sides of the pictures that receiver and joint can be trained on, in pixels."""
 UNCODED = "none"
-"""In place of a preset: the motion is not coded."""
+"""Used instead of a preset's name to leave motion uncoded."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class TrainOptions:
     out: Path
     """Run folder."""
     minutes: float
-    """Time budget, that of a resumed run included."""
+    """Time budget, including the time before the run was resumed."""
     steps: int | None
     """End after this many steps instead; None for the time budget."""
     resume: bool
-    """Go on from the run folder's state.pt."""
+    """Continue from the run folder's state.pt."""
     start: tuple[Path, ...]
-    """Weights to start from."""
+    """Files of weights to start from."""
     size: int
-    """Picture side for receiver and joint, one of `TRAINING_SIZES`."""
+    """Side of pictures for receiver and joint, one of `TRAINING_SIZES`."""
     model: str
     """Name of a size in `models.config.MODELS`, for receiver and joint."""
     batch: int
@@ -45,21 +45,21 @@ class TrainOptions:
     rate: float | None
     """Peak learning rate; None for the stage's own."""
     weights: tuple[str, ...]
-    """Weights of losses that are not the joint stage's own, each as LOSS=W."""
+    """Changed weights of the joint stage's losses, each as LOSS=W."""
     seed: int
     device: str
-    """Where it runs: cpu or cuda."""
+    """cpu or cuda."""
     validate_every_s: float
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What to export."""
+    """One export."""
 
     trained: Path
     """Run folder of `facewire train joint`, or a weights.safetensors."""
     data: Path
-    """Labelled clips that the probability tables are fitted on."""
+    """Labelled clips to which the probability tables are fitted."""
     out: Path
     """Bundle folder to write."""
     clips: int

@@ -1,4 +1,4 @@
-"""One run of one stage: data, networks and the stage's losses brought together for `loop`."""
+"""One run of one stage: it puts data, networks and losses together for `loop`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from facewire.training.trained import load_weights
 
 
 def train_stage(options: TrainOptions, ranks: Ranks, console: Console) -> None:
-    """Trains a stage into its run folder. console: told how it goes. InputError for data, weights or options that do not fit."""
+    """Train a stage into its run folder. console: shows progress. Raises InputError for unusable data, weights or options."""
     device = torch.device("cuda", ranks.local) if options.device == "cuda" else torch.device(options.device)
     seed = ranks.seed(options.seed)
     if not ranks.first:
-        ranks.wait()  # for rank 0 to decode the clips
+        ranks.wait()  # until rank 0 has decoded the clips
     store = open_store(options.data, options.cache, "train")
     val = open_store(options.data, options.cache, "val", store.space)
     if ranks.first:
@@ -33,9 +33,11 @@ def train_stage(options: TrainOptions, ranks: Ranks, console: Console) -> None:
     resident = device.type == "cuda" and fits(store, device)
     if device.type == "cuda" and not resident and ranks.first:
         size = store.pictures.nbytes / 1e9
-        console.print(f"{size:.1f} GB of pictures do not fit into the GPU: each batch is read from the cache, slower")
+        console.print(
+            f"{size:.1f} GB of pictures do not fit into the GPU: batches are read from the cache, which is slower"
+        )
     if options.weights and options.stage != "joint":
-        raise InputError("--weight goes with the stage joint only")
+        raise InputError("--weight is for the joint stage only")
     setup = StageSetup(store, val, device, options.batch, seed, options.size, options.model, resident)
     stage: Stage
     if options.stage == "sender":

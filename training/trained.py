@@ -1,4 +1,4 @@
-"""Weights of a training run, as the next stage or `export` reads them."""
+"""Reading the weights of a training run, for the next stage or `export`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from facewire.models.receiver_networks import grown
 
 
 def size_of(path: Path) -> ModelConfig:
-    """The model size that a run's weights say they are of; laptop where they say nothing, as in a bundle."""
+    """The model size stored with a run's weights; laptop if none is, as in a bundle."""
     with safetensors.safe_open(path, "pt") as file:
         said = (file.metadata() or {}).get("config")
     return ModelConfig(**json.loads(said)) if said else MODELS["laptop"]
 
 
 def load_weights(model: FaceCodec, path: Path) -> set[str]:
-    """Copy every tensor of a safetensors file that the model has by that name; grows 128-pixel weights to 256.
+    """Copy the tensors of a safetensors file to those of the model with the same names; 128-pixel weights grow to 256.
 
-    From a file of another model size only face, scene and sender are taken, which are the same in all. Returns the parts of the
-    model that were copied: face, scene, sender, receiver.
+    From a file of another model size only face, scene and sender are taken, which are the same in all. Returns which of face, scene,
+    sender and receiver were copied. Raises InputError if the file is missing or does not suit the model.
     """
     if not path.is_file():
         raise InputError(f"no such weights: {path}")
@@ -38,7 +38,7 @@ def load_weights(model: FaceCodec, path: Path) -> set[str]:
     smaller = [n for n, v in loaded.items() if v.numel() > mine[n].numel()]
     if smaller:
         raise InputError(
-            f"{path} is of a larger picture size than this model ({smaller[0]}): weights grow, they do not shrink"
+            f"{path} is of a larger picture size than this model ({smaller[0]}): weights can grow, but not shrink"
         )
     model.load_state_dict({n: grown(v.float(), mine[n].shape) for n, v in loaded.items()}, strict=False)
     return {name.split(".")[0] for name in loaded}
