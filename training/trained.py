@@ -24,8 +24,8 @@ def size_of(path: Path) -> ModelConfig:
 def load_weights(model: FaceCodec, path: Path) -> set[str]:
     """Copy the tensors of a safetensors file to those of the model with the same names; 128-pixel weights grow to 256.
 
-    From a file of another model size only face, scene and sender are taken, which are the same in all. Returns which of face, scene,
-    sender and receiver were copied. Raises InputError if the file is missing or does not suit the model.
+    From a file of another model size only face, scene and sender are taken, which are the same in all. Returns which of face,
+    scene, sender and receiver were copied. Raises InputError if the file is missing or does not suit the model.
     """
     if not path.is_file():
         raise InputError(f"no such weights: {path}")
