@@ -30,12 +30,12 @@ from facewire.models import face_points as fp
 from facewire.models.face_codec import FaceCodec, motion_vector
 from facewire.models.sender_networks import Reading, SenderNetworks
 from facewire.training.adversary import Adversary
-from facewire.training.batches import Batch
+from facewire.training.batches import Batch, Rows
 from facewire.training.perceptual import PerceptualLoss, trunk_file
 from facewire.training.sender_stage import LIDS, K, label_losses
 from facewire.training.sender_stage import WEIGHTS as SENDER_WEIGHTS
 from facewire.training.stage import StageSetup, weighted_sum
-from facewire.training.synthesis_stage import SynthesisStage
+from facewire.training.synthesis_stage import DRIVING_ROWS, SynthesisStage
 
 PRESET_SHARES = {"high": 0.1, "default": 0.6, "low": 0.15, "lowest": 0.15}
 """How often motion is rounded as each preset of the codec does."""
@@ -99,7 +99,7 @@ class JointStage(SynthesisStage):
     """
 
     def __init__(self, setup: StageSetup, weights: JointWeights | None = None) -> None:
-        super().__init__(setup, neighbour_row=True)
+        super().__init__(setup, Rows(setup.batch, driving_rows=DRIVING_ROWS, neighbour_row=True))
         self.weights = weights or JointWeights()
         self.wire = WireNoise.of_presets(self.model.config.expression_size, setup.device)
         perceptual = self._teacher("perceptual", trunk_file())

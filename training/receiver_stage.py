@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from facewire.models.face_codec import FaceCodec
-from facewire.training.batches import Batch
+from facewire.training.batches import Batch, Rows
 from facewire.training.stage import StageSetup
-from facewire.training.synthesis_stage import SynthesisStage
+from facewire.training.synthesis_stage import DRIVING_ROWS, SynthesisStage
 
 ANGLE_NOISE, SHIFT_NOISE, CODE_NOISE, SHAPE_NOISE = math.radians(0.7), 0.006, 0.06, 0.15
 WARPED_WEIGHT = 0.2
@@ -23,7 +23,7 @@ class ReceiverStage(SynthesisStage):
     """Trains F, M and G on label motion with noise."""
 
     def __init__(self, setup: StageSetup) -> None:
-        super().__init__(setup)
+        super().__init__(setup, Rows(setup.batch, driving_rows=DRIVING_ROWS))
         self.model.sender.requires_grad_(False)
 
     def losses(self, step: int) -> dict[str, Tensor]:

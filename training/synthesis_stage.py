@@ -1,7 +1,6 @@
 """What `receiver_stage` and `joint_stage` share: batches for synthesis, scene codes, picture losses and figures of pictures.
 
-A batch has a row of sources and two rows of driving frames of the same clips; how a stage gets the motion that drives the
-receiver is its own.
+Each stage chooses the rows of its batches, and how it gets the motion that drives the receiver.
 """
 
 from __future__ import annotations
@@ -38,10 +37,9 @@ VAL_FRAMES = 7
 
 
 class SynthesisStage(Stage):
-    """A stage in which the receiver synthesises pictures. neighbour_row: as in `Rows`."""
+    """A stage in which the receiver synthesises pictures."""
 
-    def __init__(self, setup: StageSetup, *, neighbour_row: bool = False) -> None:
-        rows = Rows(setup.batch, driving_rows=DRIVING_ROWS, neighbour_row=neighbour_row)
+    def __init__(self, setup: StageSetup, rows: Rows) -> None:
         super().__init__(setup, rows, PORTRAIT_SHARE, VAL_FRAMES)
         self.samples_per_step = rows.width * rows.driving_rows
         threads = torch.get_num_threads() if setup.device.type == "cpu" else os.cpu_count() or 1
