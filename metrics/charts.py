@@ -78,8 +78,8 @@ def bar_chart(
     step = (width - LEFT - RIGHT) / len(bars)
     for index, (name, value, mark) in enumerate(bars):
         x, base, top = frame.x(index), frame.y(0), frame.y(value)
-        told = f"{name}: {value:.3g}" + (f", repeat {mark:.3g}" if mark is not None else "")
-        parts.append(f"<g><title>{html.escape(told)}</title>")
+        text = f"{name}: {value:.3g}" + (f", repeat {mark:.3g}" if mark is not None else "")
+        parts.append(f"<g><title>{html.escape(text)}</title>")
         parts.append(
             f'<rect class="hit" x="{x:.1f}" y="{TOP}" width="{step:.1f}" height="{height - TOP - NO_NUMBERS}"/>'
         )
@@ -163,8 +163,8 @@ def _line(frame: _Frame, line: Line) -> list[str]:
     parts.append(f'<path class="line" d="{"".join(path)}"/>')
     for (x, y), name in zip(line.points, line.names, strict=False):
         if math.isfinite(y):
-            told = f"<title>{html.escape(name)}</title>"
-            parts.append(f'<circle class="dot" cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="3.5">{told}</circle>')
+            text = f"<title>{html.escape(name)}</title>"
+            parts.append(f'<circle class="dot" cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="3.5">{text}</circle>')
     return parts
 
 

@@ -57,9 +57,9 @@ MODELS = {
 """The sizes that are trained, by name: laptop for two CPU cores, studio for a GPU; the sender's networks are the same in both."""
 
 AUTOMATIC = ("openvino", "onnxruntime")
-"""What runs a bundle's networks where nobody asks for anything else."""
+"""Backends that are chosen automatically."""
 BACKENDS = ("auto", *AUTOMATIC, "torch")
-"""What can run them, as `--backend` names it; auto is the best of `AUTOMATIC` that is installed."""
+"""Names of the backends for `--backend`; auto is the fastest of `AUTOMATIC` that is installed."""
 
 CORE = 128
 """The networks' own resolution. A picture of 128·r pixels enters as r² sub-pixel planes and leaves through a pixel shuffle."""

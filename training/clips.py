@@ -100,7 +100,7 @@ def record_path(out: Path, source: str) -> Path:
 
 
 def settings_of(min_side: int) -> dict[str, int]:
-    """What clips depend on besides their video."""
+    """What clips depend on in addition to their video."""
     return {"version": VERSION, "min_side": min_side}
 
 

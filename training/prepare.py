@@ -196,8 +196,8 @@ def write_manifest(options: PrepareOptions) -> Summary:
         out / DROPPED, columns, ([s, f"{d.start_s:.2f}", f"{d.end_s:.2f}", d.reason, d.detail] for s, d in dropped)
     )
     if not clips:
-        told = ", ".join(f"{why} {count}" for why, count in reasons.items())
-        raise InputError(f"{options.raw}: no clips in {len(records)} videos ({told}); see {out / DROPPED}")
+        counts = ", ".join(f"{why} {count}" for why, count in reasons.items())
+        raise InputError(f"{options.raw}: no clips in {len(records)} videos ({counts}); see {out / DROPPED}")
     before: dict[str, str] = {}
     if (out / MANIFEST).is_file():
         with (out / MANIFEST).open(newline="") as file:

@@ -276,7 +276,7 @@ def _views(board: Scoreboard) -> str:
             ],
             [(float(np.quantile(values, 0.1)), float(np.quantile(values, 0.9))) for values in reached],
         )
-        ideal = Line([(angles[0], angles[0]), (angles[-1], angles[-1])], "ideal", "asked")
+        ideal = Line([(angles[0], angles[0]), (angles[-1], angles[-1])], "ideal", "requested")
         charts.append(
             line_chart(f"{axis.capitalize()} reached", [line, ideal], "degrees requested", "degrees measured")
         )

@@ -85,7 +85,7 @@ class Stage(ABC):
         self.augment.reseed(self.setup.seed + step)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the stage needs besides the model to go on, for the run's checkpoint."""
+        """What the stage needs to resume in addition to the model, for the run's checkpoint."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027  (optional)

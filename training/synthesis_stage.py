@@ -50,7 +50,7 @@ class SynthesisStage(Stage):
         """Shape (1, C) of the first frame and motions (B, 6 + E) of all, as this stage drives the receiver."""
 
     def prepare(self) -> None:
-        """Give the model its scene space, if no weights brought one."""
+        """Fit the model's scene space, unless the starting weights had one."""
         if not self.model.scene.basis.any():
             space = fit_scene_space(self.setup.train)
             self.model.scene.basis.copy_(torch.from_numpy(space.basis))
@@ -104,11 +104,11 @@ class SynthesisStage(Stage):
     def noisy_scene(scene: Tensor, quanta: Tensor | float = SCENE_STEP) -> Tensor:
         """Scene codes with rounding noise. Some are set to rest, as for portraits, where no scene is known to move."""
         noisy = scene + (torch.rand_like(scene) - 0.5) * quanta
-        told = torch.rand(len(scene), 1, device=scene.device) >= NO_SCENE_SHARE
-        return noisy * told
+        kept = torch.rand(len(scene), 1, device=scene.device) >= NO_SCENE_SHARE
+        return noisy * kept
 
     def picture_losses(self, synthesis: Synthesis, target: Batch) -> dict[str, Tensor]:
-        """Pyramid loss of the frame and, at half size, of the warped source alone (it supervises the flow directly)."""
+        """Pyramid loss of the frame and, at half size, of the warped source, which supervises the flow directly."""
         weight = box_weights(target.points, self.setup.size)
         small = [functional.avg_pool2d(x, 2) for x in (synthesis.warped, target.pictures, weight)]
         return {"frame": pyramid_loss(synthesis.frame, target.pictures, weight), "warped": pyramid_loss(*small)}
