@@ -29,7 +29,7 @@ bench: $(VENV)/.bench
 
 # The guides and the API as a site: build/site/index.html. Built and read without a network.
 docs: $(VENV)/.docs
-	$(BIN)/mkdocs build --quiet --strict --clean -f docs/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean -f docs/site/mkdocs.yml
 
 # sdist and wheel of the last commit into dist/, checked: .ci/release.
 release: $(VENV)/.release
