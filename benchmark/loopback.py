@@ -1,8 +1,8 @@
-"""A clip through the sender half and the receiver half in one process, with nothing but bytes between them.
+"""Runs a clip through the sending and the receiving half in one process, with nothing but bytes between them.
 
-Comes in: a clip or camera and `LoopbackOptions`. Goes out: a `LoopbackReport`, and a video if wanted. The halves meet
-only in `channel`, which loses and delays packets by the clip's own time; `quality` scores what comes out and `rivals`
-what x264 would have made of the same bytes. `report` prints the outcome.
+Takes a clip or camera and `LoopbackOptions`, and returns a `LoopbackReport` and, if wanted, a video. The halves meet only in
+`channel`, which loses and delays packets by the clip's own time. `metrics.quality` scores the result, `rivals` shows what x264
+makes of the same bytes, and `report` prints the outcome.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from facewire.video import VideoWriter, check_video_path
 
 STAGES = ("framing", "motion", "encode", "decode", "render")
 MAX_RIVAL_FRAMES = 2000
-"""x264 is not compared on longer clips: their pictures, 0.2 MB each, would have to be kept."""
+"""Longer clips are not compared with x264, since all their pictures, 0.2 MB each, would have to be kept."""
 MAX_PLAYOUT_DELAY_MS = 60_000
 CAMERA_LOOK_EVERY = 5
-"""A live camera's face is looked for in every fifth frame."""
+"""The face detector runs on every fifth picture of a camera."""
 
 
 @dataclass(frozen=True)
 class LoopbackOptions:
-    """What to run."""
+    """Settings of a loopback."""
 
     clip: str
     """Path of a video, or a camera's number."""
@@ -52,33 +52,33 @@ class LoopbackOptions:
     source_frame: int = 0
     """Number of the frame that becomes the source frame."""
     step_scale: float = 1.0
-    """Factor on the quantiser's steps."""
+    """Factor by which to scale the quantiser's steps."""
     coefficients: int | None = None
     """How many expression coefficients are sent; None for all that the preset sends."""
     loss: float | str = 0.0
-    """Share of packets lost, or a pattern such as "1101"."""
+    """Share of packets to lose, or a repeated pattern such as "1101" (0 is lost)."""
     rtt_ms: float = 100.0
     """Round trip of the channel."""
     playout_delay_ms: float = 100.0
     """From a frame's capture to its display."""
     seed: int = 0
-    """Of random losses."""
+    """Seed of random losses."""
     view: FreeView = field(default_factory=FreeView)
-    """From where the receiver looks."""
+    """Where the receiver looks from."""
     portrait: Path | None = None
-    """A picture of somebody else that the clip's motion moves."""
+    """A picture of somebody else, to be moved by the clip's motion."""
     out: Path | None = None
     """Video to write."""
     side_by_side: bool = True
-    """Put the camera's picture beside the synthesised one in it."""
+    """Show the camera's picture beside the synthesised one in that video."""
     max_frames: int | None = None
     """Stop after that many frames."""
     weights: Path | None = None
-    """Folder of another weight bundle."""
+    """Folder of a weight bundle; None for the one that ships with facewire."""
     rivals: bool = True
     """Score x264 too."""
     landmarks: bool = True
-    """Score face landmarks if MediaPipe is installed; takes half a second and 6 ms a picture."""
+    """Score face landmarks if MediaPipe is installed. Takes half a second and 6 ms per picture."""
     threads: int | None = None
     """CPU threads of the networks."""
     backend: str = "auto"
@@ -87,7 +87,7 @@ class LoopbackOptions:
 
 @dataclass
 class LoopbackReport:
-    """What came of it. Sizes in bytes, one number a frame; kbps is 1000 bit/s."""
+    """Results of a loopback. Sizes are in bytes; 1 kbps is 1000 bit/s."""
 
     frames: int = 0
     seconds: float = 0.0
@@ -98,34 +98,34 @@ class LoopbackReport:
     source_bytes: int = 0
     """The source message, sent once."""
     payload_bytes: list[float] = field(default_factory=list)
-    """Motion payload of each frame: an equal part of its packet."""
+    """Motion payload of each frame, an equal share of its packet."""
     packets: int = 0
     packets_lost: int = 0
     wire_forward_bytes: int = 0
-    """Motion packets with all headers of a WebRTC data channel; the source message is not in it."""
+    """Motion packets with all headers of a WebRTC data channel, without the source message."""
     wire_back_bytes: int = 0
     """The acknowledgements that a data channel sends back."""
     concealed: int = 0
     """Frames shown that did not arrive in time."""
     longest_concealed_run: int = 0
     ms: dict[str, float] = field(default_factory=dict)
-    """Mean milliseconds a frame of each of `STAGES`."""
+    """Mean milliseconds per frame of each of the `STAGES`."""
     quality: dict[str, Score | None] = field(default_factory=dict)
-    """ours, repeat (the source frame all the time), x264 (same bytes after the first frame), x264_total (same bytes, source
+    """Scores of ours, repeat (always the source frame), x264 (same bytes after the first frame) and x264_total (same bytes, source
     and key frame included).
     """
     x264: dict[str, Rival] = field(default_factory=dict)
-    """The same two of x264."""
+    """The two runs of x264."""
     remarks: list[str] = field(default_factory=list)
 
     def kbps(self, size: float) -> float:
-        """The rate of that many bytes over the clip."""
+        """The rate of that many bytes over the duration of the clip."""
         return 8 * size / (1000 * self.seconds) if self.seconds else 0.0
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One frame at the end of the loop: the camera's square, ours, and how it came about. Both uint8 RGB (S, S, 3)."""
+    """One frame at the end of the loop: the camera's square and our picture, both uint8 RGB (S, S, 3), and where it came from."""
 
     camera: NDArray[np.uint8]
     picture: NDArray[np.uint8]
@@ -133,7 +133,7 @@ class Shown:
 
 
 class Stopwatch:
-    """Keeps the seconds that stages take, one number a run of each."""
+    """Measures the seconds that each run of each stage takes."""
 
     def __init__(self, stages: Sequence[str]) -> None:
         self.seconds: dict[str, list[float]] = {stage: [] for stage in stages}
@@ -147,18 +147,18 @@ class Stopwatch:
             self.seconds[stage].append(time.perf_counter() - start)
 
     def means_ms(self, frames: int) -> dict[str, float]:
-        """Mean milliseconds a frame."""
+        """Mean milliseconds per frame of each stage."""
         return {stage: round(1000 * sum(seconds) / max(1, frames), 3) for stage, seconds in self.seconds.items()}
 
 
 class Loopback:
-    """One run. Iterate it for frames as they are shown; then `report` is complete but for the rivals, which `score`
-    adds.
+    """One run. Iterate over it for frames as they are shown. Then `report` is complete, except for the rivals, which
+    `score_rivals` adds.
     """
 
     def __init__(self, options: LoopbackOptions) -> None:
         if not 0 <= options.playout_delay_ms <= MAX_PLAYOUT_DELAY_MS:
-            raise InputError(f"playout delay {options.playout_delay_ms} ms: from 0 to {MAX_PLAYOUT_DELAY_MS}")
+            raise InputError(f"playout delay {options.playout_delay_ms} ms: must be 0 to {MAX_PLAYOUT_DELAY_MS}")
         if options.portrait is not None and options.source_frame:
             raise InputError(
                 "--source-frame picks a frame of the clip; with --portrait that picture is the source frame"
@@ -175,7 +175,7 @@ class Loopback:
         self._compare = options.portrait is None and options.view == FreeView()
         self._keep = options.rivals and self._compare
         self._squares: dict[int, NDArray[np.uint8]] = {}
-        """The camera's pictures, uint8 RGB (S, S, 3), by frame number, until they are shown or, with `_keep`, coded by x264."""
+        """The camera's squares, uint8 RGB (S, S, 3), by frame number, until they are shown or, with `_keep`, coded by x264."""
         self._mesh: FaceMesh | None = None
         self._truth: list[Face | None] = []
         self.decoder: Decoder | None = None
@@ -210,8 +210,9 @@ class Loopback:
         report.packets, report.packets_lost = self._channel.sent, self._channel.lost
 
     def score_rivals(self) -> None:
-        """Lets x264 code the same pictures, twice: at our motion's rate, and in all our bytes including the source
-        frame. Does nothing where pictures were not kept: without `rivals`, with a portrait or a free view, or on a camera.
+        """Encodes the same pictures with x264, once in the bytes of our motion and once in all our bytes, source frame included.
+
+        Does nothing if the pictures were not kept: without `rivals`, with a portrait or a free view, or for a camera.
         """
         if not self._keep:
             return
@@ -229,7 +230,7 @@ class Loopback:
             if not rival.fits:
                 spent = rival.total_bytes if count_first else sum(rival.payload_bytes)
                 self.report.remarks.append(
-                    f"{name} cannot go as low: {spent} bytes at its coarsest (CRF 51) where ours are {budget}"
+                    f"{name} cannot go that low: it takes {spent} bytes at its coarsest (CRF 51), and ours are {budget}"
                 )
 
     def _loop(self, video: VideoSource, framed: FramingReport, source: NDArray[np.uint8]) -> Iterator[Shown]:
@@ -290,7 +291,7 @@ class Loopback:
             yield Shown(camera, picture, due)
 
     def _forget_pictures(self, shown: int) -> None:
-        """Gives up the comparison with x264, and with it the pictures of all frames already shown."""
+        """Abandons the comparison with x264 and drops the pictures already shown."""
         self._keep = False
         self._truth.clear()
         for number in range(shown):
@@ -316,7 +317,7 @@ class Loopback:
     def _frame_clip(self) -> FramingReport:
         with open_video(self._options.clip) as video:
             if video.live and self._options.max_frames is None:
-                raise InputError(f"{video.name}: a camera has no end; say how many frames to take with --max-frames")
+                raise InputError(f"{video.name}: a camera has no end; set the number of frames with --max-frames")
             framed = frame_video(video, self._detector)
             self.report.remarks += framed.remarks()
         return framed
@@ -333,13 +334,14 @@ class Loopback:
                 raise InputError("--source-frame picks a frame of a file; a camera starts with its first")
             for frame in islice(video, options.source_frame, None):
                 return framed.framing.cut(frame.picture, size)
-        raise InputError(f"{options.clip}: has no frame {options.source_frame}")
+        raise InputError(f"{options.clip}: there is no frame {options.source_frame}")
 
 
 def film(loop: Loopback, out: Path | None, each: Callable[[int, Shown], None], *, side_by_side: bool = True) -> None:
-    """Runs a loopback and writes its video, if one is wanted.
+    """Runs a loopback and, if `out` is given, writes its video.
 
-    each: told of every frame shown and its number, from 1. side_by_side: put the camera's picture to the left of ours.
+    each: called with the number (from 1) of every frame shown, and the frame. side_by_side: put the camera's picture to the left
+    of ours.
     """
     with contextlib.ExitStack() as stack:
         writer: VideoWriter | None = None
@@ -352,7 +354,7 @@ def film(loop: Loopback, out: Path | None, each: Callable[[int, Shown], None], *
 
 
 def run(options: LoopbackOptions, progress: Callable[[str, int], None] | None = None) -> LoopbackReport:
-    """A whole run, its video written. progress: told what is being done and how many frames of it are."""
+    """Runs a loopback, writes its video and scores x264. progress: called with the current step and its frames so far."""
     tell = progress or (lambda _what, _frames: None)
     if options.out is not None:
         check_video_path(options.out, Path(options.clip), *([options.portrait] if options.portrait else []))

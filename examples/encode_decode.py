@@ -1,4 +1,4 @@
-"""A clip through the whole codec and back: what was sent, and a video of what the other side sees.
+"""Encodes and decodes a clip: prints what was sent, and writes a video of what the other side sees.
 
 usage: python encode_decode.py [CLIP] [OUT.mkv]
 """
@@ -27,7 +27,7 @@ def main(clip: Path, out: Path) -> None:
                 motion_bytes += len(encoded.packet)
                 for decoded in decoder.decode(encoded.packet):
                     writer.write(decoder.render(decoded.motion), decoded.capture_time_ms)
-            encoder.acknowledge_all()  # nothing gets lost here
+            encoder.acknowledge_all()  # nothing gets lost in this loop
     kbps = 8 * motion_bytes * video.fps / writer.frames / 1000
     print(
         f"{writer.frames} frames: source frame {source_bytes} bytes, motion {motion_bytes} bytes ({kbps:.1f} kbps); {out}"

@@ -1,7 +1,7 @@
-"""NumPy pictures in, NumPy pictures out, over a link that loses every fifth packet.
+"""NumPy pictures in, NumPy pictures out, over a link that loses a fifth of the packets.
 
-Your own transport goes where `lost` is decided: source messages must arrive, packets may get lost or come out of order, and the
-number of the newest decoded frame goes back to the encoder.
+Put your own transport in place of `lost`. Source messages must arrive; packets may get lost or arrive out of order; the number of
+the newest decoded frame goes back to the encoder.
 
 usage: python numpy_loop.py [FRAMES]
 """
@@ -19,7 +19,7 @@ from facewire.sender.media import read_picture
 
 
 def camera(frames: int) -> Iterator[np.ndarray]:
-    """Pictures, uint8 RGB (H, W, 3): a portrait that is tilted to and fro."""
+    """Pictures, uint8 RGB (H, W, 3): a portrait that tilts back and forth."""
     portrait = read_picture(sample_portrait())
     height, width = portrait.shape[:2]
     for number in range(frames):
@@ -29,7 +29,7 @@ def camera(frames: int) -> Iterator[np.ndarray]:
 
 def main(frames: int) -> None:
     networks = facewire.load_networks()
-    encoder = facewire.Encoder(networks, frame_rate=25, packing=facewire.Packing(redundancy=1))
+    encoder = facewire.Encoder(networks, frame_rate=25)
     decoder = facewire.Decoder(networks)
     chance = random.Random(1)
     sent = arrived = 0
@@ -43,7 +43,7 @@ def main(frames: int) -> None:
             lost = chance.random() < 0.2
             if not lost:
                 arrived += 1
-                for frame in decoder.decode(encoded.packet):  # a lost packet's frames come again in the next one
+                for frame in decoder.decode(encoded.packet):  # the next packet repeats the frames of a lost one
                     pictures[frame.number] = decoder.render(frame.motion)
         if decoder.acknowledged is not None:
             encoder.acknowledge(decoder.acknowledged)

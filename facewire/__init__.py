@@ -6,9 +6,10 @@
     encoder.acknowledge(number)                 ◄──    decoder.acknowledged
                                                        picture = decoder.render(frames[-1].motion)
 
-`Encoder` turns camera pictures into one source message and then a few bytes a frame; `Decoder` turns these into pictures again.
-Whatever carries the bytes is yours: packets may get lost, come late or out of order. `load_networks` chooses weights, threads and
-backend for both. Calls over WebRTC are `facewire.call`, training is `facewire.training`, and `facewire.cli` is the command.
+`Encoder` turns camera pictures into one source message and then a few bytes per frame; `Decoder` turns these back into pictures.
+How the bytes travel is up to you: packets may get lost, arrive late or out of order. `load_networks` chooses weights, threads and
+backend for both. `facewire.call` makes calls over WebRTC, `facewire.training` trains the networks, and `facewire.cli` is the
+command.
 
 Names are imported when they are first used, so that `import facewire` costs nothing.
 """
@@ -43,7 +44,7 @@ _HOMES = {
     "facewire.receiver.decoder": ("Decoder", "FreeView"),
     "facewire.sender.encoder": ("Encoded", "Encoder"),
 }
-"""The module that each public name is defined in."""
+"""Where each public name is imported from."""
 
 __all__ = [
     "PRESETS",

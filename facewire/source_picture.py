@@ -1,7 +1,7 @@
-"""The source frame's picture as bytes and back: WebP, the one thing in a call that is coded as pixels.
+"""The source frame's picture to WebP and back: the only pixels that a call transmits.
 
-`facewire.sender` makes the bytes, `facewire.receiver` reads them, and the sender reads its own too: canonical
-keypoints and source motion are measured on the picture that the receiver will have.
+`facewire.sender` writes them and `facewire.receiver` reads them. The sender reads its own back too, to measure canonical
+keypoints and source motion on the picture that the receiver will have.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from facewire.errors import DecodeError
 
 WEBP_QUALITY = 90
-"""About 8 kB for a face at 256 x 256; finer costs bytes that the networks do not use."""
+"""About 8 kB for a face at 256 x 256. Higher quality costs bytes of which the networks make no use."""
 PREVIEW_QUALITY = 10
-"""1.5 kB, 33 dB: what is seen on a narrow link until the other is through."""
+"""1.5 kB, 33 dB: shown on a narrow link until the other has arrived."""
 
 
 def compress(picture: NDArray[np.uint8], quality: int = WEBP_QUALITY) -> bytes:
-    """A picture, uint8 RGB (S, S, 3), as a WebP file; quality 0 to 100."""
+    """Encodes a picture, uint8 RGB (S, S, 3), as a WebP file. quality: 0 to 100."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -30,7 +30,7 @@ def compress(picture: NDArray[np.uint8], quality: int = WEBP_QUALITY) -> bytes:
 
 
 def decompress(data: bytes, size: int) -> NDArray[np.uint8]:
-    """The picture of a WebP file, uint8 RGB (size, size, 3). Raises DecodeError if it is damaged or of another size."""
+    """Decodes a WebP file to uint8 RGB (size, size, 3). Raises DecodeError if it is damaged or of another size."""
     from PIL import Image
 
     try:

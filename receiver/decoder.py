@@ -1,7 +1,7 @@
 """Bytes to pictures: source messages and motion packets in, a picture of any motion out.
 
-The core of the receiving end, without a clock: `receiver` shows every frame of a file or a simulated link in order, `playout`
-shows a call at its pace. `facewire.codec` turns bytes into motion, `facewire.models` motion into pictures.
+This is the core of the receiving end, without a clock. `play` draws every frame of a file with it, `receiver` every frame of a
+simulated link, and `playout` a call in real time. `facewire.codec` turns bytes into motion, `facewire.models` motion into pictures.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from facewire.receiver.source import ReceivedSource
 
 @dataclass(frozen=True)
 class FreeView:
-    """From where the receiver looks: the head turned further by these angles, radians."""
+    """Where the receiver looks from: the head is turned further by these angles, in radians."""
 
     yaw: float = 0.0
     pitch: float = 0.0
     roll: float = 0.0
     frontal: bool = False
-    """The head faces the receiver whatever it does, its own lean to the side kept; the angles turn it away from there."""
+    """Make the head face the receiver whatever it does, keeping its roll. The angles turn it from there."""
 
     def seen(self, motion: Motion) -> Motion:
-        """The motion as it looks from there."""
+        """The motion as seen from there."""
         if self.frontal:
             upright = np.array([0.0, 0.0, motion.rotation[2]], np.float32)
             motion = replace(motion, rotation=upright)
@@ -40,11 +40,13 @@ class FreeView:
 class Decoder:
     """One person's video at the receiving end.
 
-    networks: of the sender's weights; None for the weights that ship. view: free view, may be changed at any time. portrait: a
-    framed picture, uint8 RGB (S, S, 3), that is moved in place of the sender. coding: the bundle's unless both ends agreed on
-    another. Raises WeightsError for weights that cannot be read.
+    networks: both ends need the same weights. None loads those that ship with facewire.
+    view: may be changed at any time.
+    portrait: a framed picture, uint8 RGB (S, S, 3), to be moved in place of the sender's face.
+    coding: the weight bundle's, unless both ends have agreed on another.
+    Raises WeightsError for weights that cannot be read.
 
-    One thread at a time, but `read_source` and `render`, which take milliseconds, may run beside everything else.
+    Not thread-safe, except that `read_source` and `render`, the slow ones, may run at the same time as anything else.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Decoder:
         self.coding = coding or Coding.of(self.networks.bundle)
         self.view = view or FreeView()
         self.frame_rate = 25.0
-        """The sender's nominal frames a second."""
+        """The sender's nominal frames per second."""
         self.source: ReceivedSource | None = None
         """The sender's newest source frame; None before the first."""
         self._portrait = None if portrait is None else ReceivedSource.portrait(self.networks, portrait)
@@ -70,18 +72,18 @@ class Decoder:
     # --- what arrives
 
     def receive_source(self, message: bytes) -> None:
-        """Takes a source message: from now on pictures are drawn from it.
+        """Takes a source message. From now on pictures are drawn from it.
 
-        Raises DecodeError for a damaged one and WeightsError for one of other weights.
+        Raises DecodeError if it is damaged and WeightsError if it needs other weights.
         """
         self.use_source(self.read_source(decode_source(message)))
 
     def read_source(self, frame: SourceFrame) -> ReceivedSource:
-        """A decoded source message's picture, checked against the weights; raises as `receive_source`."""
+        """Prepares a decoded source message without using it. Raises the errors of `receive_source`."""
         return ReceivedSource.of(self.networks, frame, self.coding)
 
     def use_source(self, source: ReceivedSource) -> None:
-        """Draws from that source frame from now on."""
+        """Draws pictures from this source frame from now on."""
         if self._motion is None or source.frame_rate != self.frame_rate:
             self._forget_motion()
             self.frame_rate = source.frame_rate
@@ -91,49 +93,49 @@ class Decoder:
             self._transfer.start = self._transfer.start or source.motion
 
     def decode(self, packet: bytes) -> list[DecodedFrame]:
-        """Takes a motion packet, in any order; returns its frames that are new, oldest first.
+        """Takes a motion packet, in any order. Returns its new frames, oldest first.
 
-        Empty before the first source message. Raises DecodeError for bytes that are no packet of ours.
+        There are none before the first source message. Raises DecodeError for bytes that are not a motion packet.
         """
         return [] if self._motion is None else self._motion.decode(packet)
 
     def restart(self) -> None:
-        """The sender is a new one: its frame numbers begin anew and its motion waits for its source message."""
+        """Starts over with a new sender: frame numbers restart, and no packet is decoded before the next source message."""
         self._forget_motion()
         if self._transfer is not None:
             self._transfer.start = None
 
     @property
     def ready(self) -> bool:
-        """Whether packets can be decoded: a source message is here."""
+        """Whether packets can be decoded, because a source message has arrived."""
         return self._motion is not None
 
     @property
     def acknowledged(self) -> int | None:
-        """Number of the newest frame decoded, the one to acknowledge; None before the first."""
+        """Number of the newest decoded frame, to be passed to `Encoder.acknowledge`. None before the first."""
         return None if self._motion is None else self._motion.newest
 
     @property
     def undecodable(self) -> int:
-        """Packets so far whose reference frame was not here."""
+        """How many packets arrived without their reference frame."""
         return self._undecodable + (0 if self._motion is None else self._motion.undecodable)
 
     # --- what is drawn
 
     @property
     def drawn_source(self) -> ReceivedSource | None:
-        """What pictures are drawn from: the sender's source frame, or the portrait; None before a source message came."""
+        """What pictures are drawn from: the sender's source frame or the portrait. None before the first source message."""
         return self.source if self._portrait is None or self.source is None else self._portrait
 
     def drawn_motion(self, motion: Motion) -> Motion:
-        """How `drawn_source` moves when the sender moves like that, seen from `view`."""
+        """The motion of `drawn_source` for a motion of the sender, as seen from `view`."""
         return self.view.seen(motion if self._transfer is None else self._transfer(motion))
 
     def render(self, motion: Motion) -> NDArray[np.uint8]:
-        """The picture of a sender's motion, uint8 RGB (S, S, 3). A source message must be here: ValueError."""
+        """Draws the picture for a motion of the sender, uint8 RGB (S, S, 3). Raises ValueError before any source message."""
         source = self.drawn_source
         if source is None:
-            raise ValueError("nothing can be drawn before a source message is here")
+            raise ValueError("nothing can be drawn before the first source message")
         return source.render(self.drawn_motion(motion))
 
     def _forget_motion(self) -> None:

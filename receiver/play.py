@@ -1,6 +1,6 @@
-"""A `.fw` file into a video: the receiver half with a file in place of the channel. Sees nothing but that file.
+"""Decodes a `.fw` file into a video: the receiving half with a file in place of the channel.
 
-Comes in: what `facewire.sender.record` wrote. Goes out: a video of one picture for each frame the sender took.
+Reads nothing but the file that `facewire.sender.record` wrote, and writes a video with one picture per frame of the sender.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from facewire.video import VideoWriter, check_video_path
 
 @dataclass(frozen=True)
 class Playback:
-    """What was shown. size: side of the picture in pixels."""
+    """What was decoded. size: side of the pictures in pixels."""
 
     frames: int
     fps: float
@@ -34,9 +34,10 @@ def play(
     view: FreeView | None = None,
     progress: Callable[[str, int], None] | None = None,
 ) -> Playback:
-    """Writes the video of a `.fw` file. DecodeError or WeightsError for a file that is not ours or not for us.
+    """Writes the video of a `.fw` file.
 
-    progress: told what is being done and how many frames of it are.
+    progress: called with the current step and its frames so far.
+    Raises DecodeError for a file that is damaged or something else, and WeightsError for one that needs other weights.
     """
     check_video_path(out, file)
     try:
@@ -56,7 +57,7 @@ def play(
                 if progress is not None:
                     progress("decoding", shown)
         if not shown:
-            raise DecodeError("holds a source frame and no motion that could be decoded")
+            raise DecodeError("holds a source frame but no motion that can be decoded")
     except DecodeError as error:
         raise DecodeError(f"{file}: {error}") from error
     return Playback(shown, stream.source.frame_rate, networks.bundle.picture_size, len(data))

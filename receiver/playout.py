@@ -1,8 +1,8 @@
-"""The receiving end of a call: packets in whenever they come, pictures and sound out at their time.
+"""The receiving end of a call: packets go in whenever they arrive, pictures and sound come out when they are due.
 
-Comes in: source messages, motion and sound packets with their arrival times, from any thread. Goes out: pictures to a
-`VideoSink` from a thread of this module's, sound to a `SoundSink` that asks for it. `jitter` says what is due,
-`concealment` and `sound` fill in for what is lost, `source` draws.
+Takes source messages, motion and sound packets with their arrival times, from any thread. A thread of its own passes pictures
+to a `VideoSink`; a `SoundSink` pulls the sound. `jitter` says what is due, `concealment` and `sound` fill in for what is lost,
+and `decoder` decodes and draws.
 """
 
 from __future__ import annotations
@@ -29,80 +29,82 @@ from facewire.receiver.sound import Samples, SoundTrack
 from facewire.receiver.source import ReceivedSource
 
 MAX_EARLY_PACKETS = 32
-"""Motion packets kept until the source frame is here."""
+"""How many motion packets are kept until the source frame arrives."""
 FREEZE_MS = 200.0
-"""A picture that carries on or holds for longer than this counts as a freeze."""
+"""Guessing or holding motion for longer than this counts as a freeze."""
 MAX_FPS = 60.0
 STOP_S = 5.0
-RENDER_LEARNT = 0.2
-"""Share by which one drawing changes how long the next is expected to take."""
+RENDER_SMOOTHING = 0.2
+"""Weight of the last drawing time in the estimate for the next."""
 MAX_LEAD_S = 0.4
-"""A picture is begun at most so long before its time: a machine that needs longer shows it late. The sound waits for it all the
-while: lips in step are worth more than the delay."""
-UNSEEN_CHANGE = 2e-4
-"""Motions nearer than this, in radians and half picture widths, give the same picture: a fortieth of a pixel at 256."""
+"""At most so long before it is due a picture is started; a slower machine shows it late. Sound is delayed as much, since lips in
+step are worth the delay."""
+INVISIBLE_CHANGE = 2e-4
+"""Motions closer than this, in radians and half picture widths, give the same picture: a fortieth of a pixel at 256."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class PlayoutOptions:
-    """How a call is shown."""
+    """Settings of a `Playout`."""
 
     fps: float | None = None
-    """Pictures a second; None for the sender's rate."""
+    """Pictures per second; None for the sender's rate."""
     view: FreeView = field(default_factory=FreeView)
-    """From where the face is seen at first."""
+    """Where the face is seen from at first."""
     portrait: NDArray[np.uint8] | None = None
-    """A framed picture, uint8 RGB (S, S, 3), that is moved in the place of the sender's source frame."""
+    """A framed picture, uint8 RGB (S, S, 3), to be moved in place of the sender's source frame."""
 
 
 @dataclass(frozen=True)
 class PlayoutStats:
-    """Totals so far, and how things stand."""
+    """Totals so far, and current values."""
 
     shown: int = 0
-    """Pictures given to the sink."""
+    """Pictures passed to the sink."""
     concealed: int = 0
-    """Of these, pictures whose motion was bridged across lost frames, guessed or held."""
+    """Pictures among them whose motion was bridged across lost frames, guessed or held."""
     skipped: int = 0
-    """Pictures left out since the machine was too slow."""
+    """Pictures left out because the machine was too slow."""
     frames: int = 0
     """Frames decoded."""
     late: int = 0
-    """Of these, frames that came after their time."""
+    """Frames among them that arrived after they were due."""
     undecodable: int = 0
-    """Motion packets whose reference was not here."""
+    """Motion packets that arrived without their reference."""
     freezes: int = 0
-    """Times that nothing new was shown for more than 200 ms while the sender was sending."""
+    """How often nothing new was shown for more than 200 ms while the sender was sending."""
     frozen_ms: float = 0.0
     longest_freeze_ms: float = 0.0
     sources: int = 0
-    """Source frames taken into use."""
+    """Source frames used."""
     delay_ms: float = 0.0
-    """How far behind the fastest packet pictures are shown."""
+    """How far pictures are shown behind the fastest packet."""
     jitter_ms: float = 0.0
     render_ms: float = 0.0
     """Mean time to draw a picture."""
     lip_sync_ms: float | None = None
-    """By how much the sound now heard is ahead of the picture (negative: behind); None while there is no sound."""
+    """How far the sound is ahead of the picture (negative: behind). None while there is no sound."""
     worst_lip_sync_ms: tuple[float, float] = (0.0, 0.0)
-    """The furthest behind and ahead that speech has been."""
+    """The furthest that speech has been behind and ahead."""
     sound_played_ms: float = 0.0
     sound_concealed_ms: float = 0.0
     sound_late: int = 0
     shown_capture_ms: float | None = None
-    """Capture time of the picture last shown, on the sender's clock."""
+    """Capture time of the last picture shown, on the sender's clock."""
     shown_at_s: float | None = None
-    """When that was, on the clock of the arrival times."""
+    """When it was shown, on the clock of the arrival times."""
 
 
 class Playout:
     """One person as the other side sees and hears them.
 
-    networks: with the sender's weights. sink, sound: where pictures and sound go; no sound sink, no sound. clock:
-    seconds, the one of all arrival times. on_end: told once, from a thread of this object's, why there is nothing to
-    show any more: the window was closed, the disk is full.
+    networks: with the sender's weights.
+    sink, sound: where pictures and sound go; None for no sound.
+    clock: in seconds; all arrival times come from it.
+    on_end: called once, from a thread of this object, when showing has ended, with the reason: the window was closed, the disk
+        is full.
     """
 
     def __init__(
@@ -117,19 +119,19 @@ class Playout:
         coding: Coding | None = None,
     ) -> None:
         self._options = options or PlayoutOptions()
-        networks.load("appearance", "render")  # not when the first source frame is here and waited for
+        networks.load("appearance", "render")  # now, rather than when the first source frame is waiting
         self._sink, self._sound_sink = sink, sound
         self._now_s = clock
         self._on_end = on_end
 
-        self._lock = threading.RLock()  # of all below that several threads touch; not held while networks run
+        self._lock = threading.RLock()  # guards all state below that threads share; not held while networks run
         self._clock = PlayoutClock()
         self._decoder = Decoder(networks, view=self._options.view, portrait=self._options.portrait, coding=coding)
         self._timeline = MotionTimeline(_at_rest(networks))
         self._track = SoundTrack()
         self._early: deque[tuple[bytes, float]] = deque(maxlen=MAX_EARLY_PACKETS)
         self._anchor_ms: float | None = None
-        """A recent capture time in full, for sound packets that carry a part of theirs."""
+        """A recent whole capture time, for sound packets that carry only part of theirs."""
         self._due_ms: float | None = None
         self._source_hash: bytes | None = None
         self._paused = False
@@ -141,7 +143,7 @@ class Playout:
         self._usual_render_s = self._render_scatter_s = 0.0
         self._shown_at: tuple[float, float] | None = None
         self._moved = False
-        """A motion that arrived has been shown."""
+        """Whether a received motion has been shown."""
         self._picture_late_ms = 0.0
         self._worst = [0.0, 0.0]
         self._stop = threading.Event()
@@ -150,9 +152,9 @@ class Playout:
     # --- what arrives, from any thread
 
     def source(self, message: bytes) -> None:
-        """Takes a source message: from the next picture on it is drawn from.
+        """Takes a source message. Pictures are drawn from it from the next one on.
 
-        Raises DecodeError for a damaged one and WeightsError for one of other weights.
+        Raises DecodeError if it is damaged and WeightsError if it needs other weights.
         """
         source = self._decoder.read_source(decode_source(message))
         with self._lock:
@@ -169,7 +171,7 @@ class Playout:
                 _log.debug("a packet from before the source frame: %s", error)
 
     def motion(self, packet: bytes, arrival_s: float) -> None:
-        """Takes a motion packet that arrived then. Raises DecodeError if it is none of ours."""
+        """Takes a motion packet that arrived at that time. Raises DecodeError if it is not one."""
         with self._lock:
             if not self._decoder.ready:
                 self._early.append((packet, arrival_s))
@@ -178,45 +180,45 @@ class Playout:
             if not fresh:
                 return
             newest = max(frame.capture_time_ms for frame in fresh)
-            if self._clock.heard("motion", newest, arrival_s):
-                self._start_anew()
+            if self._clock.packet_arrived("motion", newest, arrival_s):
+                self._reset()
             self._anchor_ms = newest
             self._frames += len(fresh)
             for frame in fresh:
-                self._take(frame)
+                self._add(frame)
 
     def sound(self, packet: bytes, arrival_s: float) -> None:
-        """Takes a sound packet that arrived then. Raises DecodeError if it is none of ours."""
+        """Takes a sound packet that arrived at that time. Raises DecodeError if it is not one."""
         sound = decode_sound(packet)
         with self._lock:
             if self._anchor_ms is None and not sound.whole_time:
-                return  # when this belongs is not known yet; a packet that says so comes every second
+                return  # its time is not known yet; a packet with its whole time comes every second
             capture_ms = sound.near(self._anchor_ms if self._anchor_ms is not None else sound.capture_ms)
             if sound.whole_time:
                 self._anchor_ms = capture_ms
             new = self._track.add(sound, capture_ms) and not sound.silence
-            if new and self._clock.heard("sound", capture_ms + sound.duration_ms, arrival_s):
-                self._start_anew()
+            if new and self._clock.packet_arrived("sound", capture_ms + sound.duration_ms, arrival_s):
+                self._reset()
                 self._track.add(sound, capture_ms)
 
     def restart(self) -> None:
-        """The sender is a new one: its frame numbers and its clock begin anew, and its motion waits for its source."""
+        """Starts over with a new sender: frame numbers and clock restart, and its motion waits for its source message."""
         with self._lock:
             self._decoder.restart()
             self._clock = PlayoutClock()
             self._anchor_ms = None
-            self._start_anew()
+            self._reset()
 
     def pause(self, paused: bool) -> None:
-        """The sender said that it sends no motion, or that it does again: what is held meanwhile is not a loss."""
+        """Records that the sender has paused or resumed its video, so that a pause does not count as loss."""
         self._paused = paused
 
     def free_view(self, yaw: float, pitch: float, roll: float, *, frontal: bool = False) -> None:
-        """Looks at the face from elsewhere: the head turned further by these angles, radians. frontal: from its front."""
+        """Changes the view: the head is turned further by these angles, in radians. frontal: from the front."""
         self._decoder.view = FreeView(yaw, pitch, roll, frontal)
 
     def acknowledged(self) -> int | None:
-        """Number of the newest frame decoded, to be acknowledged; None before the first."""
+        """Number of the newest decoded frame, to be acknowledged. None before the first."""
         with self._lock:
             return self._decoder.acknowledged
 
@@ -228,7 +230,7 @@ class Playout:
 
     @property
     def source_hash(self) -> bytes | None:
-        """Of the newest source message that is here, so that it need not be sent again."""
+        """Hash of the newest source message, so that it need not be sent again."""
         return self._source_hash
 
     def stats(self) -> PlayoutStats:
@@ -260,7 +262,7 @@ class Playout:
     # --- what goes out
 
     def start(self) -> None:
-        """Begins to show and to play."""
+        """Starts to show and to play."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="facewire-playout", daemon=True)
             self._thread.start()
@@ -268,7 +270,7 @@ class Playout:
                 self._sound_sink.start(self.sound_block)
 
     def stop(self) -> None:
-        """Ends the thread, then both sinks; FacewireError if what they wrote could not be brought to its end."""
+        """Stops the thread and closes both sinks. Raises FacewireError if what they wrote cannot be completed."""
         self._stop.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(STOP_S)
@@ -279,9 +281,9 @@ class Playout:
             self._sink.close()
 
     def show(self, now_s: float) -> bool:
-        """Draws and shows the picture that is due at now_s, if there is one; False once the sink wants no more.
+        """Draws and shows the picture due at now_s, if there is one. Returns False once the sink wants no more.
 
-        What the thread does at every tick; a program with a loop of its own may call it instead of `start`.
+        The thread does this at every tick. A program with its own loop may call it instead of `start`.
         """
         lead_s = min(self._usual_render_s + self._render_scatter_s, MAX_LEAD_S)
         at_s = now_s + lead_s
@@ -296,15 +298,15 @@ class Playout:
             at_rest = self._decoder.view.seen(source.motion)
             motion = at_rest if seen is None else self._decoder.drawn_motion(seen.motion)
         picture = self._draw(source, motion)
-        self._stop.wait(max(0.0, at_s - self._now_s()))  # drawn early: its moment is still to come
+        self._stop.wait(max(0.0, at_s - self._now_s()))  # drawn early: wait until it is due
         shown_s = max(at_s, self._now_s())
         wanted_more = self._sink.show(picture, shown_s)
         with self._lock:
-            self._count(None if seen is None else seen.kind, due_ms, shown_s)
+            self._record(None if seen is None else seen.kind, due_ms, shown_s)
         return wanted_more
 
     def sound_block(self, count: int, play_at_s: float) -> Samples:
-        """The samples, int16 (count,) at 48 kHz mono, to be heard from play_at_s on."""
+        """The samples to be heard from play_at_s on, int16 (count,) at 48 kHz mono."""
         with self._lock:
             if not self._clock.running:
                 return np.zeros(count, np.int16)
@@ -321,7 +323,7 @@ class Playout:
                 period = 1 / min(self._options.fps or self._decoder.frame_rate, MAX_FPS)
                 due_s += period
                 if (behind := int((self._now_s() - due_s) / period)) > 0:
-                    self._skipped += behind  # newest first: what was missed is not shown late
+                    self._skipped += behind  # do not catch up on missed pictures
                     due_s += behind * period
                 self._stop.wait(max(0.0, due_s - self._now_s()))
         except FacewireError as error:
@@ -334,32 +336,32 @@ class Playout:
 
     def _draw(self, source: ReceivedSource, motion: Motion) -> NDArray[np.uint8]:
         if self._drawn is not None and self._drawn[0] is source and _same(self._drawn[1], motion):
-            return self._drawn[2]  # a face that holds still costs nothing
+            return self._drawn[2]  # a still face costs nothing
         started_s = self._now_s()
         picture = source.render(motion)
         took_s = self._now_s() - started_s
         self._render_s, self._rendered = self._render_s + took_s, self._rendered + 1
-        self._render_scatter_s += RENDER_LEARNT * (abs(took_s - self._usual_render_s) - self._render_scatter_s)
-        self._usual_render_s += RENDER_LEARNT * (took_s - self._usual_render_s)
+        self._render_scatter_s += RENDER_SMOOTHING * (abs(took_s - self._usual_render_s) - self._render_scatter_s)
+        self._usual_render_s += RENDER_SMOOTHING * (took_s - self._usual_render_s)
         self._drawn = source, motion, picture
         return picture
 
-    # --- bookkeeping, with the lock held
+    # --- with the lock held
 
-    def _take(self, frame: DecodedFrame) -> None:
+    def _add(self, frame: DecodedFrame) -> None:
         if self._due_ms is not None and frame.capture_time_ms < self._due_ms:
             self._late += 1
         self._timeline.add(frame)
 
-    def _start_anew(self) -> None:
+    def _reset(self) -> None:
         self._timeline = MotionTimeline(self._timeline.rest)
         self._track = SoundTrack()
         self._due_ms = None
 
-    def _count(self, kind: Kind | None, due_ms: float | None, shown_s: float) -> None:
+    def _record(self, kind: Kind | None, due_ms: float | None, shown_s: float) -> None:
         self._shown += 1
         before = self._shown_at
-        if due_ms is None or kind is None or not self._clock.running:  # restarted while the picture was drawn
+        if due_ms is None or kind is None or not self._clock.running:  # reset while the picture was drawn
             return
         self._shown_at = due_ms, shown_s
         self._picture_late_ms = self._clock.due_ms(shown_s) - due_ms
@@ -367,7 +369,7 @@ class Playout:
             self._concealed += kind != "known"
         self._moved = self._moved or kind == "known"
         if kind in ("known", "bridged") or self._paused or not self._moved:
-            self._freeze_ms = 0.0  # a source frame that waits for its first motion is no freeze
+            self._freeze_ms = 0.0  # waiting for the first motion is not a freeze
         elif before is not None:
             step_ms = 1000 * (shown_s - before[1])
             was, self._freeze_ms = self._freeze_ms, self._freeze_ms + step_ms
@@ -381,7 +383,7 @@ class Playout:
 
 
 def _same(a: Motion, b: Motion) -> bool:
-    return bool(np.abs(a.vector() - b.vector()).max() < UNSEEN_CHANGE)
+    return bool(np.abs(a.vector() - b.vector()).max() < INVISIBLE_CHANGE)
 
 
 def _at_rest(networks: Networks) -> Motion:

@@ -1,7 +1,7 @@
-"""Every frame the sender took, in order and at its playout time, for files and simulated links.
+"""Every frame of the sender, in order and at its playout time, for simulated links.
 
-Takes motion packets in any order; `due` gives the frames to be shown by a time, with motion filled in for those that are
-missing. `decoder` decodes and draws; `playout` does the same for a call, at the pace of a real clock.
+Takes motion packets in any order; `due` returns the frames to show by a given time, with motion filled in for missing ones.
+`decoder` decodes and draws. `playout` does the same for a call, in real time.
 """
 
 from __future__ import annotations
@@ -16,23 +16,22 @@ from facewire.receiver.decoder import Decoder
 
 @dataclass(frozen=True)
 class Due:
-    """A frame whose time has come.
-
-    number: the sender's count. time_ms: on the sender's clock; estimated for a concealed frame. concealed: the frame's
-    own motion did not arrive in time; this one lies between its neighbours or carries on from the last.
-    """
+    """A frame to be shown now."""
 
     number: int
+    """Counts the sender's frames from 0."""
     time_ms: int
+    """Capture time on the sender's clock; estimated for a concealed frame."""
     motion: Motion
     concealed: bool
+    """The frame did not arrive in time; its motion is interpolated between its neighbours or extrapolated from the last."""
 
 
 class Receiver:
     """One sender's video at the receiving end.
 
-    decoder: has its source frame. playout_delay_ms: how long after its capture (on this side's clock, which the caller maps
-    onto the sender's) a frame is shown: time for late packets and for the neighbours of lost ones.
+    decoder: must have a source frame. playout_delay_ms: from a frame's capture to its display, which leaves time for late
+    packets and for the neighbours of lost ones. The caller maps its own clock onto the sender's.
     """
 
     def __init__(self, decoder: Decoder, *, playout_delay_ms: float = 100.0) -> None:
@@ -49,10 +48,10 @@ class Receiver:
         self.shown = 0
         self.concealed = 0
         self.late = 0
-        """Frames that arrived after something else was shown in their place."""
+        """Frames that arrived too late to be shown."""
 
     def receive(self, packet: bytes) -> list[DecodedFrame]:
-        """Takes a motion packet. Returns the frames that were new. Raises DecodeError if it is none of ours."""
+        """Takes a motion packet and returns its new frames. Raises DecodeError if it is not a motion packet."""
         frames = self.decoder.decode(packet)
         for frame in frames:
             if frame.number >= self._next:
@@ -63,9 +62,9 @@ class Receiver:
         return frames
 
     def due(self, now_ms: float) -> Iterator[Due]:
-        """Frames to be shown by now, every number once and in order; those that are missing are concealed.
+        """Yields the frames to show by now, every number once and in order. Missing ones are concealed.
 
-        now_ms: milliseconds on the sender's clock; infinity for all up to the newest.
+        now_ms: on the sender's clock; infinity for all frames up to the newest.
         """
         while self._waiting:
             own = self._waiting.get(self._next)
@@ -73,10 +72,10 @@ class Receiver:
             if time_ms + self._delay_ms > now_ms:
                 return
             yield self._show(time_ms)
-        # nothing newer is known: the last picture stays on the screen
+        # nothing newer has arrived: the last picture stays on the screen
 
     def drain(self, frames: int | None = None) -> Iterator[Due]:
-        """All that is left, at the end of a stream; that number of frames in all if the sender's count is known."""
+        """Yields what is left at the end of a stream. frames: how many the sender took in total, if known."""
         end = max(self._waiting, default=self._next - 1) + 1 if frames is None else frames
         while self._next < end:
             own = self._waiting.get(self._next)
@@ -92,7 +91,7 @@ class Receiver:
         return frame
 
     def _estimated_ms(self) -> int:
-        """When the next frame, which is not here, was taken."""
+        """Capture time of the next frame, which is missing."""
         later = min(self._waiting, default=None)
         if later is None:
             return self._last.time_ms + round(1000 / self._frame_rate)

@@ -1,7 +1,7 @@
 """Where a call's pictures and sound go: a window, a file, another program, a virtual camera, a speaker, or nowhere.
 
-Comes in: pictures with the time of their showing, and sound that a sink asks for at its own pace. Goes out: what a
-person sees and hears. `playout` feeds them; `open_sinks` chooses them by name.
+`playout` passes pictures with the time at which to show them; sound is pulled by its sink, at the sink's own pace. `open_sinks`
+chooses sinks by name.
 """
 
 from __future__ import annotations
@@ -33,52 +33,53 @@ CLOSING_KEYS = (27, ord("q"))
 PROBE_S = 20.0
 DEFAULT_DEVICE = "default"
 BLOCK_S = 0.02
-"""Sound is asked for in pieces of this length where no sound card sets the pace."""
+"""Sound is pulled in blocks of this length where no sound card sets the pace."""
 
 _log = logging.getLogger(__name__)
 
 Pull = Callable[[int, float], Samples]
-"""How a sound sink asks: so many samples, to be heard from that time on; int16 (count,) at 48 kHz mono."""
+"""How a sound sink gets sound: called with a count and the time of the first sample; returns int16 (count,), 48 kHz mono."""
 
 
 class VideoSink(Protocol):
-    """Takes pictures."""
+    """Takes pictures and shows them."""
 
     def show(self, picture: NDArray[np.uint8], at_s: float) -> bool:
-        """Shows a picture, uint8 RGB (S, S, 3), at that time or at once. Returns False once no more are wanted: the
-        window was closed, the reader has left. Raises InputError if it cannot.
+        """Shows a picture, uint8 RGB (S, S, 3), at that time or at once.
+
+        Returns False once no more are wanted, because a window was closed or a reader has gone. Raises InputError if it fails.
         """
         ...
 
     def close(self) -> None:
-        """Ends it; what is written is whole then. May be called twice."""
+        """Closes the sink and completes what it has written. May be called twice."""
         ...
 
 
 class SoundSink(Protocol):
-    """Asks for sound at its own pace, from a thread of its own."""
+    """Pulls sound at its own pace, from a thread of its own."""
 
     def start(self, pull: Pull) -> None: ...
 
     def stop(self) -> None:
-        """Asks no more once this returns. May be called twice."""
+        """Stops pulling before it returns. May be called twice."""
         ...
 
 
 class NoVideo(VideoSink):
-    """Pictures are drawn and shown to nobody."""
+    """Discards the pictures."""
 
     def show(self, picture: NDArray[np.uint8], at_s: float) -> bool:
         return True
 
     def close(self) -> None:
-        """Nothing is open."""
+        """There is nothing to close."""
 
 
 class PacedSound(SoundSink):
-    """Asks for sound as a sound card would, by a clock, and hands it on.
+    """Pulls sound by a clock, as a sound card would, and passes it on.
 
-    play: takes each block and the time from which it is to be heard. clock: seconds.
+    play: called with each block and the time at which it is to be heard. clock: in seconds.
     """
 
     def __init__(
@@ -110,22 +111,22 @@ class PacedSound(SoundSink):
 
 
 class Window(VideoSink):
-    """A window on the screen; q, Escape or its own button close it.
+    """A window on the screen. q, Escape or its own button close it.
 
-    Raises InputError where there is no screen. That is found out by another process, since the window system ends the one that
-    asks it in vain.
+    Raises InputError if there is no screen. Another process finds that out, since the window system kills the one that asks in
+    vain.
     """
 
     def __init__(self) -> None:
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise InputError("no window: this machine has no screen; write to a file instead, or show none")
+            raise InputError("no window: this machine has no screen; write to a file instead, or show nothing")
         script = f"import cv2; cv2.namedWindow({WINDOW_TITLE!r})"
         try:
             probe = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=PROBE_S, check=False)
         except subprocess.TimeoutExpired:
             raise InputError(f"no window: the screen did not answer in {PROBE_S:.0f} s") from None
         if probe.returncode:
-            raise InputError("no window: the screen cannot be used; write to a file instead, or show none")
+            raise InputError("no window: the screen cannot be used; write to a file instead, or show nothing")
         self._open = False
 
     def show(self, picture: NDArray[np.uint8], at_s: float) -> bool:
@@ -148,9 +149,7 @@ class Window(VideoSink):
 
 
 class RecordedFile(VideoSink):
-    """A video file, marked as synthesised; `sound` is the sink of its sound track. Its time begins with the first
-    picture.
-    """
+    """A video file, marked as synthesised. `sound` is the sink of its sound track. Time starts with the first picture."""
 
     def __init__(self, path: Path, fps: float = 25.0, *, portrait: bool = False, sound: bool = True) -> None:
         check_video_path(path)
@@ -174,19 +173,19 @@ class RecordedFile(VideoSink):
                 self._writer.__exit__(None, None, None)
 
     def hear(self, samples: Samples, at_s: float) -> None:
-        """Appends sound, int16 (N,) at 48 kHz mono, heard from that time on. A failure is said by the next picture."""
+        """Appends sound, int16 (N,) at 48 kHz mono, heard from that time on. If it fails, the next `show` raises."""
         with self._lock:
             if self._start_s is None or self._failed is not None or self._writer.closed:
                 return
             try:
                 self._writer.write_sound(samples, 1000 * (at_s - self._start_s))
             except InputError as error:
-                self._failed = error  # said by the next picture
+                self._failed = error
 
 
 class RawFrames(VideoSink):
-    """RGB pictures one after the other, for another program to read; as there are no times in it, pictures come at exactly
-    fps a second, repeated where one is missing.
+    """RGB pictures one after another, for another program to read. They carry no times, so they come at exactly fps per second,
+    and a missing one is replaced by a copy.
     """
 
     def __init__(self, stream: BinaryIO, fps: float) -> None:
@@ -197,7 +196,7 @@ class RawFrames(VideoSink):
     def show(self, picture: NDArray[np.uint8], at_s: float) -> bool:
         self._start_s = at_s if self._start_s is None else self._start_s
         due = 1 + round((at_s - self._start_s) * self._fps) - self._written
-        if due > self._fps:  # the reader was away; it gets what is now, not a second of the same
+        if due > self._fps:  # the reader was away: do not give it a second of copies
             self._start_s += (due - 1) / self._fps
             due = 1
         try:
@@ -205,24 +204,24 @@ class RawFrames(VideoSink):
                 self._stream.write(picture.tobytes())
                 self._written += 1
             self._stream.flush()
-        except (BrokenPipeError, ValueError):  # the reader has left, or the stream is closed
+        except (BrokenPipeError, ValueError):  # the reader has gone, or the stream is closed
             return False
         except OSError as error:
             raise InputError(f"raw frames cannot be written ({reason(error)})") from error
         return True
 
     def close(self) -> None:
-        """The stream is its owner's."""
+        """Leaves the stream to its owner."""
 
 
 class VirtualCamera(VideoSink):
-    """A camera that other programs may choose, through pyvirtualcam; InputError where the system has none to offer."""
+    """A camera for other programs, through pyvirtualcam. Raises InputError if the system offers none."""
 
     def __init__(self, size: int, fps: float) -> None:
         try:
             import pyvirtualcam
         except ImportError as error:
-            raise InputError("no virtual camera: it needs pip install 'facewire[virtual-camera]'") from error
+            raise InputError("no virtual camera: run pip install 'facewire[virtual-camera]'") from error
         try:
             self._camera: Any = pyvirtualcam.Camera(width=size, height=size, fps=fps)
         except (RuntimeError, OSError) as error:
@@ -240,7 +239,7 @@ class VirtualCamera(VideoSink):
 
 
 class WavFile(SoundSink):
-    """A WAV file, whole or not there."""
+    """A WAV file, which appears only once it is complete."""
 
     def __init__(self, path: Path) -> None:
         check_output(path)
@@ -273,7 +272,7 @@ class WavFile(SoundSink):
 
     def _write(self, samples: Samples, _at_s: float) -> None:
         if self._file is not None:
-            with contextlib.suppress(OSError):  # a full disk is said by `stop`
+            with contextlib.suppress(OSError):  # `stop` reports a full disk
                 self._file.writeframesraw(samples.astype("<i2").tobytes())
 
 
@@ -284,7 +283,7 @@ class Speaker(SoundSink):
         try:
             import sounddevice
         except ImportError as error:
-            raise InputError("no loudspeaker: it needs pip install 'facewire[sound]'") from error
+            raise InputError("no loudspeaker: run pip install 'facewire[sound]'") from error
         except OSError as error:
             raise InputError("no loudspeaker: the system lacks PortAudio (libportaudio2)") from error
         self._pull: Pull | None = None
@@ -316,12 +315,12 @@ class Speaker(SoundSink):
 def open_sinks(
     out: str, speaker: str | None = None, fps: float = 25.0, *, size: int = 256, portrait: bool = False
 ) -> tuple[VideoSink, SoundSink | None]:
-    """Sinks by the names that a person gives them; InputError for one that cannot be had here.
+    """Opens sinks by name. Raises InputError for one that is not available here.
 
-    out: "window", "raw" (RGB pictures on standard output), "virtual" (a camera for other programs), "none", or a video
-    file. speaker: "none" for no sound at all, a .wav file, or a loudspeaker's name; None for the default one, without
-    which sound is received but not heard, and for the sound track of the file if `out` is one. size: side of the
-    pictures in pixels. portrait: marks a file so.
+    out: "window", "raw" (RGB pictures on standard output), "virtual" (a camera for other programs), "none", or a video file.
+    speaker: "none" for no sound at all, a .wav file, or a loudspeaker's name. None stands for the sound track if `out` is a
+        file, and otherwise for the default loudspeaker; if there is none, sound is received but not heard.
+    size: side of the pictures in pixels. portrait: mark a file as a portrait that somebody else moves.
     """
     if out not in ("window", "raw", "virtual", "none"):
         recorded = RecordedFile(Path(out), fps, portrait=portrait, sound=speaker is None)
@@ -344,5 +343,5 @@ def _sound_sink(speaker: str | None) -> SoundSink | None:
     try:
         return Speaker()
     except InputError as error:
-        _log.warning("%s: the other side is not heard", error)
+        _log.warning("%s; the other side will not be heard", error)
         return PacedSound()

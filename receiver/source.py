@@ -1,7 +1,7 @@
-"""The source frame at the receiving end: checked against the weights, and moved by whatever motion comes after it.
+"""The source frame at the receiver: checked against the weights, and moved by the motion that follows it.
 
-Comes in: a decoded source message (`facewire.codec`). Goes out: pictures, through F, M and G of `facewire.models`, to
-`receiver` (files, simulated links) and `playout` (calls).
+Takes a decoded source message (`facewire.codec`) and draws pictures through F, M and G of `facewire.models`, for `decoder` and
+`playout`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from facewire.source_picture import decompress
 
 
 class ReceivedSource:
-    """A face to be moved: its picture, the motion that it shows, and what F made of it.
+    """A face to be moved: its picture, the motion in it, and what F makes of it.
 
-    picture: uint8 RGB (S, S, 3). motion: of that picture. canonical: shape code (C,). frame_rate: the sender's nominal one.
+    picture: uint8 RGB (S, S, 3). motion: the picture's own. canonical: shape code (C,). frame_rate: the sender's nominal one.
     capture_time_ms: of the picture, on the sender's clock.
     """
 
@@ -40,7 +40,7 @@ class ReceivedSource:
 
     @classmethod
     def of(cls, networks: Networks, source: SourceFrame, coding: Coding) -> ReceivedSource:
-        """Of a source message, decoded. Raises WeightsError for one of other weights, DecodeError if it cannot be
+        """Reads a decoded source message. Raises WeightsError if it needs other weights, and DecodeError if it cannot be
         used.
         """
         bundle = networks.bundle
@@ -50,7 +50,7 @@ class ReceivedSource:
         sizes = source.canonical.size, source.motion_units.size
         if sizes != (bundle.canonical_size, coding.quantiser.steps.size):
             raise DecodeError(
-                f"a source frame with {sizes[0]} canonical and {sizes[1]} motion values: not of these weights"
+                f"a source frame with {sizes[0]} canonical and {sizes[1]} motion values does not fit these weights"
             )
         canonical = (source.canonical * np.float32(bundle.canonical_step)).astype(np.float32)
         picture = decompress(source.picture, bundle.picture_size)
@@ -59,12 +59,12 @@ class ReceivedSource:
 
     @classmethod
     def portrait(cls, networks: Networks, square: NDArray[np.uint8]) -> ReceivedSource:
-        """Of a framed picture, uint8 RGB (S, S, 3), that another person's motion is to move."""
+        """Measures a framed picture, uint8 RGB (S, S, 3), that somebody else's motion will move."""
         motion, canonical = networks.read(square)
         return cls(networks, square, motion, canonical)
 
     def render(self, motion: Motion) -> NDArray[np.uint8]:
-        """The face moved to that motion, uint8 RGB (S, S, 3). The first one takes longer: F reads the picture then."""
+        """Draws the face with that motion, uint8 RGB (S, S, 3). The first call takes longer, since F reads the picture."""
         if self._appearance is None:
             self._appearance = self._networks.appearance(self.picture)
         return self._networks.render(self._appearance, self._canonical, self.motion, motion)

@@ -1,8 +1,8 @@
 """Where the faces are in a picture: MediaPipe's BlazeFace, converted to ONNX and shipped beside this module.
 
-Comes in: a picture of any size from `sender.media`. Goes out: boxes in its pixels, largest first, to `sender.framing`.
-It is the detector that framed the training clips, so its boxes need no calibration. Two networks share the work: the
-full range one finds faces from a twelfth of the picture up, the short range one those that nearly fill it.
+Takes a picture of any size from `media` and returns boxes in its pixels, largest first, for `framing`. It is the detector that
+framed the training clips, so its boxes need no calibration. Two networks share the work: the full-range one finds faces from a
+twelfth of the picture up, the short-range one those that nearly fill it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from facewire.models.backends import cpu_backend
 
 FOLDER = Path(__file__).parent / "blazeface"
 MIN_OVERLAP = 0.3
-"""Boxes whose intersection over union exceeds this are the same face."""
+"""Boxes with a larger intersection over union are the same face."""
 SUSPECT_SCORE, FACE_SCORE = 0.5, 0.7
-"""Scores from which a box is looked at close up, and from which it is a face then."""
+"""A box with at least the first score is checked in a close-up; with at least the second there, it is a face."""
 CLOSE_UP = 2.2
-"""Side of the second look, in faces."""
+"""Side of the close-up, in box sides."""
 MIN_FACE_PX = 24
-"""Smaller boxes are dropped: no picture of a face could be made from them, and most are mistakes."""
+"""Smaller boxes are dropped: they are too small to animate, and most are mistakes."""
 
 
 @dataclass(frozen=True)
 class Face:
-    """A face's box in source pixels: left, top, width, height; BlazeFace's box ends at chin and brows, not at the
-    hair.
+    """A face's box in pixels of the picture: left, top, width, height. BlazeFace's boxes reach from the chin to the brows and
+    leave out the hair.
     """
 
     x: float
@@ -47,7 +47,7 @@ class Face:
 
 @dataclass(frozen=True)
 class _Range:
-    """One BlazeFace network: its graph, its square input in pixels, and strides and repeats of its anchors."""
+    """One BlazeFace network: its graph, the side of its square input in pixels, and strides and repeats of its anchors."""
 
     graph: str
     size: int
@@ -68,20 +68,20 @@ _SHORT = _Range("blazeface_short_range", 128, ((8, 2), (16, 6)))
 
 
 class FaceDetector:
-    """Finds faces in RGB pictures on the CPU; about 6 ms a picture with one face."""
+    """Finds faces in RGB pictures on the CPU, in about 6 ms for a picture with one face."""
 
     def __init__(self, threads: int = 1, backend: Backend | None = None) -> None:
-        """backend: what runs the networks, by default `models.backends.cpu_backend` with that many threads; WeightsError where
+        """backend: runs the networks; by default `models.backends.cpu_backend` with that many threads. Raises WeightsError if
         none is installed.
         """
         runner = backend if backend is not None else cpu_backend(threads)
         self._networks = [(kind, runner.load(FOLDER, kind.graph), kind.anchor_centres()) for kind in (_FULL, _SHORT)]
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
-        """Faces of a picture, uint8 RGB (H, W, 3), largest first.
+        """Finds the faces in a picture, uint8 RGB (H, W, 3), largest first.
 
-        Every face is looked at a second time, close up: that halves the error of small boxes and drops what only looked
-        like a face from afar.
+        Every face is checked in a close-up. That halves the error of small boxes and drops what only looked like a face from
+        afar.
         """
         confirmed = [self._closer(picture, face) for face in self._first_look(picture)]
         return _merge([face for face in confirmed if face is not None])
@@ -100,7 +100,7 @@ class FaceDetector:
         return None
 
     def _first_look(self, picture: NDArray[np.uint8]) -> list[Face]:
-        """Faces seen in the whole picture or, when there are none and it is oblong, in squares cut from it."""
+        """Faces found in the whole picture or, if there are none and it is oblong, in squares cut from it."""
         height, width = picture.shape[:2]
         for kind, run, anchors in self._networks:
             if faces := self._look(picture, SUSPECT_SCORE, kind, run, anchors):
@@ -142,12 +142,12 @@ class FaceDetector:
 
 
 def _merge(faces: list[Face]) -> list[Face]:
-    """One face for every heap of overlapping boxes, their mean weighted by score; largest first."""
+    """One face for every group of overlapping boxes, their mean weighted by score; largest first."""
     rest, merged = sorted(faces, key=lambda face: -face.score), []
     while rest:
-        heap = [face for face in rest if _overlap(rest[0], face) > MIN_OVERLAP]
-        rest = [face for face in rest if face not in heap]
-        rows = np.array([(f.x, f.y, f.width, f.height, f.score) for f in heap])
+        group = [face for face in rest if _overlap(rest[0], face) > MIN_OVERLAP]
+        rest = [face for face in rest if face not in group]
+        rows = np.array([(f.x, f.y, f.width, f.height, f.score) for f in group])
         mean = np.average(rows, axis=0, weights=rows[:, 4])
         x, y, width, height = map(float, mean[:4])
         merged.append(Face(x, y, width, height, float(rows[:, 4].max())))

@@ -1,8 +1,8 @@
-"""Which square of a picture the networks get to see: the one that the training clips were cut to.
+"""Which square of a picture the networks see: the one that training clips were cut to.
 
-Comes in: boxes from `face_detector` and pictures from `media`. Goes out: a `Framing`, and through it 256-pixel squares
-for `sender`. The square is fixed for a clip, since every motion of the square would look like a motion of the head;
-only for a live camera it follows, slowly, once the face has left a dead zone (`FollowingFraming`).
+Takes boxes from `face_detector` and pictures from `media`, and returns a `Framing`, which cuts 256-pixel squares for `encoder`.
+A clip's square is fixed, since any motion of it would look like a motion of the head. Only with a live camera does it follow,
+slowly, once the face has left a dead zone (`FollowingFraming`).
 """
 
 from __future__ import annotations
@@ -19,36 +19,34 @@ from facewire.sender.face_detector import Face, FaceDetector
 from facewire.sender.media import Frame, VideoSource
 
 FACE_SHARE = 0.51
-"""Face-mesh height (forehead to chin) over the side of the square that training clips have, median of 539 clips."""
+"""Face-mesh height (forehead to chin) over the side of the square in training clips, median of 539."""
 MESH_PER_BOX = 1.03
-"""Face-mesh height over detector box height, median on 136 pictures of the data set at 11 sizes, deviation 0.04."""
+"""Face-mesh height over the height of the detector's box, median of 136 pictures of the data set at 11 sizes, deviation 0.04."""
 FACE_CENTRE_Y = 0.455
-"""Where the centre of all boxes and the hair above them stands in the square, from the top."""
+"""Where the centre of all boxes, hair included, lies in the square, from the top."""
 HAIR = 0.15
 """Room for hair above a box, in box heights."""
 ROOM_X, ROOM_Y = 1.3, 1.45
-"""The square is at least this many times as wide and high as all that the face covers while it moves."""
+"""The square is at least this many times as wide and high as the area that the face covers while it moves."""
 LOOKS_PER_S = 5
 LOOK_S = 12.0
-"""How far into a clip faces are looked for."""
+"""How many seconds of a clip are searched for faces."""
 
 FRAMED_SHARE = (0.40, 0.75)
 FRAMED_X, FRAMED_Y = (0.42, 0.60), (0.37, 0.63)
-"""A square picture whose face lies within these (1st to 99th percentile of the training clips) is taken whole."""
+"""A square picture is taken whole if its face lies within these (1st to 99th percentile of the training clips)."""
 
 
 @dataclass(frozen=True)
 class Framing:
-    """A square of the picture in its pixels: left, top, side. It may reach beyond the picture; the edge is repeated
-    there.
-    """
+    """A square in pixels of the picture: left, top, side. Where it reaches beyond the picture, the edge is repeated."""
 
     x: int
     y: int
     side: int
 
     def cut(self, picture: NDArray[np.uint8], size: int = 256) -> NDArray[np.uint8]:
-        """The square of a picture, uint8 RGB (H, W, 3), as uint8 RGB (size, size, 3)."""
+        """Cuts the square from a picture, uint8 RGB (H, W, 3), and scales it to uint8 RGB (size, size, 3)."""
         height, width = picture.shape[:2]
         x0, y0, x1, y1 = self.x, self.y, self.x + self.side, self.y + self.side
         square = picture[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)]
@@ -63,37 +61,37 @@ class Framing:
 
 @dataclass(frozen=True)
 class FramingReport:
-    """A framing and what was seen on the way to it."""
+    """A framing and what was seen while choosing it."""
 
     framing: Framing
     looked: int
-    """Pictures looked at."""
+    """Pictures searched."""
     with_face: int
-    """Pictures of these that hold a face."""
+    """Pictures among them with a face."""
     most_faces: int
-    """The most faces seen in one picture; of several, the largest is followed."""
+    """The most faces in one picture. Of several, the largest is followed."""
     whole_picture: bool
-    """The picture was framed already and is taken as it is."""
+    """The picture was already framed and is taken as it is."""
 
     def remarks(self) -> list[str]:
-        """What a person should know about the framing, a line each."""
+        """What the user should know about the framing, one line each."""
         lines = []
         if self.most_faces > 1:
             lines.append(f"up to {self.most_faces} faces in one picture: the largest is used")
         if self.with_face < self.looked:
-            lines.append(f"a face in only {self.with_face} of the {self.looked} pictures looked at")
+            lines.append(f"only {self.with_face} of the {self.looked} pictures searched show a face")
         return lines
 
 
 def frame_video(video: VideoSource, detector: FaceDetector) -> FramingReport:
-    """The framing for a video: looks at five pictures a second in its first seconds. Raises NoFaceError if all lack a
+    """Chooses the framing for a video from five pictures per second of its beginning. Raises NoFaceError if none shows a
     face.
     """
     return _frame(video.looks(LOOKS_PER_S, LOOK_S), detector, video.name)
 
 
 def frame_picture(picture: NDArray[np.uint8], detector: FaceDetector, name: str = "the picture") -> FramingReport:
-    """The framing for a still portrait, uint8 RGB (H, W, 3). Raises NoFaceError if it holds no face."""
+    """Chooses the framing for a still portrait, uint8 RGB (H, W, 3). Raises NoFaceError if it shows no face."""
     return _frame([Frame(picture, 0)], detector, name)
 
 
@@ -106,17 +104,17 @@ def _frame(frames: Iterable[Frame], detector: FaceDetector, name: str) -> Framin
         if faces:
             boxes.append(_same_face(faces, boxes[-1]) if boxes else faces[0])
     if not boxes:
-        where = "" if looked == 1 else f" in the {looked} frames looked at"
-        raise NoFaceError(f"{name}: no face found{where}; one face, seen from about the front, is needed")
+        where = "" if looked == 1 else f" in the {looked} frames searched"
+        raise NoFaceError(f"{name}: no face found{where}; one face is needed, seen roughly from the front")
     whole = already_framed(boxes, *size)
     framing = _centre_square(*size) if whole else choose_square(boxes, *size)
     return FramingReport(framing, looked, len(boxes), most, whole)
 
 
 def choose_square(boxes: Sequence[Face], width: int, height: int) -> Framing:
-    """The square for boxes seen over time in pictures of that size, by the rule that cut the training clips.
+    """Chooses the square for boxes seen over time in pictures of that size, by the rule that cut the training clips.
 
-    boxes: in the picture's pixels. The square lies inside the picture: next to its border if the face is near it.
+    boxes: in pixels of the picture. The square stays inside the picture.
     """
     x0, x1, y0, y1, face = _extent(boxes)
     wanted = max(face / FACE_SHARE, (x1 - x0) * ROOM_X, (y1 - y0) * ROOM_Y)
@@ -127,7 +125,7 @@ def choose_square(boxes: Sequence[Face], width: int, height: int) -> Framing:
 
 
 def already_framed(boxes: Sequence[Face], width: int, height: int) -> bool:
-    """Whether pictures of that size are squares with the face where training clips have it."""
+    """Whether pictures of that size are square and have the face where training clips have it."""
     if max(width, height) > 1.03 * min(width, height):
         return False
     share = np.median([f.height for f in boxes]) * MESH_PER_BOX / height
@@ -140,18 +138,17 @@ def already_framed(boxes: Sequence[Face], width: int, height: int) -> bool:
 
 
 class FollowingFraming:
-    """The square for a live camera: stands still until the face leaves a dead zone, then follows slowly.
+    """The square for a live camera: stays still until the face leaves a dead zone, then follows slowly.
 
-    `update` takes the faces of a picture whenever they were looked for, `framing` is the square to cut now. width, height:
-    of the pictures, pixels.
+    first: where to begin. width, height: of the pictures, pixels.
     """
 
     DEAD_ZONE = 0.10
-    """The face's centre may stray this far from its place, in sides."""
+    """How far the square may be off the face's centre, in sides."""
     DEAD_SCALE = 0.25
-    """The face may grow or shrink by this factor."""
+    """How much the face may grow or shrink, as the logarithm of a factor."""
     PACE = 0.08
-    """Share of the way to the wanted square that one update goes."""
+    """Share of the way to the ideal square that one update covers."""
 
     def __init__(self, first: Framing, width: int, height: int) -> None:
         self._x, self._y, self._side = float(first.x), float(first.y), float(first.side)
@@ -161,10 +158,11 @@ class FollowingFraming:
 
     @property
     def framing(self) -> Framing:
+        """The square to cut now."""
         return Framing(round(self._x), round(self._y), round(self._side))
 
     def update(self, faces: Sequence[Face]) -> Framing:
-        """Takes the faces just seen, largest first, none if none was, and returns the square for the next pictures."""
+        """Takes the faces just found, largest first, and returns the square for the next pictures."""
         if not faces:
             return self.framing
         self._face = _same_face(faces, self._face) if self._face is not None else faces[0]
@@ -186,7 +184,7 @@ class FollowingFraming:
 
 
 def _same_face(faces: Sequence[Face], last: Face) -> Face:
-    """The largest face, unless the one followed so far is still there and not much smaller."""
+    """The face followed so far, if it is still there and not much smaller than the largest; otherwise the largest."""
 
     def distance(face: Face) -> float:
         return float(np.hypot(face.x + face.width / 2 - last.x - last.width / 2, face.y - last.y))
@@ -196,7 +194,7 @@ def _same_face(faces: Sequence[Face], last: Face) -> Face:
 
 
 def _extent(boxes: Sequence[Face]) -> tuple[float, float, float, float, float]:
-    """Left, right, top (with hair), bottom of all that the boxes cover, outliers left out, and the face-mesh height."""
+    """Left, right, top (with hair) and bottom of the area that the boxes cover, without outliers, and the face-mesh height."""
     rows = np.array([(f.x, f.y, f.width, f.height) for f in boxes], float)
     x, y, w, h = rows.T
     return (

@@ -1,8 +1,8 @@
-"""A camera, a file in real time or a moved still picture, as the sending end of a call.
+"""The sending end of a call: a camera, a file in real time or a moving still picture, on threads of its own.
 
-Comes in: a video and what the other side acknowledges. Goes out, through callbacks from this module's own threads:
-source messages, motion packets and states. One thread captures, one measures and packs; between them waits one picture,
-the newest. `scene` holds the rules, `framing` the square, and the codec does the rest.
+Takes a video and the other side's acknowledgements. Source messages, motion packets and states go out through callbacks. One
+thread captures, another measures and packs; between them only the newest picture waits. `policy` holds the rules,
+`face_tracker` finds the square, and `encoder` does the rest.
 """
 
 from __future__ import annotations
@@ -33,50 +33,53 @@ from facewire.sender.source import SentSource
 from facewire.source_picture import PREVIEW_QUALITY
 
 REOPEN_CAMERA_S = 2.0
-"""So often an unplugged camera is looked for."""
+"""How often to look for an unplugged camera."""
 STOP_S = 5.0
-"""Longest wait for a thread to end; a camera's driver may hang."""
+"""How long to wait for a thread to end; a camera's driver may hang."""
 
 SenderState = Literal["starting", "sending", "no-face", "paused", "camera-lost", "ended"]
 PictureKind = Literal["live", "file", "portrait"]
-"""Where a source frame is from: a camera just now, a video file, or a picture of the sender's choosing."""
+"""Where a source frame comes from: the camera, a video file, or a picture of the user's choice."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class LiveSenderOptions:
-    """What a live sender does."""
+    """Settings of a `LiveSender`."""
 
     packing: Packing = Packing(frames_per_packet=3, redundancy=1)
-    """How motion is packed until `set_rate` says otherwise. Three frames a packet let a frame wait 80 ms at 25 a second, and
-    save two packets' overhead of three."""
+    """How motion is packed, until `set_rate` changes it. Three frames per packet make a frame wait up to 80 ms at 25 fps, and save
+    two thirds of the packet overhead."""
     fps: float = 25.0
-    """The most frames a second, and the stream's nominal rate if the camera gives as many."""
+    """The most frames per second, and the stream's nominal rate if the camera delivers as many."""
     loop: bool = False
-    """A file starts again at its end."""
+    """Play a file again and again."""
     refresh: bool = True
-    """Send a new source frame when the scene has changed too much."""
+    """Send a new source frame when the scene has changed a lot."""
 
 
 @dataclass(frozen=True)
 class SourceMessage:
-    """A source frame as it goes to the other side. data: of `codec.encode_source`. hash: its `codec.source_hash`.
-    number: counts this sender's source frames from 0. picture: where it is from. capture_ms: when it was made. preview: the
-    same moment in a fifth of the bytes, a source message too, for whom has no picture yet.
-    """
+    """A source frame on its way to the other side."""
 
     data: bytes
+    """From `codec.encode_source`."""
     hash: bytes
+    """Its `codec.source_hash`."""
     number: int
+    """Counts this sender's source frames from 0."""
     picture: PictureKind = "live"
+    """Where it comes from."""
     capture_ms: int = 0
+    """When it was captured."""
     preview: bytes = b""
+    """A source message of the same moment in a fifth of the bytes, for a receiver that has no picture yet."""
 
 
 @dataclass(frozen=True)
 class Framed:
-    """What is cut of the camera's picture. width, height: of that picture, pixels."""
+    """The square that is cut from the camera's pictures. width, height: of those pictures, pixels."""
 
     framing: Framing
     width: int
@@ -88,27 +91,31 @@ class LiveSenderStats:
     """Totals so far."""
 
     captured: int = 0
-    """Pictures that the video gave."""
+    """Pictures that the video delivered."""
     skipped: int = 0
-    """Pictures wanted but replaced by a newer one before there was time for them."""
+    """Pictures replaced by a newer one before there was time for them."""
     sent: int = 0
     """Frames whose motion was packed."""
     without_face: int = 0
-    """Pictures that were not sent since no face was seen."""
+    """Pictures not sent because they showed no face."""
     sources: int = 0
-    """Source frames."""
+    """Source frames made."""
     ms_per_frame: float = 0.0
-    """Mean time that looking, measuring and packing took."""
+    """Mean time for finding the face, measuring and packing."""
 
 
 class LiveSender:
     """One person's video at the sending end of a call.
 
-    video: a camera's number, a video file or a still picture, as `media.open_live_video` takes it, or a source of one's own.
-    on_source, on_motion (packet, capture time of its newest frame in ms), on_state, on_square (the square just cut, uint8 RGB
-    (S, S, 3), and its capture time): called from this object's threads; what they raise is logged. clock: shared with the sound.
-    Raises InputError or NoFaceError if the video cannot be used and WeightsError if the networks cannot; after that, faults are
-    states. A file is looked through for its face here, which takes up to a second.
+    video: a camera's number, a video file or a still picture, as for `media.open_live_video`, or a `VideoSource` of your own.
+    on_source, on_state: called with a source message, and with each new state.
+    on_motion: called with a packet and the capture time of its newest frame in ms.
+    on_square: called with the square just cut, uint8 RGB (S, S, 3), and its capture time.
+    clock: shared with the sound.
+
+    Callbacks come from this object's threads, and what they raise is logged. The constructor searches a file for its face,
+    which takes up to a second. It raises InputError or NoFaceError if the video cannot be used, and WeightsError if the
+    networks cannot; later faults become states.
     """
 
     def __init__(
@@ -131,7 +138,9 @@ class LiveSender:
         self._clock = clock or CaptureClock()
         self._size = networks.bundle.picture_size
         detector = FaceDetector()
-        networks.motion(np.zeros((self._size, self._size, 3), np.uint8))  # loads the graph: bad weights show up here
+        networks.motion(
+            np.zeros((self._size, self._size, 3), np.uint8)
+        )  # loads the graph, so that bad weights fail here
         self._video_spec = video
         self._face = FaceTracker(detector, self._frame_file(video, detector))
         self._video: VideoSource | None = open_live_video(video)
@@ -145,31 +154,31 @@ class LiveSender:
         self._framed: Framed | None = None
         self._portrait_wanted: NDArray[np.uint8] | None = None
         self._source_wanted_ms: int | None = None
-        """Since when a new source frame is wanted; the first picture wants one."""
+        """Since when a new source frame has been wanted."""
         self._send_source_again = False
         self._paused = False
         self._state: SenderState = "starting"
         self.problem = ""
-        """Why it ended or the camera was lost, in words, if that was a fault."""
+        """What went wrong, if it ended or lost the camera because of a fault."""
         self._captured = self._skipped = self._sent = self._without_face = 0
         self._busy_s = 0.0
         self._newest_ms = 0
 
-        self._lock = (
-            threading.Lock()
-        )  # of the encoder's packets and of what other threads ask for; never held while networks run
+        # Guards the encoder's packets and the requests of other threads. Never held while a network runs.
+        self._lock = threading.Lock()
         self._waiting: tuple[NDArray[np.uint8], int] | None = None
-        self._then: SenderState | None = None
+        self._final_state: SenderState | None = None
+        """Entered once the last picture has been processed."""
         self._origin_ms = 0.0
-        """When the file's current run began."""
+        """When the current pass through the file began."""
         self._arrived = threading.Condition()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    # --- what the call asks for, from any thread
+    # --- requests of the call, from any thread
 
     def start(self) -> None:
-        """Begins to capture; a file starts to play now."""
+        """Starts to capture. A file starts to play now."""
         if self._threads:
             return
         self._origin_ms = self._clock.now_ms()
@@ -181,7 +190,7 @@ class LiveSender:
             thread.start()
 
     def stop(self) -> None:
-        """Ends both threads and closes the camera. No callback comes after it returns, unless a driver hangs."""
+        """Stops both threads and closes the camera. After it returns there are no more callbacks, unless a driver hangs."""
         self._stop.set()
         if self._video is not None:
             self._video.stop()
@@ -194,12 +203,12 @@ class LiveSender:
             self._video.__exit__(None, None, None)
 
     def acknowledge(self, frame_number: int) -> None:
-        """The other side has that frame; what follows is predicted from it."""
+        """Records that the other side has that frame; later ones are predicted from it."""
         with self._lock:
             self._encoder.acknowledge(frame_number)
 
     def new_source(self) -> None:
-        """Makes a new source frame as soon as the face is well seen."""
+        """Makes a new source frame at the next good moment."""
         with self._lock:
             if self._encoder.is_portrait:
                 self._send_source_again = True
@@ -207,9 +216,10 @@ class LiveSender:
                 self._source_wanted_ms = self._clock.now_ms()
 
     def appear_as(self, portrait: NDArray[np.uint8] | None) -> None:
-        """From the next picture on, another face is moved as this one moves: of a framed picture, uint8 RGB (S, S, 3).
+        """Shows another face, from a framed picture, uint8 RGB (S, S, 3), that moves as the user does. Starts with the next
+        picture.
 
-        None: oneself again, from the next moment on that is good for a source frame.
+        None returns to the user's own face, at the next good moment for a source frame.
         """
         with self._lock:
             self._portrait_wanted = portrait
@@ -217,21 +227,21 @@ class LiveSender:
                 self._source_wanted_ms = self._clock.now_ms()
 
     def new_receiver(self) -> None:
-        """The other side starts from nothing: it gets the source frame again, and packets that need no earlier ones."""
+        """Starts over with a new receiver: it gets the source frame again, and packets that depend on no earlier ones."""
         with self._lock:
             self._encoder.start_over()
             self._send_source_again = True
 
     def set_rate(self, packing: Packing, fps: float) -> None:
-        """Changes what is sent from the next packet on; InputError for settings that do not exist."""
+        """Changes packing and frame rate from the next packet on. Raises InputError for impossible settings."""
         if not 1 <= fps <= 1000:
-            raise InputError(f"{fps} frames a second: from 1 to 1000")
+            raise InputError(f"{fps} frames per second: must be 1 to 1000")
         with self._lock:
             self._encoder.packing = packing
             self._gate.fps = min(fps, self._encoder.frame_rate)
 
     def pause(self, paused: bool) -> None:
-        """Camera off: pictures are thrown away unseen until it is on again."""
+        """Turns the camera off or on again. While it is off, pictures are discarded unseen."""
         self._paused = paused
 
     @property
@@ -240,7 +250,7 @@ class LiveSender:
 
     @property
     def framed(self) -> Framed | None:
-        """The square that is cut now; None before a face was seen."""
+        """The square that is being cut; None before a face has been seen."""
         return self._framed
 
     @property
@@ -262,10 +272,10 @@ class LiveSender:
     # --- one picture
 
     def take(self, picture: NDArray[np.uint8], capture_ms: int) -> None:
-        """Looks at a picture, uint8 RGB (H, W, 3), and sends what is to be sent of it.
+        """Processes a picture, uint8 RGB (H, W, 3), and sends what it gives rise to.
 
-        What the motion thread does with every picture; a program that has pictures of its own may call it instead of
-        `start`, from one thread, with growing times.
+        The motion thread does this with every picture. A program with pictures of its own may call it instead of `start`, from
+        a single thread and with increasing times.
         """
         if self._paused:
             self._hold("paused")
@@ -279,11 +289,11 @@ class LiveSender:
         self._framed = Framed(framing, picture.shape[1], picture.shape[0])
         square = framing.cut(picture, self._size)
         if self._on_square is not None:
-            self._tell(self._on_square, square, capture_ms)
+            self._notify(self._on_square, square, capture_ms)
         motion, shape = self._networks.read(square)
         motion = self._encoder.with_scene(square, motion)
-        self._change_face(motion, capture_ms)
-        self._refresh_source(square, motion, self._moment.good(motion, shape), capture_ms)
+        self._apply_portrait(motion, capture_ms)
+        self._refresh_source(square, motion, self._moment.is_good(motion, shape), capture_ms)
         motion = self._encoder.transferred(motion)
         with self._lock:
             packet = self._encoder.pack(motion, capture_ms)
@@ -292,10 +302,10 @@ class LiveSender:
         self._busy_s += time.perf_counter() - started
         self._enter("sending")
         if packet is not None:
-            self._tell(self._on_motion, packet, capture_ms)
+            self._notify(self._on_motion, packet, capture_ms)
 
-    def _change_face(self, motion: Motion, capture_ms: int) -> None:
-        """Takes the portrait that is wanted as source frame, if one is. Its motion begins where this motion stands."""
+    def _apply_portrait(self, motion: Motion, capture_ms: int) -> None:
+        """Switches to the portrait that was requested, if any. The portrait's own pose corresponds to `motion`."""
         with self._lock:
             wanted, self._portrait_wanted = self._portrait_wanted, None
         if wanted is None:
@@ -303,7 +313,7 @@ class LiveSender:
         self._announce(self._encoder.appear_as(wanted, capture_ms, motion), wanted, "portrait")
 
     def _announce(self, source: SentSource, square: NDArray[np.uint8], picture: PictureKind) -> None:
-        """Has a source frame sent, with a preview of the same square."""
+        """Queues a source frame to be sent, with a preview of the same square."""
         frame = source.frame
         preview = self._encoder.make_source(square, frame.capture_time_ms, source.motion.scene, PREVIEW_QUALITY)
         with self._lock:
@@ -314,7 +324,7 @@ class LiveSender:
             self._source_wanted_ms, self._send_source_again = None, True
 
     def _refresh_source(self, square: NDArray[np.uint8], motion: Motion, good: bool, capture_ms: int) -> None:
-        """Makes a new source frame if one is wanted and the moment is good, or no better one came for a second."""
+        """Makes a new source frame if one is wanted, at a good moment or after waiting a second for one, and sends what is due."""
         if self._source_wanted_ms is None and not self._encoder.is_portrait:
             changed = self._scene.changed(square, motion, capture_ms)
             if changed and (self._source is None or self._options.refresh):
@@ -323,30 +333,30 @@ class LiveSender:
         if wanted is not None and (good or capture_ms - wanted >= PATIENCE_MS):
             source = self._encoder.use_source(square, capture_ms, motion.scene)
             self._announce(source, square, "live" if self._live else "file")
-            self._scene.sourced(square, motion, capture_ms)
+            self._scene.new_source(square, motion, capture_ms)
         with self._lock:
             again, self._send_source_again = self._send_source_again, False
         if again and self._source is not None:
-            self._tell(self._on_source, self._source)
+            self._notify(self._on_source, self._source)
 
     def _hold(self, state: SenderState) -> None:
-        """Nothing to send: what was gathered goes out, then there is silence."""
+        """Pauses sending in that state, after the frames gathered so far."""
         with self._lock:
             packet = self._encoder.flush()
         if packet is not None:
-            self._tell(self._on_motion, packet, self._newest_ms)
+            self._notify(self._on_motion, packet, self._newest_ms)
         self._enter(state)
 
     def _enter(self, state: SenderState) -> None:
         if state != self._state:
             self._state = state
-            self._tell(self._on_state, state)
+            self._notify(self._on_state, state)
 
     @staticmethod
-    def _tell(callback: Callable[..., None], *arguments: object) -> None:
+    def _notify(callback: Callable[..., None], *arguments: object) -> None:
         try:
             callback(*arguments)
-        except Exception:  # whoever listens must not be able to end the call
+        except Exception:  # a faulty listener must not end the call
             _log.exception("a callback of the live sender failed")
 
     # --- the threads
@@ -364,13 +374,13 @@ class LiveSender:
                 except FacewireError as error:
                     self.problem = str(error)
             again = self._reopen(video)
-        self._then_enter("ended")
+        self._enter_after_last("ended")
 
     def _reopen(self, video: VideoSource) -> bool:
-        """Whether there is another run: of a file that loops, or of a camera once it is there again."""
+        """Opens the video again if a file loops, or once a camera is back. Returns whether it did."""
         if video.live:
             self.problem = next(iter(video.remarks), self.problem)
-            self._then_enter("camera-lost")
+            self._enter_after_last("camera-lost")
             while not self._stop.wait(REOPEN_CAMERA_S):
                 with contextlib.suppress(InputError):
                     self._video = open_live_video(self._video_spec)
@@ -378,7 +388,7 @@ class LiveSender:
             return False
         if not self._options.loop or self.problem or not video.duration_s:
             return False
-        self._origin_ms += 1000 * video.duration_s  # sound of the same file starts again at the same time
+        self._origin_ms += 1000 * video.duration_s  # the sound of the same file starts again at the same time
         try:
             self._video = open_live_video(self._video_spec)
         except InputError as error:
@@ -387,7 +397,7 @@ class LiveSender:
         return True
 
     def _timed(self, video: VideoSource) -> Iterator[tuple[Frame, int]]:
-        """Pictures with their capture times; those of a file are waited for."""
+        """Yields pictures with their capture times, those of a file in real time."""
         for frame in video:
             capture_ms = self._clock.now_ms() if video.live else round(self._origin_ms) + frame.time_ms
             while not self._stop.is_set() and (wait_ms := capture_ms - self._clock.now_ms()) > 0:
@@ -403,34 +413,34 @@ class LiveSender:
             self._waiting = picture, capture_ms
             self._arrived.notify()
 
-    def _then_enter(self, state: SenderState) -> None:
-        """The state that follows once the last picture is worked off."""
+    def _enter_after_last(self, state: SenderState) -> None:
+        """Enters a state once the last picture has been processed."""
         with self._arrived:
-            self._then = state
+            self._final_state = state
             self._arrived.notify()
 
     def _work(self) -> None:
         while not self._stop.is_set():
             with self._arrived:
-                self._arrived.wait_for(lambda: self._waiting or self._then or self._stop.is_set())
+                self._arrived.wait_for(lambda: self._waiting or self._final_state or self._stop.is_set())
                 waiting, self._waiting = self._waiting, None
-                then = None
+                state = None
                 if waiting is None:
-                    then, self._then = self._then, None
+                    state, self._final_state = self._final_state, None
             try:
                 if waiting is not None:
                     self.take(*waiting)
             except FacewireError as error:
                 self.problem = str(error)
-                then = "ended"
-            if then is not None and not self._stop.is_set():
-                self._hold(then)
-            if then == "ended":
+                state = "ended"
+            if state is not None and not self._stop.is_set():
+                self._hold(state)
+            if state == "ended":
                 return
 
     @staticmethod
     def _frame_file(video: str | int | VideoSource, detector: FaceDetector) -> Framing | None:
-        """The square for a file, by a look through its beginning; None for a camera, or where no face is in it yet."""
+        """The square for a file, found by searching its beginning. None for a camera, or if no face appears in time."""
         if not isinstance(video, (str, int)):
             return None
         with open_live_video(video) as opened:

@@ -1,8 +1,7 @@
-"""Where pictures come from: video files through FFmpeg's libraries, cameras through OpenCV, still portraits through
-Pillow.
+"""Where pictures come from: video files through FFmpeg's libraries, cameras through OpenCV, portraits through Pillow.
 
-Comes in: a path or a camera's number. Goes out: `Frame`s, upright RGB pictures with their capture times, to `framing`
-and `sender`. Whatever cannot be used ends in an InputError of one line that says why.
+Takes a path or a camera's number and gives `Frame`s, upright RGB pictures with their capture times, to `framing` and `encoder`.
+Whatever cannot be used raises an InputError that says why in one line.
 """
 
 from __future__ import annotations
@@ -26,50 +25,51 @@ from facewire.errors import InputError, reason
 
 MIN_SIDE_PX = 32
 CAMERA_LOOKS = 20
-"""Pictures of a camera that are looked at for a face before it starts; the first few are often black."""
+"""How many of a camera's first pictures are searched for a face; the first few are often black."""
 MAX_CAMERA = 99
-"""OpenCV takes the hundreds of a larger number for a choice of driver."""
+"""In larger numbers OpenCV takes the hundreds as a choice of driver."""
 MAX_PICTURE_PX = 64_000_000
-"""Larger still pictures are refused before they are decoded."""
+"""Larger still pictures are rejected before they are decoded."""
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 SWAY_FPS = 25.0
 SWAY_ROLL_DEGREES, SWAY_ROLL_S = 5.0, 4.0
 SWAY_SHIFT, SWAY_SHIFT_S = 0.02, 5.3
-"""How a still picture moves as a test source: it leans by so much each way and shifts by that share of its side, in so
-many seconds there and back."""
+"""How a still picture moves as a test source: it leans this far each way and shifts by this share of its side, there and back in
+this many seconds."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture. picture: uint8 RGB (H, W, 3), upright, square pixels. time_ms: since the first frame, growing."""
+    """One picture. picture: uint8 RGB (H, W, 3), upright, square pixels. time_ms: since the first frame, increasing."""
 
     picture: NDArray[np.uint8]
     time_ms: int
 
 
 class VideoSource(AbstractContextManager["VideoSource"], Protocol):
-    """What `open_video` returns: iterate it once for frames, then read `remarks`."""
+    """What `open_video` returns. Iterate over it once for its frames, then read `remarks`."""
 
     name: str
     fps: float
     live: bool
     duration_s: float | None
-    """None where there is no end."""
+    """None if it has no end."""
     remarks: list[str]
+    """What the user should know about the pictures, one line each."""
 
     def __iter__(self) -> Iterator[Frame]: ...
 
     def looks(self, per_second: float, seconds: float) -> Iterator[Frame]:
-        """A few frames from the beginning, for finding the face; spends no time on the others."""
+        """Yields a few frames from the beginning, to find the face in, and spends no time on the others."""
         ...
 
     def stop(self) -> None:
-        """Ends an iteration that waits for its next frame, from any thread; without effect where none waits for long."""
+        """Ends an iteration that is waiting for its next frame, from any thread. Sources that never wait long need not do so."""
         return
 
 
 def open_video(clip: str | Path | int) -> VideoSource:
-    """A file by its path, or a camera by its number (also as text: "0")."""
+    """Opens a file by its path, or a camera by its number (also as text: "0")."""
     if isinstance(clip, int):
         return Camera(clip)
     if len(str(clip)) < 20 and str(clip).isdecimal() and not Path(clip).exists():
@@ -78,7 +78,7 @@ def open_video(clip: str | Path | int) -> VideoSource:
 
 
 def open_live_video(clip: str | Path | int | VideoSource) -> VideoSource:
-    """As `open_video`; a still picture becomes a source that moves it, and a source that is open already is taken as it is."""
+    """Like `open_video`, but a still picture becomes a source that moves it, and an open source is returned as it is."""
     if not isinstance(clip, (str, Path, int)):
         return clip
     if isinstance(clip, int) or Path(clip).suffix.lower() not in PICTURE_SUFFIXES:
@@ -87,8 +87,8 @@ def open_live_video(clip: str | Path | int | VideoSource) -> VideoSource:
 
 
 class VideoFile(VideoSource):
-    """A video file. Honours rotation, pixel aspect ratio and uneven frame times; deeper colour is reduced to 8 bits, and a
-    picture whose size changes on the way is scaled to the first one's.
+    """A video file. Honours rotation, pixel aspect ratio and uneven frame times; reduces deeper colour to 8 bits, and scales
+    pictures to the size of the first.
     """
 
     live = False
@@ -100,9 +100,9 @@ class VideoFile(VideoSource):
         try:
             self._container = av.open(str(path))
         except PermissionError as error:
-            raise InputError(f"{path}: not allowed to read it") from error
+            raise InputError(f"{path}: permission denied") from error
         except (av.FFmpegError, OSError) as error:
-            raise InputError(f"{path}: not a video that can be read ({reason(error)})") from error
+            raise InputError(f"{path}: cannot be read as a video ({reason(error)})") from error
         streams = [s for s in self._container.streams.video if s.codec_context is not None]
         if not streams:
             sound = any(stream.type == "audio" for stream in self._container.streams)
@@ -134,7 +134,7 @@ class VideoFile(VideoSource):
                 yield Frame(self._upright(frame), time_ms)
 
     def _timed(self) -> Iterator[tuple[av.VideoFrame, int]]:
-        """Frames with their times in ms since the first; at the end, remarks on what is missing."""
+        """Yields frames with their times in ms since the first, and at the end remarks on what is missing."""
         count, last_ms, start = 0, -1, None
         for frame in self._decoded():
             seconds = frame.time if frame.time is not None else count / self.fps
@@ -143,12 +143,12 @@ class VideoFile(VideoSource):
             yield frame, last_ms
             count += 1
         if count == 0:
-            raise InputError(f"{self._path}: holds no frames that can be decoded")
+            raise InputError(f"{self._path}: none of its frames can be decoded")
         if self._stream.frames > count and not self.remarks:
-            self.remarks.append(f"{self.name} ends early: {count} of {self._stream.frames} frames are there")
+            self.remarks.append(f"{self.name} ends early: it has {count} of {self._stream.frames} frames")
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
-        """Frames as far as they decode; damage in the middle of the file ends it with a remark."""
+        """Yields frames as far as they can be decoded. Damage in the middle of the file ends them with a remark."""
         frames = self._container.decode(self._stream)
         damaged = False
         while not damaged:
@@ -170,18 +170,20 @@ class VideoFile(VideoSource):
         return np.ascontiguousarray(np.rot90(picture, turns), np.uint8)
 
     def _square_pixels(self, frame: av.VideoFrame) -> tuple[int, int]:
-        """Width and height of a picture when its pixels are made square."""
+        """Width and height of a picture once its pixels are square."""
         width, height = frame.width, frame.height
         aspect = self._stream.sample_aspect_ratio
         if aspect and 0.2 < aspect < 5 and abs(aspect - 1) > 0.01:
             width = max(2, round(width * float(aspect)))
         if min(width, height) < MIN_SIDE_PX:
-            raise InputError(f"{self._path}: {width}x{height} is too small, at least {MIN_SIDE_PX} pixels a side")
+            raise InputError(
+                f"{self._path}: {width}x{height} is too small; at least {MIN_SIDE_PX} pixels a side are needed"
+            )
         return width, height
 
 
 class Camera(VideoSource):
-    """A camera by its number; frames carry the time at which they arrived."""
+    """A camera by its number. Frames carry the time at which they arrived."""
 
     live = True
     duration_s = None
@@ -194,7 +196,7 @@ class Camera(VideoSource):
             raise InputError(f"{self.name}: no such file, and cameras are numbered from 0 to {MAX_CAMERA}")
         self._capture = cv2.VideoCapture(index)
         if not self._capture.isOpened():
-            raise InputError(f"camera {index}: none there, or in use by another program")
+            raise InputError(f"camera {index}: not found, or in use by another program")
         self.fps = _frame_rate(self._capture.get(cv2.CAP_PROP_FPS) or 30.0)
 
     def __exit__(
@@ -208,7 +210,7 @@ class Camera(VideoSource):
             there, picture = self._capture.read()
             if not there:
                 if last_ms < 0:
-                    raise InputError(f"{self.name}: gives no pictures")
+                    raise InputError(f"{self.name}: delivers no pictures")
                 self.remarks.append(f"{self.name} was unplugged")
                 return
             last_ms = max(last_ms + 1, round(1000 * (time.monotonic() - start)))
@@ -219,7 +221,7 @@ class Camera(VideoSource):
 
 
 class SwayingPicture(VideoSource):
-    """A still picture that leans and shifts slowly, by `SWAY_*`, without end: a source of known motion for tests."""
+    """A still picture that leans and shifts slowly, by `SWAY_*`, for ever: a source of known motion for tests."""
 
     live = False
     fps = SWAY_FPS
@@ -233,7 +235,7 @@ class SwayingPicture(VideoSource):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is open."""
+        """There is nothing to close."""
 
     def __iter__(self) -> Iterator[Frame]:
         for number in count():
@@ -254,7 +256,7 @@ class SwayingPicture(VideoSource):
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
-    """A still picture, uint8 RGB (H, W, 3), upright by its EXIF orientation, transparency on white."""
+    """Reads a still picture, uint8 RGB (H, W, 3): upright by its EXIF orientation, with white for transparency."""
     _check_file(path)
     return decode_picture(path, str(path))
 
@@ -262,7 +264,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 def decode_picture(
     file: Path | BinaryIO, name: str = "the picture", formats: tuple[str, ...] | None = None
 ) -> NDArray[np.uint8]:
-    """As `read_picture`, of a file that is open. formats: Pillow's names of those that are taken; None for all."""
+    """Like `read_picture`, for an open file. formats: the accepted ones by Pillow's names; None for all."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -277,12 +279,12 @@ def decode_picture(
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
             picture = np.array(image.convert("RGB"), np.uint8)
     except UnidentifiedImageError as error:
-        raise InputError(f"{name}: not a picture that can be read") from error
+        raise InputError(f"{name}: cannot be read as a picture") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{name}: a damaged picture ({reason(error)})") from error
     if min(picture.shape[:2]) < MIN_SIDE_PX:
         raise InputError(
-            f"{name}: {picture.shape[1]}x{picture.shape[0]} is too small, at least {MIN_SIDE_PX} pixels a side"
+            f"{name}: {picture.shape[1]}x{picture.shape[0]} is too small; at least {MIN_SIDE_PX} pixels a side are needed"
         )
     return picture
 
@@ -293,10 +295,10 @@ def _check_file(path: Path) -> None:
             raise InputError(f"{path}: no such file")
         if not path.is_file():
             raise InputError(f"{path}: not a file")
-    except OSError as error:  # such as a folder on the way that may not be read
+    except OSError as error:  # such as a folder on its path that may not be read
         raise InputError(f"{path}: cannot be read ({reason(error)})") from error
 
 
 def _frame_rate(claimed: float) -> float:
-    """Frames a second; 25 where a file or a driver claims what cannot be."""
+    """Frames per second; 25 if a file or a driver claims an impossible rate."""
     return float(claimed) if 1 <= claimed <= 1000 else 25.0

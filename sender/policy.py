@@ -1,7 +1,7 @@
-"""The rules of a live sender, pure and without a clock of their own: which pictures are taken, whether the face is there,
-and when the source frame is no longer good enough.
+"""The rules of a live sender: which pictures to use, whether the face is there, and when to replace the source frame.
 
-Comes in: capture times, what the face detector saw, motion and squares. Goes out: decisions, to `live`.
+Takes capture times, the face detector's results, motion and squares, and returns decisions to `face_tracker` and `live`. All of
+it is pure and has no clock.
 """
 
 from __future__ import annotations
@@ -22,39 +22,38 @@ from facewire.sender.face_detector import Face
 from facewire.sender.framing import Framing
 
 LOOK_EVERY_MS = 200
-"""The detector, 6 to 12 ms a picture, looks five times a second."""
+"""The detector takes 6 to 12 ms for a picture and runs five times a second."""
 DOUBTFUL_LOOK_EVERY_MS = 80
-"""And more often once it saw no face."""
+"""It runs more often once it has found no face."""
 LOST_AFTER_MS = 500
-"""So long without a face until the sender says so; motion is held from the first look that saw none."""
+"""How long without a face until the sender says so. Motion stops with the first look that finds none."""
 
 WELL_TURNED = radians(25)
-"""A source frame shows a head turned no further than this: what is hidden in it must be invented later."""
+"""In a source frame the head is turned no further than this, since what it hides has to be invented later."""
 OPEN_EYES = 0.65
-"""And eyes open at least so far, of what is usual for that person: on 8 validation clips, open eyes are between 0.75 and
-1.4, eyes in a blink below 0.5.
+"""In a source frame the eyes are open at least this far, relative to what is usual for the person. On 8 validation clips, open
+eyes are between 0.75 and 1.4, and blinking ones below 0.5.
 """
 PATIENCE_MS = 1000
-"""So long a better moment for the source frame is waited for."""
+"""How long to wait for a better moment for the source frame."""
 
 SIDE_PX = 32
 CHANGED = 0.12
-"""Mean absolute difference of what is beside the face, of the full range, light and dark evened out. On 34 validation
-clips the median is 0.018 within a clip (its largest is below 0.109 in nine of ten) and 0.125 between rooms.
+"""Mean absolute difference of what is beside the face, as a share of the full range, with brightness equalised. On 34 validation
+clips the median is 0.018 within a clip (the clip's largest is below 0.109 in nine of ten) and 0.125 between rooms.
 """
 FAR_TURN = radians(40)
 _LINEAR_FACE = ("mean", "shape_basis", "expression_basis")
 CHANGED_FOR_MS, TURNED_FOR_MS = 1500, 4000
-"""So long a change or a turn must last."""
+"""How long a change or a turn must last."""
 REFRESH_EVERY_MS = 30_000
-"""At most one source frame in that time is sent unasked: 8 kB are three seconds of a 20 kbps link."""
+"""At most one unrequested source frame is sent in this time: its 8 kB fill a 20 kbps link for three seconds."""
 
 
 class FrameGate:
-    """Picks from the pictures that a camera gives those that make a steady rate.
+    """Picks a camera's pictures so that they come at a steady rate.
 
-    fps: pictures a second wanted; may be changed at any time. A camera that is slower than that has all its pictures
-    taken.
+    fps: the most pictures per second; may be changed at any time. All pictures of a slower camera are used.
     """
 
     def __init__(self, fps: float) -> None:
@@ -62,30 +61,31 @@ class FrameGate:
         self._due: float | None = None
 
     def takes(self, time_ms: float) -> bool:
-        """Whether the picture captured then is to be used. Times do not go back."""
+        """Whether to use the picture captured at that time. Times must not decrease."""
         period = 1000 / self.fps
         if self._due is not None and time_ms < self._due - period / 4:
             return False
         due = time_ms if self._due is None else self._due
-        self._due = max(due + period, time_ms + period / 2)  # what was missed is not caught up with
+        self._due = max(due + period, time_ms + period / 2)  # do not catch up on what was missed
         return True
 
 
 class FaceWatch:
-    """Whether there is a face: told what each look saw, it says when to look again and what to believe."""
+    """Decides from the results of the face detector whether there is a face, and when to look again."""
 
     def __init__(self) -> None:
         self.present = False
-        """The last look saw a face in its place."""
+        """The last look found a face in its place."""
         self._last_seen_ms: float | None = None
         self._first_ms: float | None = None
         self._next_look_ms: float | None = None
 
     def wants_look(self, time_ms: float) -> bool:
+        """Whether to look for the face in the picture of that time."""
         return self._next_look_ms is None or time_ms >= self._next_look_ms
 
     def looked(self, time_ms: float, seen: bool) -> None:
-        """What a look at the picture of that time saw."""
+        """Records whether a look at the picture of that time found the face."""
         self._first_ms = time_ms if self._first_ms is None else self._first_ms
         self.present = seen
         if seen:
@@ -93,13 +93,13 @@ class FaceWatch:
         self._next_look_ms = time_ms + (LOOK_EVERY_MS if seen else DOUBTFUL_LOOK_EVERY_MS)
 
     def lost(self, time_ms: float) -> bool:
-        """Whether no face has been there for so long that a person should be told."""
+        """Whether the face has been missing for so long that the user should be told."""
         since = self._last_seen_ms if self._last_seen_ms is not None else self._first_ms
         return not self.present and since is not None and time_ms - since >= LOST_AFTER_MS
 
 
 def in_square(faces: Sequence[Face], framing: Framing) -> bool:
-    """Whether the centre of one of the faces lies in the square, and it is neither a speck nor larger than that."""
+    """Whether one of the faces has its centre in the square and is neither tiny nor larger than the square."""
     for face in faces:
         x = (face.x + face.width / 2 - framing.x) / framing.side
         y = (face.y + face.height / 2 - framing.y) / framing.side
@@ -109,9 +109,9 @@ def in_square(faces: Sequence[Face], framing: Framing) -> bool:
 
 
 class SourceMoment:
-    """Says which moments are good for a source frame: head towards the camera, eyes open.
+    """Recognises good moments for a source frame: the head faces the camera and the eyes are open.
 
-    bundle: its linear face model says how far the lids are apart; raises WeightsError if it has none.
+    bundle: its linear face model tells how far the lids are apart. Raises WeightsError if it has none.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -119,7 +119,7 @@ class SourceMoment:
         lower = [face_points.POINTS.index(point) for point in face_points.LOWER_LIDS]
 
         def opening(points: NDArray[np.float32]) -> NDArray[np.float32]:
-            """Height of the lower lids' points below the upper lids', of float (P, 3, ...)."""
+            """How far the lower lids are below the upper ones, in points (P, 3, ...)."""
             return np.asarray(points[lower, 1].mean(0) - points[upper, 1].mean(0), np.float32)
 
         try:
@@ -130,21 +130,20 @@ class SourceMoment:
         self._mean, self._shape, self._expression = parts
 
     def eyes(self, motion: Motion, shape: NDArray[np.float32]) -> float:
-        """How far the eyes are open, 1 being usual for a face of that shape code (C,)."""
+        """How far the eyes are open; 1 is usual for a face with that shape code (C,)."""
         usual = float(self._mean + self._shape @ shape)
         return (usual + float(self._expression @ motion.expression)) / max(usual, 1e-3)
 
-    def good(self, motion: Motion, shape: NDArray[np.float32]) -> bool:
-        """Whether a picture with that motion and shape code is worth sending."""
+    def is_good(self, motion: Motion, shape: NDArray[np.float32]) -> bool:
+        """Whether a picture with that motion and shape code makes a good source frame."""
         return bool(np.abs(motion.rotation).max() <= WELL_TURNED) and self.eyes(motion, shape) >= OPEN_EYES
 
 
 class SceneWatch:
-    """Says when the source frame no longer fits what the camera sees.
+    """Decides when the source frame no longer fits what the camera sees.
 
-    Told of a new source frame with `sourced`, then of every picture with `changed`. Two reasons count, each if it
-    lasts: what is beside the face looks different (another room, another light, a person who moved into the
-    foreground), and a head turned far from how the source frame shows it.
+    There are two reasons, if they last: what is beside the face looks different (another room, another light, somebody in the
+    foreground), or the head is turned far away from its pose in the source frame.
     """
 
     def __init__(self) -> None:
@@ -154,13 +153,13 @@ class SceneWatch:
         self._changed_since: float | None = None
         self._turned_since: float | None = None
 
-    def sourced(self, square: NDArray[np.uint8], motion: Motion, time_ms: float) -> None:
-        """A new source frame was made: its square, uint8 RGB (S, S, 3), and its motion."""
+    def new_source(self, square: NDArray[np.uint8], motion: Motion, time_ms: float) -> None:
+        """Records a new source frame: its square, uint8 RGB (S, S, 3), and its motion."""
         self._reference, self._rotation = _beside_face(square), rotation_matrix(motion.rotation)
         self._sourced_ms, self._changed_since, self._turned_since = time_ms, None, None
 
     def changed(self, square: NDArray[np.uint8], motion: Motion, time_ms: float) -> bool:
-        """Whether a new source frame should be made. square, motion: of the picture captured at time_ms."""
+        """Whether to make a new source frame. square, motion: of the picture captured at time_ms."""
         if self._reference is None:
             return True
         different = difference(self._reference, _beside_face(square)) > CHANGED
@@ -175,13 +174,13 @@ class SceneWatch:
 
 
 def difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Mean absolute difference of two rows of pixels, 0 to 1, after evening out their brightness."""
+    """Mean absolute difference of two rows of pixels, 0 to 1, after equalising their brightness."""
     return float(np.abs((a - a.mean()) - (b - b.mean())).mean())
 
 
 def _beside_face(square: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The brightness of what is beside and above the head, float32 (N,), 0 to 1: the left and right fifth of the
-    square's upper two thirds; below them are shoulders, which move.
+    """Brightness of what is beside the head, float32 (N,), 0 to 1: the left and right fifth of the square's upper two
+    thirds. Below them are the shoulders, which move.
     """
     grey = cv2.cvtColor(cv2.resize(square, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
     upper, edge = grey[: SIDE_PX * 2 // 3], SIDE_PX // 5
@@ -190,7 +189,7 @@ def _beside_face(square: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _angle(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Radians between two rotations (3, 3)."""
+    """Angle between two rotations (3, 3) in radians."""
     return float(np.arccos(np.clip((np.trace(a.T @ b) - 1) / 2, -1, 1)))
 
 

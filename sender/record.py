@@ -1,7 +1,7 @@
-"""A clip into a `.fw` file: the sender half with a file in place of the channel.
+"""Encodes a clip into a `.fw` file: the sending half with a file in place of the channel.
 
-Comes in: a path. Goes out: a file whose bytes `facewire.receiver.play` turns into a video without seeing anything
-else. Nothing gets lost on the way, so every packet is predicted from the one before it.
+`facewire.receiver.play` turns that file, and nothing else, back into a video. Nothing gets lost on the way, so every packet is
+predicted from the one before it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FRAMES_PER_PACKET = 16
 
 @dataclass
 class Recording:
-    """What was written. Sizes in bytes."""
+    """What was written. Sizes are in bytes."""
 
     frames: int = 0
     fps: float = 0.0
@@ -36,7 +36,7 @@ class Recording:
     """Side of the picture in pixels."""
     source_bytes: int = 0
     payload_bytes: list[float] = field(default_factory=list)
-    """Motion payload of each frame: an equal part of its packet."""
+    """Motion payload of each frame, an equal share of its packet."""
     file_bytes: int = 0
     remarks: list[str] = field(default_factory=list)
 
@@ -52,9 +52,10 @@ def record(
     crop_video: Path | None = None,
     progress: Callable[[str, int], None] | None = None,
 ) -> Recording:
-    """Writes the `.fw` file of a clip and, if wanted, the framed camera pictures as a video: what the networks saw.
+    """Encodes a clip into a `.fw` file.
 
-    max_frames: stop after that many. progress: told what is being done and how many frames of it are.
+    source_frame: number of the frame that becomes the source frame. max_frames: stop after that many. crop_video: also write
+    the framed pictures, which the networks see, as a video. progress: called with the current step and its frames so far.
     """
     check_output(out, clip)
     if crop_video is not None:
@@ -66,7 +67,7 @@ def record(
     with VideoFile(clip) as video:
         first = next(islice(video, source_frame, None), None)
         if first is None:
-            raise InputError(f"{clip}: has no frame {source_frame}")
+            raise InputError(f"{clip}: there is no frame {source_frame}")
     square_of_source = framed.framing.cut(first.picture, result.size)
     packets: list[bytes] = []
     with VideoFile(clip) as video, ExitStack() as stack:

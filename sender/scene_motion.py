@@ -1,12 +1,12 @@
 """What moves besides the head (shoulders, the picture behind, the camera), measured against the source frame.
 
-Comes in: the source frame, then squares with the head's motion. Goes out: the scene code of `codec.Motion`: a few numbers
-that say by how much of each field of a basis the scene has moved. It is dense optical flow outside the head, projected on that
-basis by weighted least squares; no network. The receiver's motion field M (`models.receiver_networks`) moves
-with it whatever no keypoint moves. face-vid2vid has nothing like it: there, background stands still and shoulders follow the head.
+Takes the source frame, then squares with the head's motion, and returns the scene code of `codec.Motion`: how far the scene has
+moved along each field of a basis. No network is needed for it: dense optical flow outside the head is projected on the basis by
+weighted least squares. With the code, the receiver's motion field M (`models.receiver_networks`) moves whatever no keypoint
+moves. face-vid2vid has nothing like it: its background stands still and its shoulders follow the head.
 
-On 34 validation clips seven tenths of the squared error of synthesised pictures lay outside the head; docs/training.md tells
-what the scene code takes off it.
+On 34 validation clips seven tenths of the squared error of synthesised pictures lay outside the head; docs/training.md says how
+much the scene code removes.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from facewire.codec.motion import Motion
 from facewire.models.bundle import Bundle
 
 FLOW_PX = 128
-"""Side of the pictures whose flow is measured."""
+"""Side of the pictures on which flow is measured."""
 CELLS = 32
-"""Side of the grid to which flow and trust are averaged before the fit."""
+"""Side of the grid over which flow and confidence are averaged before the fit."""
 BASIS_SIZE = 16
-"""Side of the basis fields as they are stored."""
+"""Side of the basis fields in the bundle."""
 HEAD_CENTRE, HEAD_RADII = (0.0, 0.08), (0.62, 0.75)
-"""An ellipse about head and hair in the head frame (eyes at 0, chin at .8, half picture widths at scale 1)."""
+"""An ellipse around head and hair in the head's frame (eyes at 0, chin at 0.8, in half picture widths at scale 1)."""
 AGREEMENT_PX = 1.0
-"""Flow there and back that disagrees by this much is trusted e^-.5 as much."""
+"""Where forward and backward flow disagree by this much, confidence falls by a factor of e^-0.5."""
 TEXTURED = 2000.0
-"""Squared gradient (grey levels) from which a place is trusted fully; flow on a bare wall is a guess."""
+"""Squared gradient (grey levels) that earns full confidence; on a bare wall, flow is a guess."""
 BARE_TRUST = 0.05
 NOISE = 0.04
-"""Standard error of the mean flow of one cell, in half picture widths, times the square root of how many cells err alike."""
+"""Standard error of a cell's mean flow, in half picture widths, times the square root of the number of cells that err alike."""
 OUTLIER = 0.03
-"""Residual in half picture widths at which a cell counts half in the second fit."""
+"""Residual, in half picture widths, that halves a cell's weight in the second fit."""
 
 Picture = NDArray[np.uint8]
 Array = NDArray[np.float32]
@@ -44,10 +44,10 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class SceneSpace:
-    """The fields a scene code of C numbers is made of.
+    """The fields that a scene code of C numbers combines.
 
     basis: float32 (C, 2, 16, 16): where to sample the source, x and y in half picture widths, for one unit of each number.
-    spread: float32 (C,), standard deviation of each number over the training pairs.
+    spread: float32 (C,), standard deviation of each number over the pairs in training.
     """
 
     basis: Array
@@ -55,23 +55,25 @@ class SceneSpace:
 
     @classmethod
     def of(cls, bundle: Bundle) -> SceneSpace:
-        """As the weight bundle says."""
+        """The one of a weight bundle."""
         return cls(bundle.scene_basis, bundle.scene_spread)
 
 
 @dataclass(frozen=True)
 class View:
-    """What flow is measured on. grey: uint8 (128, 128). head: float32 (128, 128), 1 where the head is."""
+    """What flow is measured on. grey: uint8 (128, 128). head: float32 (128, 128), 1 where the head is, else 0."""
 
     grey: Picture
     head: Array
 
 
 class SceneTracker:
-    """Measures scene codes against one source frame: source uint8 RGB (S, S, 3) as the receiver has it, with its motion.
+    """Measures scene codes against one source frame.
 
-    A code counts from where the source frame's own begins: so codes go on evenly when a source frame replaces another, and
-    whichever of the two the receiver has, the difference to that one's code is right.
+    source: the picture as the receiver has it, uint8 RGB (S, S, 3). motion: its own.
+
+    Codes start from the source frame's own. So they continue smoothly when a source frame replaces another, and whichever of
+    the two the receiver has, the difference from its code is right.
     """
 
     def __init__(self, space: SceneSpace, source: Picture, motion: Motion) -> None:
@@ -82,18 +84,18 @@ class SceneTracker:
         self._prior = np.diag(NOISE**2 / np.asarray(space.spread, np.float64) ** 2)
 
     def measure(self, square: Picture, motion: Motion) -> Array:
-        """The scene code, float32 (C,), of a square uint8 RGB (S, S, 3) in which the head moves like that."""
+        """The scene code, float32 (C,), of a square, uint8 RGB (S, S, 3), with that head motion."""
         flow, trust = scene_flow(self._source, view(square, motion))
         code = self._fit(flow, trust)
         rest = np.square(flow - (code @ self._basis).reshape(2, -1)).sum(0)
         return self._origin + self._fit(flow, trust / (1 + rest / OUTLIER**2)).astype(np.float32)
 
     def follow(self, square: Picture, motion: Motion) -> Motion:
-        """A square's motion with its scene code."""
+        """Returns a square's motion with its scene code filled in."""
         return replace(motion, scene=self.measure(square, motion))
 
     def _fit(self, flow: NDArray[np.floating], trust: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Coefficients (C,) nearest to flow (2, N) with weights (N,), drawn to zero where nothing is trusted."""
+        """Coefficients (C,) that fit flow (2, N) best under weights (N,), shrunk towards zero where confidence is low."""
         weighted = self._basis * np.tile(trust, 2)
         return np.asarray(
             np.linalg.solve(weighted @ self._basis.T + self._prior, weighted @ flow.reshape(-1)), np.float64
@@ -101,7 +103,7 @@ class SceneTracker:
 
 
 def view(square: Picture, motion: Motion) -> View:
-    """Of a square, uint8 RGB (S, S, 3), in which the head moves like that."""
+    """Prepares a square, uint8 RGB (S, S, 3), with that head motion."""
     small = cv2.resize(square, (FLOW_PX, FLOW_PX), interpolation=cv2.INTER_AREA)
     return View(np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8), _head(motion))
 
@@ -125,7 +127,7 @@ def _head(motion: Motion) -> Array:
 
 
 def scene_flow(source: View, driving: View) -> tuple[Array, Array]:
-    """Flow from driving to source in half picture widths, float32 (2, 32·32), and how far each cell is trusted, (32·32,)."""
+    """Flow from driving to source in half picture widths, float32 (2, 32·32), and the confidence in each cell, (32·32,)."""
     there = _search(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(driving.grey, source.grey, _field())
     back = _search(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(source.grey, driving.grey, _field())
     x, y = _X + there[..., 0], _Y + there[..., 1]
@@ -143,7 +145,7 @@ def scene_flow(source: View, driving: View) -> tuple[Array, Array]:
 
 
 def _search(preset: int) -> cv2.DISOpticalFlow:
-    """Without variational refinement: on the validation clips it brings nothing and takes a third of the time."""
+    """DIS flow without variational refinement, which takes a third of the time and gains nothing on the validation clips."""
     search = cv2.DISOpticalFlow.create(preset)
     search.setVariationalRefinementIterations(0)
     return search

@@ -1,11 +1,11 @@
-"""A voice as the sending end of a call: from a microphone or a file to Opus packets, and next to nothing in silence.
+"""The sending end of a call's sound: Opus packets from a microphone or a file, and next to nothing during silence.
 
-Comes in: a device, a file or nothing. Goes out, through a callback from this module's own thread: sound packets
-(`facewire.codec.sound`) with capture times of the clock that the pictures share. The Opus coder is PyAV's libopus.
+Takes a device, a file or nothing. Sound packets (`facewire.codec.sound`) go out through a callback from a thread of this
+module, with capture times from the clock that the pictures use. PyAV's libopus encodes.
 
-Measured on 27 voices (145 s of talk from interviews, hardly a pause) with 60 ms frames, kbps of Opus while somebody
-speaks: 11.4 for 12 asked, 14.7 for 16, 18.2 for 20, 21.9 for 24; with 40 ms the same within 0.1. The header adds 0.3. A muted or
-silent room sends 5 bytes now and then.
+Measured on 27 voices (145 s of interviews with hardly a pause) with 60 ms frames, kbps of Opus during speech: 11.4 when 12 are
+requested, 14.7 for 16, 18.2 for 20, 21.9 for 24; with 40 ms frames the same within 0.1. The header adds 0.3. A muted microphone
+or a silent room sends 5 bytes now and then.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ RATE_HZ = 48000
 FRAME_MS = (40, 60)
 BITRATES = 6_000, 64_000
 LOOKAHEAD_MS = 6.5
-"""libopus gives sound back so much later than it was put in: 312 samples, by the encoder's first time stamp."""
+"""The delay of libopus: 312 samples, by the encoder's first timestamp."""
 
 SUBFRAME = RATE_HZ // 50
 SPEECH_ABOVE_DB = 9.0
-"""Louder than the room by so much is speech."""
+"""Sound is speech if it is this much louder than the room."""
 QUIETEST_SPEECH_DBFS, LOUDEST_ROOM_DBFS = -60.0, -42.0
-"""Anything quieter is no speech, anything louder is no room."""
+"""Nothing quieter counts as speech, and nothing louder as the room."""
 ROOM_RISES_DB_PER_S = 3.0
-"""So quickly a room may become noisier; within speech, the pauses between syllables pull it down again."""
+"""How fast the room's level may rise. During speech, the pauses between syllables pull it down again."""
 HANGOVER_MS = 240
-"""Sent after the last loud frame: word endings are quiet."""
+"""How long to keep sending after the last loud frame: word endings are quiet."""
 WHOLE_TIME_EVERY = 16
-"""One packet in so many carries its whole capture time: one a second, 16 bit/s."""
+"""One in this many packets carries its whole capture time: one a second, at 16 bit/s."""
 LEVEL_CHANGED_DB, LEVEL_EVERY_MS = 6.0, 2000
 
 DEFAULT_DEVICE = "default"
@@ -59,39 +59,41 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SoundOptions:
-    """How a voice is sent."""
+    """Settings of a `SoundSender`."""
 
     bitrate: int = 12_000
-    """Bits a second asked of Opus for speech; what it then spends is measured above."""
+    """Bits per second requested from Opus for speech; see above for what it spends."""
     frame_ms: int = 60
-    """Length of a frame, 40 or 60 ms: longer costs delay and saves packets."""
+    """Length of a frame, 40 or 60 ms. Longer ones cost delay and save packets."""
     loop: bool = False
-    """A file starts again at its end, together with its video."""
+    """Play a file again and again, together with its video."""
 
     def __post_init__(self) -> None:
         if self.frame_ms not in FRAME_MS:
-            raise InputError(f"sound frames of {self.frame_ms} ms: 40 or 60")
+            raise InputError(f"sound frames of {self.frame_ms} ms: must be 40 or 60")
         _check_bitrate(self.bitrate)
 
 
 @dataclass(frozen=True)
 class SoundSenderStats:
-    """Totals so far. frames: of sound that came in. sent: of these, sent as speech. notes: of silence. opus_bytes: of
-    what was sent.
-    """
+    """Totals so far."""
 
     frames: int = 0
+    """Frames of sound captured."""
     sent: int = 0
+    """Frames among them that were sent as speech."""
     notes: int = 0
+    """Silence packets sent."""
     opus_bytes: int = 0
+    """Size of the speech sent."""
 
 
 class SoundSource(Protocol):
-    """Sound as it is captured; mono, 48 kHz."""
+    """Captured sound, mono at 48 kHz."""
 
     def blocks(self, count: int, stop: threading.Event) -> Iterator[tuple[Samples, int]]:
-        """Pieces of int16 (count,) at the pace of time, each with the capture time of its first sample in ms; ends at
-        its end or when stopped.
+        """Yields blocks of int16 (count,) in real time, each with the capture time of its first sample in ms. Ends with the
+        sound, or once `stop` is set.
         """
         ...
 
@@ -99,7 +101,7 @@ class SoundSource(Protocol):
 
 
 class VoiceActivity:
-    """Tells speech from the room's noise, frame by frame."""
+    """Distinguishes speech from the room's noise, frame by frame."""
 
     def __init__(self) -> None:
         self.room_dbfs = QUIETEST_SPEECH_DBFS
@@ -107,7 +109,7 @@ class VoiceActivity:
         self._left_ms = 0.0
 
     def speaks(self, samples: Samples) -> bool:
-        """Whether this frame, int16 (N,) at 48 kHz, is to be sent."""
+        """Whether to send this frame, int16 (N,) at 48 kHz."""
         levels = [level_dbfs(samples[at : at + SUBFRAME]) for at in range(0, samples.size - SUBFRAME + 1, SUBFRAME)]
         frame_s = samples.size / RATE_HZ
         quietest = max(min(levels), -90.0)
@@ -122,10 +124,11 @@ class VoiceActivity:
 class SoundSender:
     """One person's voice at the sending end of a call.
 
-    audio: None for silence, "default" or a device's name for a microphone, a file with sound, or a source of one's own. on_sound
-    (packet, capture time in ms): called from this object's thread; what it raises is logged. clock: shared with the pictures.
-    Raises InputError if the file or the named device cannot be used; where there is no default microphone, `problem` says so
-    and there is silence.
+    audio: None for silence, "default" or a device's name for a microphone, a file with sound, or a `SoundSource` of your own.
+    on_sound: called with a packet and its capture time in ms, from this object's thread; what it raises is logged.
+    clock: shared with the pictures.
+    Raises InputError if the file or the named device cannot be used. Without a default microphone there is silence, and
+    `problem` says so.
     """
 
     def __init__(
@@ -139,15 +142,15 @@ class SoundSender:
         self._options = options
         self._on_sound = on_sound
         self.problem = ""
-        """Why there is no sound, in words."""
+        """Why there is no sound, if something went wrong."""
         self._source = self._open(audio, clock or CaptureClock())
         self._encoder = _encoder(options.bitrate, options.frame_ms)
         self._wanted_bitrate = self._bitrate = options.bitrate
         self._voice = VoiceActivity()
         self._muted = False
         self._noted: tuple[float, int] | None = None
-        """Level of the silence now, and when the last note of it was sent."""
-        self._told_dbfs = 0.0
+        """Level of the current silence, and when the last packet about it was sent."""
+        self._announced_dbfs = 0.0
         self._withheld: tuple[bytes, int] | None = None
         self._since_whole_time = 0
         self._frames = self._sent = self._notes = self._opus_bytes = 0
@@ -155,13 +158,13 @@ class SoundSender:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begins to listen; a file starts to play now."""
+        """Starts to listen. A file starts to play now."""
         if self._thread is None and self._source is not None:
             self._thread = threading.Thread(target=self._run, args=(self._source,), name="facewire-sound", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread and closes the device. No callback comes after it returns."""
+        """Stops the thread and closes the device. After it returns there are no more callbacks."""
         self._stop.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(STOP_S)
@@ -169,11 +172,11 @@ class SoundSender:
             self._source.close()
 
     def mute(self, muted: bool) -> None:
-        """Nothing is sent, and nothing is listened to, until it is off again."""
+        """Mutes or unmutes. While muted, sound is discarded unheard."""
         self._muted = muted
 
     def set_bitrate(self, bps: int) -> None:
-        """Bits a second for speech, 6000 to 64000, from the next frame on."""
+        """Changes the bits per second for speech, 6000 to 64000, from the next frame on. Raises InputError for others."""
         _check_bitrate(bps)
         self._wanted_bitrate = bps
 
@@ -181,9 +184,9 @@ class SoundSender:
         return SoundSenderStats(self._frames, self._sent, self._notes, self._opus_bytes)
 
     def take(self, samples: Samples, capture_ms: int) -> None:
-        """Sends what is to be sent of a frame, int16 (48 · frame_ms,), whose first sample was captured then.
+        """Processes a frame, int16 (48 · frame_ms,), and sends what it gives rise to. The thread does this with every frame.
 
-        What the thread does with every frame.
+        capture_ms: of the first sample.
         """
         self._frames += 1
         if self._wanted_bitrate != self._bitrate:
@@ -209,20 +212,20 @@ class SoundSender:
         whole = self._since_whole_time == 0 or self._noted is not None
         self._since_whole_time = 1 if whole else (self._since_whole_time + 1) % WHOLE_TIME_EVERY
         self._sent, self._opus_bytes = self._sent + 1, self._opus_bytes + len(opus)
-        self._tell(encode_speech(opus, begins_ms, whole_time=whole), begins_ms)
+        self._notify(encode_speech(opus, begins_ms, whole_time=whole), begins_ms)
 
     def _note(self, level: float, capture_ms: int) -> None:
-        """Says that there is silence, when it begins and when its noise has changed."""
+        """Sends a silence packet when silence begins and when its level has changed."""
         level = max(level, SILENT_DBFS)
         if self._noted is not None:
             known, since_ms = self._noted
-            level = known + 0.2 * (level - known) if level > SILENT_DBFS else level  # single frames are not a change
-            if abs(level - self._told_dbfs) < LEVEL_CHANGED_DB or capture_ms - since_ms < LEVEL_EVERY_MS:
+            level = known + 0.2 * (level - known) if level > SILENT_DBFS else level  # a single frame is not a change
+            if abs(level - self._announced_dbfs) < LEVEL_CHANGED_DB or capture_ms - since_ms < LEVEL_EVERY_MS:
                 self._noted = level, since_ms
                 return
-        self._noted, self._told_dbfs = (level, capture_ms), level
+        self._noted, self._announced_dbfs = (level, capture_ms), level
         self._notes += 1
-        self._tell(encode_silence(level, capture_ms), capture_ms)
+        self._notify(encode_silence(level, capture_ms), capture_ms)
 
     def _encode(self, samples: Samples) -> bytes:
         frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
@@ -230,10 +233,10 @@ class SoundSender:
         (packet,) = self._encoder.encode(frame)
         return bytes(packet)
 
-    def _tell(self, packet: bytes, capture_ms: int) -> None:
+    def _notify(self, packet: bytes, capture_ms: int) -> None:
         try:
             self._on_sound(packet, capture_ms)
-        except Exception:  # whoever listens must not be able to end the call
+        except Exception:  # a faulty listener must not end the call
             _log.exception("a callback of the sound sender failed")
 
     def _run(self, source: SoundSource) -> None:
@@ -258,7 +261,7 @@ class SoundSender:
 
 
 class SoundFile(SoundSource):
-    """Any file with sound in it, in real time. Its times are the video's of the same file, if there is one."""
+    """A file with sound, in real time. If it has video too, times count from its first picture."""
 
     def __init__(self, path: Path, clock: CaptureClock, *, loop: bool = False) -> None:
         self._path, self._clock, self._loop = path, clock, loop
@@ -274,7 +277,7 @@ class SoundFile(SoundSource):
             for samples in self._pieces(count):
                 capture_ms = origin_ms + 1000 * at / RATE_HZ
                 at += count
-                # A frame is there once its last sample is.
+                # A frame is complete once its last sample has been captured.
                 while not stop.is_set() and (wait_ms := capture_ms + 1000 * count / RATE_HZ - self._clock.now_ms()) > 0:
                     stop.wait(wait_ms / 1000)
                 if stop.is_set():
@@ -285,10 +288,10 @@ class SoundFile(SoundSource):
             origin_ms += 1000 * self._duration_s
 
     def close(self) -> None:
-        """The file is open only while it is read."""
+        """There is nothing to close: the file is open only while it is read."""
 
     def _pieces(self, count: int) -> Iterator[Samples]:
-        """int16 (count,) each, from the moment of the first picture on; the last is filled up, or left out of a loop."""
+        """Yields int16 (count,) each, from the first picture on. The last is padded, or left out if the file loops."""
         left = np.zeros(0, np.int16)
         for part in self._decoded():
             left = np.concatenate([left, part])
@@ -299,7 +302,7 @@ class SoundFile(SoundSource):
             yield np.pad(left, (0, count - left.size))
 
     def _decoded(self) -> Iterator[Samples]:
-        """All sound, shifted so that it begins with the first picture; damage ends it early."""
+        """Yields all sound, shifted so that it begins with the first picture. Damage ends it early."""
         with self._opened() as container:
             stream = container.streams.audio[0]
             video = container.streams.video[0] if container.streams.video else None
@@ -324,7 +327,7 @@ class SoundFile(SoundSource):
         except FileNotFoundError as error:
             raise InputError(f"{self._path}: no such file") from error
         except (av.FFmpegError, OSError) as error:
-            raise InputError(f"{self._path}: no sound that can be read ({reason(error)})") from error
+            raise InputError(f"{self._path}: its sound cannot be read ({reason(error)})") from error
 
 
 class Microphone(SoundSource):
@@ -357,7 +360,7 @@ class Microphone(SoundSource):
         try:
             import sounddevice
         except ImportError as error:
-            raise InputError("no microphone: it needs pip install 'facewire[sound]'") from error
+            raise InputError("no microphone: run pip install 'facewire[sound]'") from error
         except OSError as error:
             raise InputError("no microphone: the system lacks PortAudio (libportaudio2)") from error
 
@@ -376,27 +379,27 @@ class Microphone(SoundSource):
 
 
 class SampleClock:
-    """Capture times of blocks that follow each other: counted in samples, and led slowly by what a clock says, whose
-    readings scatter by some ms. So a sound card that runs too fast is noticed, and single readings are not.
+    """Capture times of consecutive blocks. They are counted in samples and corrected slowly by a clock whose readings scatter by
+    some ms. So they follow a sound card that runs fast, but not a single reading.
     """
 
-    LED_BY = 0.02
+    CORRECTION = 0.02
     GAP_MS = 100.0
 
     def __init__(self) -> None:
         self._next_ms: float | None = None
 
     def begins(self, reading_ms: float, count: int) -> float:
-        """When a block of that many samples began, in ms, for the clock's reading of it."""
+        """When a block of that many samples began, in ms, given the clock's reading."""
         if self._next_ms is None or abs(reading_ms - self._next_ms) > self.GAP_MS:
             self._next_ms = reading_ms
-        begins_ms = self._next_ms + self.LED_BY * (reading_ms - self._next_ms)
+        begins_ms = self._next_ms + self.CORRECTION * (reading_ms - self._next_ms)
         self._next_ms = begins_ms + 1000 * count / RATE_HZ
         return begins_ms
 
 
 def regroup(arriving: Iterable[tuple[Samples, float]], count: int) -> Iterator[tuple[Samples, int]]:
-    """Blocks of any length, each with a clock's reading of its beginning in ms, as blocks of int16 (count,) with capture times."""
+    """Regroups blocks of any length, each with a clock's reading of its start in ms, into int16 (count,) with capture times."""
     left, times = np.zeros(0, np.int16), SampleClock()
     for block, reading_ms in arriving:
         left_ms = times.begins(reading_ms, block.size) - 1000 * left.size / RATE_HZ
@@ -407,7 +410,7 @@ def regroup(arriving: Iterable[tuple[Samples, float]], count: int) -> Iterator[t
 
 
 def level_dbfs(samples: Samples) -> float:
-    """Effective level of int16 samples, -127 to 0; 0 is a square wave that fills the range."""
+    """RMS level of int16 samples, -127 to 0; a full-scale square wave has 0."""
     effective = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if samples.size else 0.0
     return max(20 * log10(max(effective, 1e-9) / 32768), float(SILENT_DBFS))
 
@@ -424,4 +427,4 @@ def _encoder(bitrate: int, frame_ms: int) -> av.AudioCodecContext:
 
 def _check_bitrate(bps: int) -> None:
     if not BITRATES[0] <= bps <= BITRATES[1]:
-        raise InputError(f"{bps} bits a second of sound: from {BITRATES[0]} to {BITRATES[1]}")
+        raise InputError(f"{bps} bits per second of sound: must be {BITRATES[0]} to {BITRATES[1]}")

@@ -1,7 +1,7 @@
-"""A source frame on the sender's side: compressed, and read back as the receiver will see it.
+"""A source frame at the sender: compressed, and read back as the receiver will see it.
 
-Canonical code and motion are measured on the picture after compression, so both ends agree on them. `encoder` makes one
-for each new source frame and measures the scene against it.
+Canonical code and motion are measured on the compressed picture, so both ends agree on them. `encoder` makes source frames
+here and measures the scene against the one in use.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from facewire.source_picture import WEBP_QUALITY, compress, decompress
 
 @dataclass(frozen=True)
 class SentSource:
-    """A source frame with what its sender knows of it."""
+    """A source frame and what its sender knows about it."""
 
     frame: SourceFrame
-    """As it is transmitted."""
+    """What is transmitted."""
     picture: NDArray[np.uint8]
     """The decompressed picture, uint8 RGB (S, S, 3): what the receiver has."""
     motion: Motion
-    """Its own motion, as the receiver will read it."""
+    """The picture's own motion, as the receiver decodes it."""
     canonical: NDArray[np.float32]
-    """Shape code (C,), as the receiver will read it."""
+    """Shape code (C,), as the receiver decodes it."""
 
     @cached_property
     def message(self) -> bytes:
-        """The source message."""
+        """The encoded source message."""
         return encode_source(self.frame)
 
     @property
     def hash(self) -> bytes:
-        """Names the source message."""
+        """Identifies the source message."""
         return source_hash(self.message)
 
     def tracker(self, networks: Networks) -> SceneTracker:
-        """Measures the scene of later squares against this source frame."""
+        """A tracker that measures the scene of later squares against this source frame."""
         return SceneTracker(SceneSpace.of(networks.bundle), self.picture, self.motion)
 
 
@@ -56,9 +56,9 @@ def make_source(
     scene: NDArray[np.float32] | None = None,
     quality: int = WEBP_QUALITY,
 ) -> SentSource:
-    """The source frame of a square, uint8 RGB (S, S, 3).
+    """Makes a source frame of a square, uint8 RGB (S, S, 3).
 
-    scene: (8,) the square's scene code against the source frame before; zero without one. quality: of the picture, 0 to 100.
+    scene: the square's scene code (8,) relative to the previous source frame; 0 if None. quality: WebP's, 0 to 100.
     """
     bundle = networks.bundle
     webp = compress(square, quality)

@@ -1,8 +1,8 @@
 """facewire itself as a codec of the bandwidth benchmark: source frame and motion as a call sends them, through real bytes.
 
-Comes in: a weight bundle and a preset. Goes out: the `Codec` that `run` sets beside the rivals. Payload is motion with nothing
-repeated, a frame a packet; the wire is counted as a call packs it: bundled, every packet's frames repeated in the next, each
-message acknowledged.
+Given a weight bundle and a preset, `Facewire` is the `Codec` that `run` compares with the rivals. Its payload is motion with one
+frame per packet and no redundancy. Its bytes on the wire are counted as a call packs them: frames bundled, every packet's
+frames repeated in the next, and each message acknowledged.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from facewire.receiver.receiver import Receiver
 from facewire.sender.encoder import Encoder
 
 ROUND_TRIP_MS = 100.0
-"""After which a frame is acknowledged."""
+"""How long after it was sent a frame is acknowledged."""
 BUNDLE_WAIT_S = 0.085
-"""The first frame of a packet waits at most so long for the others: three go together at 25 a second, as in a call."""
+"""At most so long the first frame of a packet waits for the others: at 25 fps three are bundled, as in a call."""
 REDUNDANCY = 1
-"""Packets whose frames each packet of a call repeats."""
+"""How many earlier packets' frames each packet of a call repeats."""
 
 
 @functools.cache
 def networks_of(weights: Path | None, backend: str) -> Networks:
-    """This process's networks, on one thread."""
+    """The networks of this process, on one thread."""
     return Networks(load_bundle(weights), threads=1, backend=backend)
 
 
 @dataclass(frozen=True)
 class Facewire:
-    """Our codec at a preset."""
+    """facewire at one preset."""
 
     preset: str
     weights: Path | None = None
@@ -54,7 +54,7 @@ class Facewire:
         return f"facewire {bundle.name} {bundle.hash.hex()[:12]}, preset {self.preset}"
 
     def encode(self, pictures: Sequence[Picture], fps: float) -> Coded:
-        """The first picture becomes the source frame; its motion and that of all others follows."""
+        """Makes the first picture the source frame and sends the motion of all pictures, its own included."""
         networks = networks_of(self.weights, self.backend)
         squares = [_sized(picture, networks.bundle.picture_size) for picture in pictures]
         encoder = Encoder(networks, frame_rate=fps)
@@ -68,7 +68,7 @@ class Facewire:
         return Coded(packets, Wire(sum(forward for forward, _ in sizes), sum(back for _, back in sizes)))
 
     def decode(self, packets: Sequence[Packet], count: int) -> list[Picture]:
-        """Synthesises every picture. Larger ones than the bundle's own are scaled up by whoever shows them: see `Shown`."""
+        """Draws every picture at the bundle's size; `Shown` scales them up."""
         networks = networks_of(self.weights, self.backend)
         decoder = Decoder(networks)
         decoder.receive_source(packets[0].data)
@@ -80,7 +80,7 @@ class Facewire:
 
 @dataclass(frozen=True)
 class Shown:
-    """Our codec where pictures are larger than its own: shown scaled up (bicubic)."""
+    """facewire shown at a larger size than its own pictures, scaled up (bicubic)."""
 
     codec: Facewire
     size: int
@@ -88,51 +88,51 @@ class Shown:
 
     @property
     def settings(self) -> str:
-        """Ours, and the size shown."""
+        """Those of the codec, and the size shown."""
         return f"{self.codec.settings}, shown at {self.size}"
 
     def encode(self, pictures: Sequence[Picture], fps: float) -> Coded:
-        """As ours: it scales by itself."""
+        """Encodes with the codec, which scales pictures down."""
         return self.codec.encode(pictures, fps)
 
     def decode(self, packets: Sequence[Packet], count: int) -> list[Picture]:
-        """As ours, scaled up."""
+        """Decodes with the codec and scales up."""
         return [_sized(picture, self.size) for picture in self.codec.decode(packets, count)]
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """The source frame, held: what no bytes at all would give after it."""
+    """Only the source frame, held: the quality without any motion."""
 
     weights: Path | None = None
     size: int = 256
 
     @property
     def settings(self) -> str:
-        """What it is."""
+        """What this is."""
         return "the source frame of facewire, held"
 
     def encode(self, pictures: Sequence[Picture], fps: float) -> Coded:
-        """The source frame alone."""
+        """Encodes only the source frame."""
         networks = networks_of(self.weights, "auto")
         square = _sized(pictures[0], networks.bundle.picture_size)
         source = Encoder(networks, frame_rate=fps).make_source(square)
         return Coded([Packet(source.message, 0, first=True)], Wire(0, 0))
 
     def decode(self, packets: Sequence[Packet], count: int) -> list[Picture]:
-        """It, as often as asked."""
+        """Repeats the source frame."""
         networks = networks_of(self.weights, "auto")
         source = Decoder(networks).read_source(decode_source(packets[0].data))
         return [_sized(source.picture, self.size)] * count
 
 
 def stream_of(packets: Sequence[Packet]) -> bytes:
-    """The packets as the bytes of a `.fw` file, which `facewire decode` shows."""
+    """The packets as the bytes of a `.fw` file, for `facewire decode`."""
     return write_stream(decode_source(packets[0].data), [packet.data for packet in packets[1:]])
 
 
 def _packed(encoder: Encoder, motions: Sequence[Motion], packing: Packing) -> list[tuple[int, bytes]]:
-    """Packets with the number of their newest frame, each acknowledged a round trip after it."""
+    """Packets with the number of their newest frame, each acknowledged after a round trip."""
     fps = encoder.frame_rate
     packets = encoder.coding.motion_encoder(packing, fps)
     late = LateAcknowledgements(packets.acknowledge, ROUND_TRIP_MS * fps / 1000)

@@ -1,4 +1,4 @@
-"""There is a motion for every moment, near the true one where neighbours are known, and never a jump after a loss."""
+"""Every moment has a motion, close to the true one between known frames, and there is no jump after a loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REST = Motion.from_head(np.zeros(26, np.float32))
 
 
 def swaying(time_ms: float) -> Motion:
-    """A head that turns to and fro within two seconds."""
+    """A head that turns back and forth every two seconds."""
     vector = np.zeros(26, np.float32)
     vector[0], vector[6] = 0.3 * np.sin(time_ms / 320), 0.5 * np.cos(time_ms / 320)
     return Motion.from_head(vector)
@@ -31,7 +31,7 @@ def distance(a: Motion, b: Motion) -> float:
     return float(np.abs(a.vector() - b.vector()).max())
 
 
-def test_known_frames_come_back_exactly_and_moments_between_them_nearly() -> None:
+def test_known_frames_are_exact_and_moments_between_them_close() -> None:
     timeline = MotionTimeline(REST)
     for number in (2, 0, 1, 3):  # in any order
         timeline.add(frame(number))
@@ -50,7 +50,7 @@ def test_lost_frames_are_bridged() -> None:
     assert distance(seen.motion, swaying(100)) < 0.03
 
 
-def test_movement_carries_on_then_holds_then_comes_to_rest() -> None:
+def test_movement_continues_then_holds_then_comes_to_rest() -> None:
     timeline = MotionTimeline(REST)
     timeline.add(frame(0))
     timeline.add(frame(1))
@@ -63,19 +63,19 @@ def test_movement_carries_on_then_holds_then_comes_to_rest() -> None:
     assert sorted(kinds, key=order.index) == kinds
     assert set(kinds) == set(order)
     held = distance(timeline.at(4000).motion, swaying(40))
-    assert distance(motions[2], swaying(80)) < distance(motions[0], swaying(80))  # a guess is better than none
+    assert distance(motions[2], swaying(80)) < distance(motions[0], swaying(80))  # a guess beats holding
     assert distance(motions[-1], REST) < 1e-6
     assert held > 0.3
     steps = [distance(a, b) for a, b in pairwise(motions)]
     assert max(steps) < 0.04
 
 
-def test_what_comes_after_a_loss_is_reached_without_a_jump() -> None:
+def test_first_frame_after_a_loss_is_reached_without_a_jump() -> None:
     timeline = MotionTimeline(REST)
     timeline.add(frame(0))
     timeline.add(frame(1))
     shown = last = timeline.at(900).motion
-    timeline.add(frame(26))  # 1040 ms: was on its way for long
+    timeline.add(frame(26))  # 1040 ms: arrives late
     steps = []
     for time_ms in range(920, 1041, 20):
         motion = timeline.at(time_ms).motion
@@ -85,7 +85,7 @@ def test_what_comes_after_a_loss_is_reached_without_a_jump() -> None:
     assert distance(last, swaying(1040)) < 1e-6
 
 
-def test_nothing_known_is_rest_and_before_the_first_frame_is_that_frame() -> None:
+def test_without_frames_at_rest_and_before_the_first_frame_that_frame() -> None:
     timeline = MotionTimeline(REST)
     assert timeline.at(5).motion is REST
     timeline.add(frame(3))
@@ -96,7 +96,7 @@ def test_nothing_known_is_rest_and_before_the_first_frame_is_that_frame() -> Non
     st.lists(st.tuples(st.integers(0, 1 << 32), st.integers(0, (1 << 48) - 1)), max_size=30),
     st.lists(st.floats(0, 3e14), max_size=30),
 )
-def test_any_frames_and_any_moments_give_a_finite_motion(frames: list[tuple[int, int]], moments: list[float]) -> None:
+def test_any_frames_and_moments_give_a_finite_motion(frames: list[tuple[int, int]], moments: list[float]) -> None:
     timeline = MotionTimeline(REST)
     for number, time_ms in frames:
         timeline.add(frame(number, time_ms))
@@ -106,7 +106,7 @@ def test_any_frames_and_any_moments_give_a_finite_motion(frames: list[tuple[int,
         assert np.isfinite(timeline.at(moment).motion.vector()).all()
 
 
-def test_memory_is_bounded_whatever_is_sent() -> None:
+def test_memory_is_bounded() -> None:
     timeline = MotionTimeline(REST)
     for number in range(3 * MAX_KNOWN):
         timeline.add(frame(number, 10**12 + number))

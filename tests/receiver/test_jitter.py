@@ -1,4 +1,4 @@
-"""The playout delay is what the network asks for: found quickly, kept small, and following clocks that run apart."""
+"""The playout delay is what the network requires: found quickly, kept small, and adjusted to drifting clocks."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def simulate(
             if newest is not None:
                 spare.append(newest - clock.due_ms(arrival_s))
             newest = capture_ms if newest is None else max(newest, capture_ms)
-            clock.heard("motion", capture_ms, arrival_s)
+            clock.packet_arrived("motion", capture_ms, arrival_s)
         clock.advance(now_s)
         delays.append(clock.delay_ms)
     return clock, delays, spare
 
 
-def test_steady_network_needs_no_more_than_the_packets_own_length() -> None:
+def test_steady_network_needs_only_the_length_of_a_packet() -> None:
     _, delays, spare = simulate(np.zeros(200))
     assert PACKET_MS <= delays[-1] < PACKET_MS + 15
     assert min(spare[20:]) >= 0
@@ -60,14 +60,14 @@ def test_delay_rises_within_a_second_and_falls_slowly() -> None:
     _, delays, spare = simulate(late)
     rise = int(150 * PACKET_MS / 1000 / TICK_S)
     assert delays[rise + 50] - delays[rise - 5] > 140
-    assert min(spare[165:300]) >= 0  # a second and a half after the change nothing is late any more
+    assert min(spare[165:300]) >= 0  # nothing is late from a second and a half after the change
     fall = np.diff(delays[-1000:])
     assert fall.min() > -0.02 * 1000 * TICK_S
     assert delays[-1] < PACKET_MS + 60
 
 
 @pytest.mark.parametrize("drift_ppm", [-300, 300])
-def test_clocks_that_run_apart_are_followed(drift_ppm: float) -> None:
+def test_drifting_clocks_are_followed(drift_ppm: float) -> None:
     _, delays, spare = simulate(
         np.random.default_rng(1).uniform(0, 30, 5_000), drift_ppm=drift_ppm
     )  # 10 minutes: 180 ms apart
@@ -76,17 +76,17 @@ def test_clocks_that_run_apart_are_followed(drift_ppm: float) -> None:
     assert np.mean(np.array(spare[100:]) < 0) < 0.05
 
 
-def test_blackout_changes_nothing_when_packets_come_as_before() -> None:
+def test_blackout_changes_nothing_if_the_network_recovers() -> None:
     clock, before, _ = simulate(np.zeros(100))
     now_s = 0.05 + 200 * PACKET_MS / 1000
     clock.advance(now_s)
     assert clock.delay_ms == pytest.approx(before[-1])
-    assert not clock.heard("motion", 200 * PACKET_MS, now_s)
+    assert not clock.packet_arrived("motion", 200 * PACKET_MS, now_s)
 
 
-def test_sender_whose_clock_starts_anew_is_noticed() -> None:
+def test_restarted_sender_clock_is_detected() -> None:
     clock, _, _ = simulate(np.zeros(100))
-    assert clock.heard("motion", 5, 12.1)
+    assert clock.packet_arrived("motion", 5, 12.1)
     clock.advance(12.2)
     assert clock.due_ms(12.2) == pytest.approx(5, abs=130)
 
@@ -94,18 +94,18 @@ def test_sender_whose_clock_starts_anew_is_noticed() -> None:
 def test_media_share_the_larger_delay() -> None:
     clock = PlayoutClock()
     for n in range(200):
-        clock.heard("motion", 40 * n, 0.04 * n + 0.05)
-        clock.heard("sound", 40 * n, 0.04 * n + 0.15)
+        clock.packet_arrived("motion", 40 * n, 0.04 * n + 0.05)
+        clock.packet_arrived("sound", 40 * n, 0.04 * n + 0.15)
         clock.advance(0.04 * n + 0.15)
     assert clock.delay_ms == pytest.approx(150, abs=5)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["motion", "sound"]), st.floats(0, 3e14), st.floats(0, 1e6)), max_size=60))
-def test_whatever_is_heard_the_delay_stays_in_bounds(heard: list[tuple[str, float, float]]) -> None:
+def test_delay_stays_in_bounds_for_any_packets(heard: list[tuple[str, float, float]]) -> None:
     clock = PlayoutClock()
     now_s = 0.0
     for medium, capture_ms, later_s in heard:
-        clock.heard(medium, capture_ms, now_s)
+        clock.packet_arrived(medium, capture_ms, now_s)
         now_s += later_s % (2 * WINDOW_S)
         clock.advance(now_s)
         assert np.isfinite(clock.due_ms(now_s))

@@ -1,4 +1,4 @@
-"""A whole call's receiving end on a clock of the test's own: every moment has its picture and its sound, in step."""
+"""The receiving end of a call, on a simulated clock: every moment has its picture and its sound, in step."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from facewire.sender.source import make_source
 FPS = 25.0
 BLOCK = 960
 LIP_SYNC_MS = (-125.0, 45.0)
-"""The sound may be so far behind and ahead of the picture (ITU-R BT.1359, the detectability thresholds)."""
+"""How far sound may be behind and ahead of the picture (detectability thresholds of ITU-R BT.1359)."""
 
 
 class Kept(VideoSink):
-    """Keeps when pictures were shown, and the last one."""
+    """Keeps the times at which pictures were shown, and the last one."""
 
     def __init__(self, wanted: int = 1 << 60) -> None:
         self.at_s: list[float] = []
@@ -48,7 +48,7 @@ class Kept(VideoSink):
 
 @dataclass
 class Network:
-    """What is on its way; delivered in the order of arrival."""
+    """Packets in transit, delivered in the order of arrival."""
 
     jitter: Callable[[], float] = lambda: 0.0
     lost: Callable[[], bool] = lambda: False
@@ -68,9 +68,9 @@ class Network:
 
 
 class Caller:
-    """A sender of a still face and of a given voice, without a camera and without a thread.
+    """Sends a still face and a given voice, without camera and thread.
 
-    drift_ppm: by how much its clock is slow against the receiver's.
+    drift_ppm: how much slower its clock is than the receiver's.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Caller:
         playout.source(source)
 
     def until(self, now_s: float) -> None:
-        """Captures and sends what is captured until then, on the receiver's clock."""
+        """Captures and sends up to that time on the receiver's clock."""
         while (at_s := self._frames / FPS / self._rate) <= now_s:
             packet = self.encoder.encode(self._motion, round(1000 * self._frames / FPS))
             self._frames += 1
@@ -116,13 +116,13 @@ class Caller:
 
 @pytest.fixture(scope="module")
 def still(networks: Networks, nodding: list[np.ndarray]) -> tuple[bytes, Motion]:
-    """A source message and its own motion."""
+    """A source message and the motion in it."""
     source = make_source(networks, Coding.of(networks.bundle), nodding[0], FPS)
     return source.message, source.motion
 
 
 def run(caller: Caller, network: Network, playout: Playout, clock: list[float], seconds: float) -> np.ndarray:
-    """Lets the call go on for so long; returns the sound that was heard."""
+    """Continues the call for so long. Returns the sound that was heard."""
     heard = []
     end_s = clock[0] + seconds
     while clock[0] < end_s:
@@ -141,15 +141,18 @@ def call(
     voice: np.ndarray | None,
     network: Network,
     options: PlayoutOptions | None = None,
-    **more: float,
+    *,
+    drift_ppm: float = 0.0,
+    frames_per_packet: int = 3,
 ) -> tuple[Caller, Playout, list[float], Kept]:
     clock, sink = [0.0], Kept()
     playout = Playout(networks, sink, None, options, clock=lambda: clock[0])
-    return Caller(networks, *still, voice, network, playout, **more), playout, clock, sink  # type: ignore[arg-type]
+    caller = Caller(networks, *still, voice, network, playout, drift_ppm=drift_ppm, frames_per_packet=frames_per_packet)
+    return caller, playout, clock, sink
 
 
 def onsets_ms(sound: np.ndarray) -> np.ndarray:
-    """When words begin in a sound, ms from its start."""
+    """When words begin, in ms from the start of the sound."""
     level = np.abs(sound.astype(np.float32)).reshape(-1, 240).max(1) > 1500
     starts = np.flatnonzero(level[1:] & ~level[:-1]) + 1
     return np.array([5.0 * at for at in starts if not level[max(0, at - 60) : at].any()])
@@ -185,18 +188,18 @@ def test_lips_and_sound_stay_in_step_on_a_bad_link(
 
 
 @pytest.mark.parametrize("drift_ppm", [-200.0, 200.0])
-def test_words_are_heard_when_the_picture_of_their_capture_is_due(
+def test_words_are_heard_when_their_picture_is_due(
     networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray, drift_ppm: float
 ) -> None:
-    """Measured on the sound itself, not on what the playout says of it."""
+    """Measured on the sound itself rather than on the playout's figures."""
     random = np.random.default_rng(1)
     network = Network(lambda: random.uniform(0, 0.03))
     caller, playout, clock, _ = call(networks, still, talk, network, drift_ppm=drift_ppm)
     heard = run(caller, network, playout, clock, 24)
     onset_s = onsets_ms(heard) / 1000
     spoken_ms = onsets_ms(np.concatenate([talk[: (talk.size - 2880) // 2880 * 2880]] * 4))
-    # The delay changes slowly, so what is due at an onset is read off the delay at the end of the run.
-    late = [onset * 1000 - playout._clock._offset_ms for onset in onset_s[-6:]]  # type: ignore[operator]
+    # The delay changes slowly, so the delay at the end of the run tells what was due at an onset.
+    late = [playout._clock.due_ms(onset) for onset in onset_s[-6:]]
     off = [min(spoken_ms - capture, key=abs) for capture in late]
     assert len(off) == 6
     assert LIP_SYNC_MS[0] < -max(off) <= -min(off) < LIP_SYNC_MS[1]
@@ -204,7 +207,7 @@ def test_words_are_heard_when_the_picture_of_their_capture_is_due(
 
 
 @pytest.mark.slow
-def test_twenty_minutes_with_clocks_apart_stay_in_step_and_small(
+def test_twenty_minutes_with_drifting_clocks_stay_in_step_and_small(
     networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray
 ) -> None:
     random = np.random.default_rng(2)
@@ -220,7 +223,7 @@ def test_twenty_minutes_with_clocks_apart_stay_in_step_and_small(
     assert len(playout._timeline._frames) < 64
 
 
-def test_blackout_is_a_freeze_then_rest_then_recovery_without_a_new_source(
+def test_blackout_freezes_rests_and_recovers_without_a_new_source(
     networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray
 ) -> None:
     network = Network()
@@ -235,12 +238,12 @@ def test_blackout_is_a_freeze_then_rest_then_recovery_without_a_new_source(
     run(caller, network, playout, clock, 4)
     after = playout.stats()
     assert after.shown - before.shown == 100
-    assert after.concealed - before.concealed <= 15  # back within 0.6 s
+    assert after.concealed - before.concealed <= 15  # recovered within 0.6 s
     assert after.sources == 1
     assert after.sound_played_ms > before.sound_played_ms
 
 
-def test_sender_that_says_it_pauses_is_no_freeze(networks: Networks, still: tuple[bytes, Motion]) -> None:
+def test_announced_pause_is_not_a_freeze(networks: Networks, still: tuple[bytes, Motion]) -> None:
     network = Network()
     caller, playout, clock, _ = call(networks, still, None, network)
     run(caller, network, playout, clock, 2)
@@ -253,7 +256,7 @@ def test_sender_that_says_it_pauses_is_no_freeze(networks: Networks, still: tupl
     assert playout.stats().shown == 75
 
 
-def test_packets_from_before_the_source_are_used_when_it_is_here(
+def test_packets_from_before_the_source_are_used_once_it_arrives(
     networks: Networks, still: tuple[bytes, Motion]
 ) -> None:
     network, clock, sink = Network(), [0.0], Kept()
@@ -275,7 +278,7 @@ def test_packets_from_before_the_source_are_used_when_it_is_here(
     assert network.sent == 0
 
 
-def test_sound_waits_for_no_picture(networks: Networks, talk: np.ndarray) -> None:
+def test_sound_does_not_wait_for_a_picture(networks: Networks, talk: np.ndarray) -> None:
     clock = [0.0]
     playout = Playout(networks, NoVideo(), None, clock=lambda: clock[0])
     packets: list[tuple[bytes, int]] = []
@@ -312,10 +315,10 @@ def test_new_source_replaces_the_old_one_between_two_pictures(
     assert np.abs(sink.picture.astype(int) - first).mean() > 30
 
 
-def test_a_source_that_waits_for_its_first_motion_is_no_freeze(
+def test_waiting_for_the_first_motion_is_not_a_freeze(
     networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray
 ) -> None:
-    """Sound comes from the start, motion two seconds later; a pause after that is a freeze."""
+    """Sound starts at once and motion two seconds later. A gap after that is a freeze."""
     network = Network()
     caller, playout, clock, _ = call(networks, still, talk, network)
     pass_on, dark = network.send, [(0.0, 2.0), (4.0, 5.0)]
@@ -333,7 +336,7 @@ def test_a_source_that_waits_for_its_first_motion_is_no_freeze(
     assert playout.stats().freezes == 1
 
 
-def test_another_sender_starts_anew(networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray) -> None:
+def test_restart_accepts_another_sender(networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray) -> None:
     network = Network()
     caller, playout, clock, sink = call(networks, still, talk, network)
     run(caller, network, playout, clock, 3)
@@ -379,27 +382,24 @@ def test_free_view_and_portrait_change_what_is_drawn(
     assert mirrored < 0.3 * np.abs(sink.picture.astype(int) - straight).mean()
 
 
-def test_bytes_that_are_not_ours_are_refused_and_the_call_goes_on(
-    networks: Networks, still: tuple[bytes, Motion]
-) -> None:
+def test_foreign_bytes_raise_and_the_call_continues(networks: Networks, still: tuple[bytes, Motion]) -> None:
     network = Network()
     caller, playout, clock, _ = call(networks, still, None, network)
     run(caller, network, playout, clock, 1)
     source = decode_source(still[0])
     with pytest.raises(WeightsError):
         playout.source(encode_source(replaced(source, bundle_hash=bytes(8))))
-    for take in (
-        lambda: playout.source(b"FWSF"),
-        lambda: playout.motion(b"\xff", clock[0]),
-        lambda: playout.sound(b"", clock[0]),
-    ):
-        with pytest.raises(DecodeError):
-            take()
+    with pytest.raises(DecodeError):
+        playout.source(b"FWSF")
+    with pytest.raises(DecodeError):
+        playout.motion(b"\xff", clock[0])
+    with pytest.raises(DecodeError):
+        playout.sound(b"", clock[0])
     run(caller, network, playout, clock, 1)
     assert playout.stats().freezes == 0
 
 
-def test_picture_that_cannot_be_read_ends_nothing(networks: Networks, still: tuple[bytes, Motion]) -> None:
+def test_damaged_picture_raises_and_the_call_continues(networks: Networks, still: tuple[bytes, Motion]) -> None:
     network = Network()
     caller, playout, clock, sink = call(networks, still, None, network)
     run(caller, network, playout, clock, 1)
@@ -412,10 +412,10 @@ def test_picture_that_cannot_be_read_ends_nothing(networks: Networks, still: tup
 
 events = st.lists(
     st.one_of(
-        st.tuples(st.just("motion"), st.integers(0, 79), st.floats(0, 0.5)),
-        st.tuples(st.just("sound"), st.integers(0, 49), st.floats(0, 0.5)),
-        st.tuples(st.just("junk"), st.binary(max_size=40), st.floats(0, 0.5)),
-        st.tuples(st.just("wait"), st.integers(0, 3), st.floats(0, 3)),
+        st.tuples(st.just("motion"), st.integers(0, 79), st.just(b""), st.floats(0, 0.5)),
+        st.tuples(st.just("sound"), st.integers(0, 49), st.just(b""), st.floats(0, 0.5)),
+        st.tuples(st.just("junk"), st.just(0), st.binary(max_size=40), st.floats(0, 0.5)),
+        st.tuples(st.just("wait"), st.just(0), st.just(b""), st.floats(0, 3)),
     ),
     max_size=60,
 )
@@ -423,8 +423,8 @@ events = st.lists(
 
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events)
-def test_any_loss_order_and_copies_give_a_picture_at_every_tick(
-    networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray, events: list[tuple[str, int | bytes, float]]
+def test_every_tick_has_a_picture_under_any_loss_order_and_copies(
+    networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray, events: list[tuple[str, int, bytes, float]]
 ) -> None:
     coding = Coding.of(networks.bundle)
     encoder = MotionEncoder(coding.tables, coding.quantiser, Packing(redundancy=1), frame_rate=FPS)
@@ -436,15 +436,15 @@ def test_any_loss_order_and_copies_give_a_picture_at_every_tick(
     clock, sink = [0.0], Kept()
     playout = Playout(networks, sink, None, clock=lambda: clock[0])
     playout.source(still[0])
-    for ticks, (kind, what, later_s) in enumerate(events, start=1):
+    for ticks, (kind, number, junk, later_s) in enumerate(events, start=1):
         clock[0] += later_s
         try:
             if kind == "motion":
-                playout.motion(motions[what] or b"", clock[0])  # type: ignore[index]
+                playout.motion(motions[number] or b"", clock[0])
             elif kind == "sound":
-                playout.sound(sounds[what % len(sounds)], clock[0])  # type: ignore[operator]
+                playout.sound(sounds[number % len(sounds)], clock[0])
             elif kind == "junk":
-                (playout.motion if len(what) % 2 else playout.sound)(what, clock[0])  # type: ignore[arg-type]
+                (playout.motion if len(junk) % 2 else playout.sound)(junk, clock[0])
         except DecodeError:
             pass
         assert playout.show(clock[0])
@@ -454,7 +454,7 @@ def test_any_loss_order_and_copies_give_a_picture_at_every_tick(
     assert len(playout._track._waiting) <= MAX_WAITING
 
 
-def test_closed_window_ends_the_showing_once(networks: Networks, still: tuple[bytes, Motion]) -> None:
+def test_closed_window_ends_playout_once(networks: Networks, still: tuple[bytes, Motion]) -> None:
     ends: list[str] = []
     ended = threading.Event()
 

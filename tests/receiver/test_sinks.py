@@ -1,4 +1,4 @@
-"""What goes into a sink is there for others to see and hear; a sink that cannot be had is one clear line."""
+"""Sinks pass on what they are given; one that is not available raises a single clear line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import threading
 import types
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -16,7 +17,6 @@ import numpy as np
 import pytest
 
 from facewire.errors import InputError
-from facewire.receiver import sinks
 from facewire.receiver.sinks import (
     NoVideo,
     PacedSound,
@@ -40,16 +40,18 @@ def ramp(count: int, start: int = 0) -> Samples:
 
 
 def sound_of(path: Path) -> tuple[np.ndarray, float]:
-    """Samples of a file's sound track, and when they begin, s."""
+    """Samples of a file's sound track, and when they start, in s."""
     with av.open(str(path)) as container:
         frames = list(container.decode(audio=0))
         resampler = av.AudioResampler("s16", "mono", RATE_HZ)
         parts = [part.to_ndarray().reshape(-1) for frame in frames for part in resampler.resample(frame)]
-    return np.concatenate(parts), frames[0].time
+    start_s = frames[0].time
+    assert start_s is not None
+    return np.concatenate(parts), start_s
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
-def test_sound_and_pictures_are_in_one_file_at_their_times(tmp_path: Path, suffix: str) -> None:
+def test_file_has_sound_and_pictures_at_their_times(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     tone = (10_000 * np.sin(np.arange(RATE_HZ) * 0.03)).astype(np.int16)
     with VideoWriter(path, 25, sound=True) as writer:
@@ -100,7 +102,7 @@ def test_recorded_file_is_marked(tmp_path: Path, portrait: bool, mark: str) -> N
         assert [frame.time_ms for frame in video] == [0, 200]
 
 
-def test_recorded_sound_is_where_its_picture_is(tmp_path: Path) -> None:
+def test_recorded_sound_is_in_step_with_its_picture(tmp_path: Path) -> None:
     sink = RecordedFile(tmp_path / "a.mkv")
     now = [50.0]
     done = threading.Event()
@@ -123,7 +125,7 @@ def test_recorded_sound_is_where_its_picture_is(tmp_path: Path) -> None:
 
 
 def iter_clock(start_s: float) -> types.MethodType:
-    """A clock that goes on by 20 ms at every look: nothing has to be waited for."""
+    """A clock that advances by 20 ms whenever it is read, so that nothing has to wait."""
     steps = iter(np.arange(start_s, start_s + 1000, 0.02))
     return types.MethodType(lambda _self: float(next(steps)), steps)
 
@@ -134,10 +136,10 @@ def test_recording_without_a_picture_leaves_nothing_behind(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_raw_frames_come_at_an_exact_rate() -> None:
+def test_raw_frames_have_an_exact_rate() -> None:
     stream = io.BytesIO()
     sink = RawFrames(stream, 25)
-    for at_s in (10.0, 10.04, 10.08, 10.2, 10.21, 10.24):  # two are missing, one comes too early
+    for at_s in (10.0, 10.04, 10.08, 10.2, 10.21, 10.24):  # two are missing, one is early
         assert sink.show(GREY, at_s)
     assert len(stream.getvalue()) == 7 * GREY.size
     assert sink.show(GREY, 100.0)  # the reader was away for a minute and a half
@@ -146,14 +148,14 @@ def test_raw_frames_come_at_an_exact_rate() -> None:
     assert not stream.closed
 
 
-def test_reader_that_leaves_ends_raw_frames() -> None:
+def test_raw_frames_end_when_the_reader_leaves() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with open(writer, "wb", buffering=0) as stream:
         assert not RawFrames(stream, 25).show(GREY, 0)
 
 
-def test_wav_file_is_whole_or_not_there(tmp_path: Path) -> None:
+def test_wav_file_appears_only_when_complete(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     sink = WavFile(path)
     enough = threading.Event()
@@ -179,7 +181,7 @@ def test_wav_file_is_whole_or_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a screen")
-def test_window_without_a_screen_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_window_without_a_screen_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(InputError, match="no screen"):
@@ -187,13 +189,13 @@ def test_window_without_a_screen_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a screen")
-def test_screen_that_is_not_there_does_not_end_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_screen_does_not_kill_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":731")
     with pytest.raises(InputError, match="cannot be used"):
         Window()
 
 
-def test_screen_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unresponsive_screen_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":0")
 
     def hangs(command: list[str], **options: float) -> None:
@@ -204,7 +206,7 @@ def test_screen_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         Window()
 
 
-def test_missing_packages_and_devices_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_and_devices_are_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
     with pytest.raises(InputError, match=r"facewire\[sound\]"):
@@ -216,34 +218,34 @@ def test_missing_packages_and_devices_are_one_line(monkeypatch: pytest.MonkeyPat
         raise RuntimeError("no v4l2 loopback device found\nDid you run modprobe?")
 
     module = types.ModuleType("pyvirtualcam")
-    module.Camera = no_camera  # type: ignore[attr-defined]
+    vars(module).update(Camera=no_camera)
     monkeypatch.setitem(sys.modules, "pyvirtualcam", module)
     with pytest.raises(InputError, match="no virtual camera: no v4l2 loopback device found Did you"):
         VirtualCamera(256, 25)
 
 
-def test_speaker_asks_for_what_will_be_heard_when_it_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_speaker_pulls_sound_for_the_time_it_will_be_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = []
 
     class OutputStream:
-        """PortAudio's side: wants three blocks that will be heard 50 ms later."""
+        """PortAudio's side: asks for three blocks that will be heard 50 ms later."""
 
-        def __init__(self, callback: object, blocksize: int, **_: object) -> None:
+        def __init__(self, callback: Callable[..., None], blocksize: int, **_: object) -> None:
             self._callback, self._count = callback, blocksize
 
         def start(self) -> None:
             for _ in range(3):
                 block = np.zeros((self._count, 1), np.int16)
                 times = types.SimpleNamespace(currentTime=7.0, outputBufferDacTime=7.05)
-                self._callback(block, self._count, times, None)  # type: ignore[operator]
+                self._callback(block, self._count, times, None)
                 blocks.append(block)
 
         def close(self) -> None: ...
 
     module = types.ModuleType("sounddevice")
-    module.OutputStream, module.PortAudioError = OutputStream, OSError  # type: ignore[attr-defined]
+    vars(module).update(OutputStream=OutputStream, PortAudioError=OSError)
     monkeypatch.setitem(sys.modules, "sounddevice", module)
-    monkeypatch.setattr(sinks.time, "monotonic", lambda: 20.0)
+    monkeypatch.setattr("facewire.receiver.sinks.time.monotonic", lambda: 20.0)
     asked: list[tuple[int, float]] = []
 
     def pull(count: int, at_s: float) -> Samples:
@@ -253,7 +255,8 @@ def test_speaker_asks_for_what_will_be_heard_when_it_comes_out(monkeypatch: pyte
     speaker = Speaker()
     speaker.start(pull)
     speaker.stop()
-    assert asked == [(960, pytest.approx(20.05))] * 3
+    assert [count for count, _ in asked] == [960] * 3
+    assert [at_s for _, at_s in asked] == pytest.approx([20.05] * 3)
     assert [int(block[0, 0]) for block in blocks] == [1, 2, 3]
 
 
@@ -267,7 +270,7 @@ def test_sinks_are_chosen_by_name(
     assert caplog.text == ""
     video, sound = open_sinks("raw")
     assert isinstance(video, RawFrames)
-    assert isinstance(sound, PacedSound)  # there is no loudspeaker here
+    assert isinstance(sound, PacedSound)  # this machine has no loudspeaker
     assert "not heard" in caplog.text
     assert open_sinks("raw", "none")[1] is None
     video, sound = open_sinks(str(tmp_path / "a.mp4"))

@@ -1,4 +1,4 @@
-"""Sound comes out whole, in step, and without clicks or endless repetition where packets are missing."""
+"""Sound is complete and in step, and gaps have neither clicks nor endless repetition."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Packets = list[tuple[SoundPacket, int]]
 
 @pytest.fixture(scope="module")
 def voice() -> np.ndarray:
-    """An endless vowel whose pitch wanders, int16, 6 s."""
+    """A long vowel of wandering pitch, int16, 6 s."""
     time = np.arange(6 * RATE_HZ) / RATE_HZ
     phase = 2 * np.pi * np.cumsum(140 + 30 * np.sin(2 * np.pi * 0.7 * time)) / RATE_HZ
     return np.asarray(4000 * np.sum([np.sin(k * phase) / k for k in range(1, 20)], axis=0), np.int16)
@@ -37,7 +37,7 @@ def coded(samples: np.ndarray) -> Packets:
 def played(
     track: SoundTrack, packets: Iterable[tuple[SoundPacket, int]], seconds: float, *, ahead_ms: float = 300
 ) -> np.ndarray:
-    """Every packet is added ahead_ms before its time; returns all that is heard from capture time 0 on."""
+    """Adds every packet ahead_ms before it is due. Returns all that is heard from capture time 0 on."""
     waiting, out = sorted(packets, key=lambda entry: entry[1]), []
     for number in range(round(seconds * RATE_HZ / BLOCK)):
         due_ms = 1000 * number * BLOCK / RATE_HZ
@@ -48,14 +48,14 @@ def played(
 
 
 def shift_ms(heard: np.ndarray, said: np.ndarray, at_s: float) -> float:
-    """By how much what is heard around that time is later than it was said."""
+    """How much later than spoken the sound around that time is heard."""
     part = said[round(at_s * RATE_HZ) :][: RATE_HZ // 4].astype(float)
     shifts = range(-200 * 48, 200 * 48, 24)
     start = round(at_s * RATE_HZ)
     return max(shifts, key=lambda s: float(heard[start + s : start + s + part.size] @ part)) / 48
 
 
-def test_all_packets_give_the_voice_at_its_time(voice: np.ndarray) -> None:
+def test_voice_is_complete_and_on_time(voice: np.ndarray) -> None:
     track = SoundTrack()
     heard = played(track, coded(voice), 5.5)
     assert abs(shift_ms(heard, voice, 3.0)) <= TOLERANCE_MS
@@ -81,7 +81,7 @@ def test_order_and_copies_do_not_matter(voice: np.ndarray) -> None:
     assert np.array_equal(np.concatenate(out), straight)
 
 
-def test_lost_packet_is_filled_in_the_same_voice_without_a_click(voice: np.ndarray) -> None:
+def test_lost_packet_is_filled_in_with_the_same_voice_and_no_click(voice: np.ndarray) -> None:
     packets = coded(voice)
     lost = 50
     track = SoundTrack()
@@ -102,7 +102,7 @@ def test_long_loss_fades_to_silence(voice: np.ndarray) -> None:
     assert heard[round(4.2 * RATE_HZ) :].any()
 
 
-def test_silence_is_a_room_not_a_hole(talk: np.ndarray) -> None:
+def test_silence_has_the_noise_of_the_room(talk: np.ndarray) -> None:
     track = SoundTrack()
     heard = played(track, coded(talk), 10)
     pause = heard[round(4.6 * RATE_HZ) : round(4.8 * RATE_HZ)].astype(float)
@@ -114,7 +114,7 @@ def test_silence_is_a_room_not_a_hole(talk: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("moved_ms", [-60, 60])
-def test_speech_that_is_out_of_step_is_led_back_gently(voice: np.ndarray, moved_ms: float) -> None:
+def test_speech_out_of_step_is_led_back_gently(voice: np.ndarray, moved_ms: float) -> None:
     packets, track = coded(voice), SoundTrack()
     for entry in packets[:64]:
         track.add(*entry)
@@ -164,7 +164,7 @@ blocks = st.tuples(st.integers(1, 3000), st.floats(0, 6000))
 
 @settings(max_examples=40)
 @given(st.lists(st.one_of(frames, silences, blocks), max_size=40))
-def test_whatever_comes_every_block_is_full_and_memory_bounded(events: list[tuple[object, object]]) -> None:
+def test_blocks_are_full_and_memory_bounded_for_any_packets(events: list[tuple[object, object]]) -> None:
     track = SoundTrack()
     for first, second in events:
         if isinstance(first, SoundPacket):
@@ -178,7 +178,7 @@ def test_whatever_comes_every_block_is_full_and_memory_bounded(events: list[tupl
     assert track._ready.size <= RATE_HZ // 8
 
 
-def test_flood_is_cut_off() -> None:
+def test_flood_of_packets_is_cut_off() -> None:
     track = SoundTrack()
     for number in range(10 * MAX_WAITING):
         track.add(SoundPacket(60 * number % 65536, 65536, b"\x58", 60.0), 60 * number)

@@ -1,4 +1,4 @@
-"""The face is found and the square is the one that training clips have."""
+"""Faces are found, and squares are cut as in the training clips."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 def on_canvas(picture: np.ndarray, side: int, width: int, height: int, x: int, y: int) -> np.ndarray:
-    """The picture at that size somewhere in a larger, blurred one."""
+    """The picture at that size, somewhere in a larger, blurred one."""
     small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
     return cv2.copyMakeBorder(small, y, height - y - side, x, width - x - side, cv2.BORDER_REPLICATE)
 
@@ -55,12 +55,12 @@ def test_no_face_in_noise_or_nothing(detector: FaceDetector) -> None:
         assert detector.detect(np.full((height, width, 3), 127, np.uint8)) == []
 
 
-def test_picture_without_a_face_is_refused(detector: FaceDetector) -> None:
+def test_picture_without_a_face_raises(detector: FaceDetector) -> None:
     with pytest.raises(NoFaceError, match=r"^wall.png: no face found"):
         frame_picture(np.full((200, 300, 3), 127, np.uint8), detector, "wall.png")
 
 
-def test_of_several_faces_the_largest_is_taken(detector: FaceDetector, astronaut: np.ndarray) -> None:
+def test_largest_of_several_faces_is_used(detector: FaceDetector, astronaut: np.ndarray) -> None:
     both = np.hstack([astronaut, on_canvas(astronaut, 300, 512, 512, 100, 100)])
     report = frame_picture(both, detector)
     assert report.most_faces == 2
@@ -68,7 +68,7 @@ def test_of_several_faces_the_largest_is_taken(detector: FaceDetector, astronaut
     assert "2 faces" in report.remarks()[0]
 
 
-def test_framed_clip_is_taken_whole(detector: FaceDetector, astronaut: np.ndarray) -> None:
+def test_framed_clip_is_used_whole(detector: FaceDetector, astronaut: np.ndarray) -> None:
     first = frame_picture(astronaut, detector).framing
     again = frame_picture(first.cut(astronaut), detector)
     assert again.whole_picture
@@ -102,20 +102,20 @@ def test_square_lies_inside_the_picture(faces: list[Face], width: int, height: i
 
 
 @given(st.integers(-40, 90), st.integers(-40, 90), st.integers(8, 130))
-def test_cut_is_always_whole(x: int, y: int, side: int) -> None:
+def test_cut_always_fills_the_square(x: int, y: int, side: int) -> None:
     picture = np.arange(100 * 100 * 3, dtype=np.uint32).astype(np.uint8).reshape(100, 100, 3)
     if x + side <= 0 or y + side <= 0:
         return
     assert Framing(x, y, side).cut(picture, 64).shape == (64, 64, 3)
 
 
-def test_still_face_gets_the_usual_share() -> None:
+def test_still_face_has_the_usual_share_of_the_square() -> None:
     square = choose_square([Face(900, 400, 200, 200, 0.9)], 1920, 1080)
     assert 200 * MESH_PER_BOX / square.side == pytest.approx(FACE_SHARE, abs=0.01)
     assert not already_framed([Face(900, 400, 200, 200, 0.9)], 1920, 1080)
 
 
-def test_following_stands_still_in_the_dead_zone_and_ends_up_on_the_face() -> None:
+def test_square_stays_still_in_the_dead_zone_and_otherwise_reaches_the_face() -> None:
     start = Face(900, 400, 200, 200, 0.9)
     following = FollowingFraming(choose_square([start], 1920, 1080), 1920, 1080)
     first = following.framing
@@ -129,7 +129,7 @@ def test_following_stands_still_in_the_dead_zone_and_ends_up_on_the_face() -> No
     assert abs(following.framing.x - choose_square([far], 1920, 1080).x) < 0.03 * first.side
 
 
-def test_following_keeps_to_its_face_when_a_larger_one_comes() -> None:
+def test_square_keeps_to_its_face_when_a_larger_one_appears() -> None:
     mine, bystander = Face(900, 400, 200, 200, 0.9), Face(200, 300, 240, 240, 0.9)
     following = FollowingFraming(choose_square([mine], 1920, 1080), 1920, 1080)
     first = following.update([mine])
@@ -138,7 +138,7 @@ def test_following_keeps_to_its_face_when_a_larger_one_comes() -> None:
 
 @pytest.mark.skipif(not (DATA / "clips256" / "val").is_dir(), reason="needs ../shared/data")
 @pytest.mark.slow
-def test_training_clips_are_framed_already(detector: FaceDetector) -> None:
+def test_training_clips_are_already_framed(detector: FaceDetector) -> None:
     sys.path.insert(0, str(DATA))
     whole = []
     for path in sorted((DATA / "clips256" / "val").glob("*.mp4"))[::3]:

@@ -1,4 +1,4 @@
-"""A live sender: pictures in, source and motion out; a lost face, an unplugged camera and the end of a file are states."""
+"""A live sender sends source frames and motion; a lost face, an unplugged camera and the end of a file become states."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WALL = np.full((256, 256, 3), 127, np.uint8)
 
 
 class Other:
-    """The other side: keeps what it is sent, and lets a test wait for a state."""
+    """The other side: keeps what it receives, and lets a test wait for a state."""
 
     def __init__(self) -> None:
         self.sources: list[SourceMessage] = []
@@ -56,14 +56,14 @@ class Other:
 
 
 def give(sender: LiveSender, pictures: Sequence[np.ndarray], begin_ms: int = 0) -> int:
-    """Lets it take pictures, 25 a second; returns when the next one would come."""
+    """Passes it pictures, 25 a second. Returns the time of the next one."""
     for number, picture in enumerate(pictures):
         sender.take(picture, begin_ms + 40 * number)
     return begin_ms + 40 * len(pictures)
 
 
 def decoded(networks: Networks, other: Other) -> dict[int, int]:
-    """Capture times by frame number, from the packets alone."""
+    """Capture times by frame number, decoded from the packets."""
     coding = Coding.of(networks.bundle)
     rate = decode_source(other.sources[0].data).frame_rate
     decoder = MotionDecoder(coding.tables, coding.quantiser, frame_rate=rate)
@@ -86,9 +86,7 @@ def test_first_picture_becomes_the_source_and_every_picture_motion(
     assert sender.stats().sent == 12
 
 
-def test_the_square_that_is_cut_is_shown_to_whoever_asks(
-    networks: Networks, clip: Path, nodding: list[np.ndarray]
-) -> None:
+def test_on_square_gets_every_square(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
     other, squares = Other(), []
     sender = LiveSender(
         networks,
@@ -99,8 +97,9 @@ def test_the_square_that_is_cut_is_shown_to_whoever_asks(
         other.on_state,
         on_square=lambda square, capture_ms: squares.append((square, capture_ms)),
     )
-    assert sender.framed is None
+    framed_at_first = sender.framed
     give(sender, nodding)
+    assert framed_at_first is None
     assert sender.framed is not None
     assert (sender.framed.width, sender.framed.height) == (256, 256)
     assert [capture_ms for _, capture_ms in squares] == [40 * number for number in range(12)]
@@ -108,13 +107,13 @@ def test_the_square_that_is_cut_is_shown_to_whoever_asks(
 
 
 class Camera(VideoSource):
-    """A camera whose pictures the test gives by hand."""
+    """A camera whose pictures the test supplies."""
 
     name, fps, live, duration_s = "camera", 25.0, True, None
     remarks: list[str] = []  # noqa: RUF012
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is open."""
+        """There is nothing to close."""
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(())
@@ -123,9 +122,7 @@ class Camera(VideoSource):
         return iter(())
 
 
-def test_a_camera_that_gives_pictures_of_another_size_is_framed_anew(
-    networks: Networks, nodding: list[np.ndarray]
-) -> None:
+def test_pictures_of_another_size_are_framed_anew(networks: Networks, nodding: list[np.ndarray]) -> None:
     other = Other()
     sender = other.sender(networks, Camera())
     begin_ms = give(sender, nodding)
@@ -137,7 +134,7 @@ def test_a_camera_that_gives_pictures_of_another_size_is_framed_anew(
     assert sender.framed.framing.side == pytest.approx(2 * small.side, rel=0.15)
 
 
-def test_a_portrait_takes_the_place_of_the_face_and_moves_as_it_does(
+def test_portrait_replaces_the_face_and_moves_like_it(
     networks: Networks, clip: Path, nodding: list[np.ndarray]
 ) -> None:
     other = Other()
@@ -154,9 +151,9 @@ def test_a_portrait_takes_the_place_of_the_face_and_moves_as_it_does(
     decoder = MotionDecoder(coding.tables, coding.quantiser, frame_rate=source.frame_rate)
     frames = [frame for packet, _ in other.packets for frame in decoder.decode(packet)]
     rolls = [[frame.motion.rotation[2] for frame in part] for part in (frames[:12], frames[12:24])]
-    assert abs(rolls[1][0] - own.rotation[2]) < np.radians(1.5)  # it begins where the portrait stands
+    assert abs(rolls[1][0] - own.rotation[2]) < np.radians(1.5)  # it starts from the portrait's own pose
     assert np.corrcoef(rolls[0], rolls[1])[0, 1] > 0.9
-    sender.new_source()  # the other side cannot use it: it gets the portrait again, and not the face
+    sender.new_source()  # the other side gets the portrait again, not the face
     begin_ms = give(sender, nodding[:2], begin_ms)
     assert [source.picture for source in other.sources][2:] == ["portrait"]
     sender.appear_as(None)
@@ -177,7 +174,7 @@ def test_file_is_sent_in_real_time_to_its_end(networks: Networks, clip: Path) ->
     assert sender.problem == ""
 
 
-def test_looped_file_goes_on_with_growing_times(networks: Networks, clip: Path) -> None:
+def test_looped_file_continues_with_increasing_times(networks: Networks, clip: Path) -> None:
     other, enough = Other(), threading.Event()
 
     def on_motion(packet: bytes, capture_ms: int) -> None:
@@ -196,13 +193,15 @@ def test_looped_file_goes_on_with_growing_times(networks: Networks, clip: Path) 
     assert "ended" not in other.states
 
 
-def test_lost_face_is_held_said_and_recovered_from(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
+def test_lost_face_pauses_sending_becomes_a_state_and_recovers(
+    networks: Networks, clip: Path, nodding: list[np.ndarray]
+) -> None:
     other = Other()
     sender = other.sender(networks, str(clip))
     now_ms = give(sender, nodding)
     now_ms = give(sender, [WALL] * 6, now_ms)
     said = len(other.packets)
-    assert other.states == ["sending"]  # doubt: nothing is sent, nothing is said yet
+    assert other.states == ["sending"]  # not lost yet: nothing is sent, but the state stays
     now_ms = give(sender, [WALL] * 20, now_ms)
     assert other.states == ["sending", "no-face"]
     assert len(other.packets) == said
@@ -214,7 +213,7 @@ def test_lost_face_is_held_said_and_recovered_from(networks: Networks, clip: Pat
     assert sender.stats().without_face > 20
 
 
-def test_sender_without_any_face_says_so(networks: Networks, clip: Path) -> None:
+def test_no_face_at_all_becomes_a_state(networks: Networks, clip: Path) -> None:
     other = Other()
     give(other.sender(networks, str(clip)), [WALL] * 20)
     assert other.states == ["no-face"]
@@ -222,7 +221,7 @@ def test_sender_without_any_face_says_so(networks: Networks, clip: Path) -> None
     assert other.packets == []
 
 
-def test_face_is_followed_where_a_camera_sees_it(networks: Networks, clip: Path, astronaut: np.ndarray) -> None:
+def test_square_follows_the_face_of_a_camera(networks: Networks, clip: Path, astronaut: np.ndarray) -> None:
     small = cv2.resize(astronaut, (300, 300), interpolation=cv2.INTER_AREA)
 
     def at(x: int) -> np.ndarray:
@@ -230,17 +229,17 @@ def test_face_is_followed_where_a_camera_sees_it(networks: Networks, clip: Path,
 
     other = Other()
     sender = other.sender(networks, str(clip))
-    sender._face = FaceTracker()  # as with a camera: no square is known from a look through the file
+    sender._face = FaceTracker()  # as for a camera, with no square known from the file
     give(sender, [at(min(340, 6 * number)) for number in range(60)] + [at(340)] * 60)
     assert other.states == ["sending"]
     assert sender.framed is not None
     assert sender.framed.framing.x > 200
 
 
-def test_new_source_is_made_on_demand(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
+def test_new_source_is_made_on_request(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
     other = Other()
     sender = other.sender(networks, str(clip))
-    sender.new_source()  # none yet: the first one is on its way anyway
+    sender.new_source()  # no effect: there is none yet, and the first one is due anyway
     now_ms = give(sender, nodding)
     sender.new_source()
     give(sender, nodding, now_ms)
@@ -248,8 +247,8 @@ def test_new_source_is_made_on_demand(networks: Networks, clip: Path, nodding: l
     assert other.sources[0].hash != other.sources[1].hash
 
 
-def test_scene_codes_go_on_over_a_new_source(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
-    """Whichever source frame the other side has, the difference to that one's code is how far the scene has moved."""
+def test_scene_codes_continue_across_a_new_source(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
+    """Whichever source frame the other side has, the difference from its code is how far the scene has moved."""
     other = Other()
     sender = other.sender(networks, str(clip), LiveSenderOptions(Packing(redundancy=1)))
     moves = [np.array([[1, 0, x], [0, 1, 0]], np.float64) for x in range(16)]
@@ -271,7 +270,7 @@ def test_scene_codes_go_on_over_a_new_source(networks: Networks, clip: Path, nod
     assert np.abs(steps).max() < 4 * np.abs(steps).mean() + 0.01
 
 
-def test_new_receiver_gets_the_source_again_and_packets_it_can_read(
+def test_new_receiver_gets_the_source_again_and_packets_it_can_decode(
     networks: Networks, clip: Path, nodding: list[np.ndarray]
 ) -> None:
     other = Other()
@@ -281,14 +280,14 @@ def test_new_receiver_gets_the_source_again_and_packets_it_can_read(
     now_ms = give(sender, nodding[:6], now_ms)
     coding = Coding.of(networks.bundle)
     newcomer = MotionDecoder(coding.tables, coding.quantiser)
-    assert newcomer.decode(other.packets[-1][0]) == []  # predicted from what it never had
+    assert newcomer.decode(other.packets[-1][0]) == []  # predicted from a frame that it never had
     sender.new_receiver()
     give(sender, nodding[:3], now_ms)
     assert other.sources[1] is other.sources[0]
     assert newcomer.decode(other.packets[-1][0])
 
 
-def test_rate_changes_on_the_way(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
+def test_rate_changes_while_sending(networks: Networks, clip: Path, nodding: list[np.ndarray]) -> None:
     other = Other()
     sender = other.sender(networks, str(clip), LiveSenderOptions(Packing("high")))
     now_ms = give(sender, nodding)
@@ -315,7 +314,7 @@ def test_paused_camera_sends_nothing(networks: Networks, clip: Path, nodding: li
     sender.pause(True)
     now_ms = give(sender, nodding, now_ms)
     assert other.states == ["sending", "paused"]
-    assert sorted(decoded(networks, other)) == [0, 1, 2, 3]  # what was gathered has gone out
+    assert sorted(decoded(networks, other)) == [0, 1, 2, 3]  # the frames gathered before were sent
     sender.pause(False)
     give(sender, nodding, now_ms)
     assert other.states[-1] == "sending"
@@ -327,9 +326,9 @@ def test_newest_picture_wins_when_the_machine_is_slow(
     other = Other()
     sender = other.sender(networks, str(clip))
     for number, picture in enumerate(nodding):
-        sender._offer(picture, 40 * number)  # the worker has not begun
+        sender._offer(picture, 40 * number)  # the motion thread has not started
     assert sender.stats().skipped == 11
-    sender._then_enter("ended")
+    sender._enter_after_last("ended")
     sender._work()
     assert sender.stats().sent == 1
     assert other.packets[0][1] >= 0
@@ -337,7 +336,7 @@ def test_newest_picture_wins_when_the_machine_is_slow(
     assert other.states == ["sending", "ended"]
 
 
-def test_unplugged_camera_is_a_state_and_comes_back(
+def test_unplugged_camera_becomes_a_state_and_recovers(
     networks: Networks, carphone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     capture: Callable[[str], cv2.VideoCapture] = cv2.VideoCapture
@@ -355,7 +354,7 @@ def test_unplugged_camera_is_a_state_and_comes_back(
     assert len(other.sources) == 1
 
 
-def test_callback_that_fails_is_logged_and_nothing_more(
+def test_failing_callback_is_only_logged(
     networks: Networks, clip: Path, nodding: list[np.ndarray], caplog: pytest.LogCaptureFixture
 ) -> None:
     other = Other()
@@ -370,7 +369,7 @@ def test_callback_that_fails_is_logged_and_nothing_more(
 
 
 @pytest.mark.parametrize("video", ["no such.mp4", "99"])
-def test_video_that_cannot_be_opened_is_refused_at_once(networks: Networks, video: str) -> None:
+def test_unusable_video_raises_at_once(networks: Networks, video: str) -> None:
     with pytest.raises(InputError):
         Other().sender(networks, video)
 

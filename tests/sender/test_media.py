@@ -1,4 +1,4 @@
-"""Reading video and pictures as they come."""
+"""Reading videos and pictures of all kinds, and writing video."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [(256, 256), (65, 97)])
-def test_lossless_video_gives_back_the_very_pictures(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_lossless_video_round_trips(tmp_path: Path, size: tuple[int, int]) -> None:
     pictures = [noise(*size, seed) for seed in range(4)]
     times = [0, 40, 41, 200]
     with VideoWriter(tmp_path / "a.mkv", 25) as writer:
@@ -34,14 +34,14 @@ def test_lossless_video_gives_back_the_very_pictures(tmp_path: Path, size: tuple
     assert all(np.array_equal(frame.picture, picture) for frame, picture in zip(frames, pictures, strict=True))
 
 
-def test_synthesised_video_says_so(tmp_path: Path) -> None:
+def test_synthesised_video_is_marked(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 25) as writer:
         writer.write(noise(64, 64))
     with av.open(str(tmp_path / "a.mp4")) as container:
         assert container.metadata["comment"] == SYNTHESISED
 
 
-def test_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_failing_writer_leaves_only_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "a.mkv").write_bytes(b"old")
     with pytest.raises(RuntimeError, match="boom"), VideoWriter(tmp_path / "a.mkv", 25) as writer:  # noqa: PT012
         writer.write(noise(64, 64))
@@ -74,7 +74,7 @@ def test_wide_pixels_become_square(tmp_path: Path) -> None:
     assert frame.picture.shape == (144, 192, 3)
 
 
-def test_cut_off_file_gives_what_decodes_and_says_so(clip: Path, tmp_path: Path) -> None:
+def test_truncated_file_yields_what_decodes_with_a_remark(clip: Path, tmp_path: Path) -> None:
     whole = clip.with_suffix(".mkv")
     with VideoWriter(whole, 25) as writer:
         for seed in range(8):
@@ -93,12 +93,12 @@ def test_looks_are_few_and_spread(carphone: Path) -> None:
     assert times[-1] <= 2000
 
 
-def test_picture_with_transparency_lies_on_white(tmp_path: Path) -> None:
+def test_transparency_becomes_white(tmp_path: Path) -> None:
     Image.new("RGBA", (64, 64), (255, 0, 0, 0)).save(tmp_path / "a.png")
     assert (read_picture(tmp_path / "a.png") == 255).all()
 
 
-def test_picture_is_turned_upright_by_its_exif(tmp_path: Path) -> None:
+def test_picture_is_rotated_by_its_exif_orientation(tmp_path: Path) -> None:
     image = Image.fromarray(noise(64, 96))
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -106,7 +106,7 @@ def test_picture_is_turned_upright_by_its_exif(tmp_path: Path) -> None:
     assert read_picture(tmp_path / "a.jpg").shape == (96, 64, 3)
 
 
-def test_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+def test_huge_picture_is_rejected_before_decoding(tmp_path: Path) -> None:
     Image.new("L", (64, 64)).save(tmp_path / "a.png")
     data = bytearray((tmp_path / "a.png").read_bytes())
     for side, name in ((10_000, "large"), (60_000, "absurd")):
@@ -117,12 +117,12 @@ def test_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
             read_picture(tmp_path / f"{name}.png")
 
 
-def test_folder_is_no_picture(tmp_path: Path) -> None:
+def test_folder_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a file"):
         read_picture(tmp_path)
 
 
-def test_pictures_that_change_their_size_are_scaled_to_the_first(tmp_path: Path) -> None:
+def test_pictures_of_changing_size_are_scaled_to_the_first(tmp_path: Path) -> None:
     parts = []
     for name, size in (("a.ts", 128), ("b.ts", 64)):
         with av.open(str(tmp_path / name), "w") as container:
@@ -139,18 +139,18 @@ def test_pictures_that_change_their_size_are_scaled_to_the_first(tmp_path: Path)
     assert set(shapes) == {(128, 256, 3)}
 
 
-def test_small_picture_is_refused(tmp_path: Path) -> None:
+def test_small_picture_is_rejected(tmp_path: Path) -> None:
     Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
     with pytest.raises(InputError, match="too small"):
         read_picture(tmp_path / "a.png")
 
 
-def test_phone_video_is_turned_upright(tmp_path: Path) -> None:
+def test_phone_video_is_rotated_upright(tmp_path: Path) -> None:
     picture = np.zeros((64, 96, 3), np.uint8)
     picture[:, :48] = 255  # left half white
     with VideoWriter(tmp_path / "a.mp4", 25) as writer:
         writer.write(picture)
-    # The track header's matrix of a phone held upright: a quarter turn clockwise.
+    # The track header's matrix from a phone held upright: a quarter turn clockwise.
     unit, one, minus = b"\0\0\0\0", b"\0\1\0\0", b"\xff\xff\0\0"
     plain = one + unit + unit + unit + one + unit
     turned = unit + one + unit + minus + unit + unit
@@ -160,5 +160,5 @@ def test_phone_video_is_turned_upright(tmp_path: Path) -> None:
     with open_video(tmp_path / "b.mp4") as video:
         (frame,) = video
     assert frame.picture.shape == (96, 64, 3)
-    assert frame.picture[:40].mean() > 230  # what was left is now on top
+    assert frame.picture[:40].mean() > 230  # the left is now on top
     assert frame.picture[-40:].mean() < 25

@@ -1,4 +1,4 @@
-"""The rules of a live sender, told of times and pictures that the test makes up."""
+"""The rules of a live sender, with made-up times and pictures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def turned(degrees: float) -> Motion:
 @pytest.mark.parametrize(
     ("camera_fps", "wanted", "taken"), [(25, 25, 250), (30, 25, 250), (60, 25, 250), (15, 25, 150), (30, 10, 100)]
 )
-def test_gate_takes_a_steady_rate_from_any_camera(camera_fps: int, wanted: int, taken: int) -> None:
+def test_gate_makes_a_steady_rate_of_any_camera(camera_fps: int, wanted: int, taken: int) -> None:
     gate = FrameGate(wanted)
     jitter = np.random.default_rng(0).uniform(-4, 4, 10 * camera_fps)
     times = [1000 * n / camera_fps + late for n, late in enumerate(jitter)]
@@ -65,30 +65,31 @@ def test_gate_never_takes_more_than_wanted(steps: list[float], fps: float) -> No
         assert len(kept) <= (kept[-1] - kept[0]) * fps / 1000 + 2
 
 
-def test_face_is_doubted_at_once_said_to_be_lost_later_and_found_again_at_once() -> None:
+def test_face_is_absent_at_once_lost_later_and_found_at_once() -> None:
     watch = FaceWatch()
     assert watch.wants_look(0)
     watch.looked(0, True)
-    assert watch.present
+    present = [watch.present]
     assert not watch.wants_look(100)
     watch.looked(200, False)
-    assert not watch.present
+    present.append(watch.present)
     assert not watch.lost(300)
-    assert watch.wants_look(300)  # looks more often in doubt
+    assert watch.wants_look(300)  # looks more often once the face is absent
     assert watch.lost(LOST_AFTER_MS)
     watch.looked(900, True)
-    assert watch.present
+    present.append(watch.present)
     assert not watch.lost(900)
+    assert present == [True, False, True]
 
 
-def test_face_that_was_never_there_is_lost_too() -> None:
+def test_face_that_never_appeared_is_lost_too() -> None:
     watch = FaceWatch()
     watch.looked(1000, False)
     assert not watch.lost(1000 + LOST_AFTER_MS - 1)
     assert watch.lost(1000 + LOST_AFTER_MS)
 
 
-def test_face_belongs_into_the_square() -> None:
+def test_only_a_face_inside_the_square_counts() -> None:
     square = Framing(100, 100, 200)
     assert in_square([Face(160, 150, 80, 90, 0.9)], square)
     assert not in_square([Face(400, 150, 80, 90, 0.9)], square)
@@ -102,28 +103,30 @@ def portrait(networks: Networks, astronaut: np.ndarray, detector: FaceDetector) 
     return networks.read(frame_picture(astronaut, detector).framing.cut(astronaut))
 
 
-def test_source_frames_are_made_of_heads_that_face_the_camera_with_open_eyes(
+def test_good_moment_needs_a_frontal_head_and_open_eyes(
     networks: Networks, portrait: tuple[Motion, np.ndarray]
 ) -> None:
     moment, (motion, shape) = SourceMoment(networks.bundle), portrait
-    assert moment.good(motion, shape)
-    assert not moment.good(Motion(turned(35).rotation, motion.translation, motion.expression), shape)
+    assert moment.is_good(motion, shape)
+    assert not moment.is_good(Motion(turned(35).rotation, motion.translation, motion.expression), shape)
 
 
-def test_blink_is_not_taken_for_a_source_frame(networks: Networks, portrait: tuple[Motion, np.ndarray]) -> None:
+def test_blink_is_not_a_good_moment(networks: Networks, portrait: tuple[Motion, np.ndarray]) -> None:
     moment, (motion, shape) = SourceMoment(networks.bundle), portrait
     steps = np.vstack([np.eye(20), -np.eye(20)]).astype(np.float32)
 
     def moved(step: np.ndarray) -> Motion:
         return Motion(motion.rotation, motion.translation, motion.expression + step)
 
-    closing = sorted(steps, key=lambda step: moment.eyes(moved(step), shape))[:2]  # the two codes that close eyes most
+    closing = sorted(steps, key=lambda step: moment.eyes(moved(step), shape))[
+        :2
+    ]  # the two coefficients that close the eyes most
     assert moment.eyes(motion, shape) > 0.75
     assert moment.eyes(moved(closing[0] + closing[1]), shape) < 0.5
-    assert not moment.good(moved(closing[0] + closing[1]), shape)
+    assert not moment.is_good(moved(closing[0] + closing[1]), shape)
 
 
-def test_bundle_without_a_face_model_is_refused(networks: Networks, tmp_path: Path) -> None:
+def test_bundle_without_a_face_model_raises_weights_error(networks: Networks, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="incomplete weight bundle"):
         SourceMoment(replace(networks.bundle, folder=tmp_path))
 
@@ -131,13 +134,13 @@ def test_bundle_without_a_face_model_is_refused(networks: Networks, tmp_path: Pa
 @pytest.fixture
 def watch(nodding: list[np.ndarray]) -> SceneWatch:
     watch = SceneWatch()
-    assert watch.changed(nodding[0], STRAIGHT, 0)  # there is none yet
-    watch.sourced(nodding[0], STRAIGHT, 0)
+    assert watch.changed(nodding[0], STRAIGHT, 0)  # there is no source frame yet
+    watch.new_source(nodding[0], STRAIGHT, 0)
     return watch
 
 
 def runs(watch: SceneWatch, square: np.ndarray, motion: Motion, begin_ms: int, seconds: float) -> int | None:
-    """When a change was noticed, if it was."""
+    """When a change was noticed, if at all."""
     for time_ms in range(begin_ms, begin_ms + round(1000 * seconds), 40):
         if watch.changed(square, motion, time_ms):
             return time_ms
@@ -149,7 +152,7 @@ def test_moving_head_in_the_same_room_needs_no_new_source(watch: SceneWatch, nod
         assert not watch.changed(square, turned(20 * np.sin(number / 9)), 40 * number)
 
 
-def test_brighter_light_is_no_change_and_another_room_is(watch: SceneWatch, nodding: list[np.ndarray]) -> None:
+def test_another_room_is_a_change_but_brighter_light_is_not(watch: SceneWatch, nodding: list[np.ndarray]) -> None:
     brighter = np.clip(nodding[0].astype(int) + 25, 0, 255).astype(np.uint8)
     assert runs(watch, brighter, STRAIGHT, REFRESH_EVERY_MS, 10) is None
     room = nodding[0].copy()
@@ -159,7 +162,7 @@ def test_brighter_light_is_no_change_and_another_room_is(watch: SceneWatch, nodd
     assert noticed == REFRESH_EVERY_MS + 20_000 + -(-CHANGED_FOR_MS // 40) * 40
 
 
-def test_short_change_is_no_change(watch: SceneWatch, nodding: list[np.ndarray]) -> None:
+def test_short_change_does_not_count(watch: SceneWatch, nodding: list[np.ndarray]) -> None:
     other = np.asarray(cv2.flip(255 - nodding[0], 0), np.uint8)
     assert runs(watch, other, STRAIGHT, REFRESH_EVERY_MS, CHANGED_FOR_MS / 1000 - 0.1) is None
     assert not watch.changed(nodding[0], STRAIGHT, REFRESH_EVERY_MS + CHANGED_FOR_MS)
@@ -173,12 +176,12 @@ def test_head_turned_far_for_long_is_a_change(watch: SceneWatch, nodding: list[n
     assert noticed >= 2 * REFRESH_EVERY_MS + TURNED_FOR_MS
 
 
-def test_changes_are_not_followed_more_often_than_the_link_bears(watch: SceneWatch, nodding: list[np.ndarray]) -> None:
+def test_refreshes_are_limited_in_rate(watch: SceneWatch, nodding: list[np.ndarray]) -> None:
     made = []
     for number in range(25 * 120):
         picture = nodding[0] if number // 100 % 2 else np.asarray(255 - nodding[0], np.uint8)
         if watch.changed(picture, STRAIGHT, 40 * number):
-            watch.sourced(picture, STRAIGHT, 40 * number)
+            watch.new_source(picture, STRAIGHT, 40 * number)
             made.append(40 * number)
     assert 1 <= len(made) <= 120_000 / REFRESH_EVERY_MS
     assert made[0] >= REFRESH_EVERY_MS

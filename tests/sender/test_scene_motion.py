@@ -1,4 +1,4 @@
-"""What moves besides the head is measured against the source frame, and only that."""
+"""Scene codes measure what moves besides the head, and nothing else."""
 
 import cv2
 import numpy as np
@@ -23,29 +23,29 @@ def space() -> SceneSpace:
 
 @pytest.fixture(scope="module")
 def room() -> Picture:
-    """A wall with a pattern that flow can hold on to."""
+    """A wall with a pattern that optical flow can track."""
     noise = np.random.default_rng(3).random((SIDE, SIDE, 3)).astype(np.float32)
     blurred = cv2.GaussianBlur(noise, (0, 0), 4)
-    return np.asarray(cv2.normalize(blurred, None, 0, 255, cv2.NORM_MINMAX), np.uint8)
+    return np.asarray(cv2.normalize(blurred, blurred.copy(), 0, 255, cv2.NORM_MINMAX), np.uint8)
 
 
 def shifted(picture: Picture, x: float, y: float) -> Picture:
-    """Moved by pixels, the border repeated."""
+    """Shifted by that many pixels, with the border repeated."""
     move = np.array([[1, 0, x], [0, 1, y]], np.float64)
     return np.asarray(cv2.warpAffine(picture, move, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def field(space: SceneSpace, code: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Where the source is sampled, in pixels, (2, 16, 16)."""
+    """Where a code samples the source, in pixels, (2, 16, 16)."""
     return np.asarray(np.einsum("k,kcij->cij", code, space.basis) * SIDE / 2)
 
 
-def test_a_still_scene_is_at_rest(space: SceneSpace, room: Picture) -> None:
+def test_still_scene_is_at_rest(space: SceneSpace, room: Picture) -> None:
     assert np.abs(SceneTracker(space, room, HEAD).measure(room, HEAD)).max() < 1e-3
 
 
 @pytest.mark.parametrize(("x", "y"), [(6, 0), (-4, 0), (0, 5), (-3, -3)])
-def test_a_shifted_scene_is_found_again(space: SceneSpace, room: Picture, x: float, y: float) -> None:
+def test_shift_of_the_scene_is_measured(space: SceneSpace, room: Picture, x: float, y: float) -> None:
     code = SceneTracker(space, room, HEAD).measure(shifted(room, x, y), HEAD)
     edge = np.ones((16, 16), bool)
     edge[3:-3, 3:-3] = False  # the middle is the head
@@ -53,7 +53,7 @@ def test_a_shifted_scene_is_found_again(space: SceneSpace, room: Picture, x: flo
     np.testing.assert_allclose(found.mean(1), [-x, -y], atol=1.2)
 
 
-def test_a_moving_head_is_not_the_scene(space: SceneSpace, room: Picture) -> None:
+def test_moving_head_does_not_move_the_scene(space: SceneSpace, room: Picture) -> None:
     def with_head(y: int) -> Picture:
         picture = room.copy()
         cv2.ellipse(picture, (128, 128 + y), (45, 55), 0, 0, 360, (200, 160, 140), -1)
@@ -65,7 +65,7 @@ def test_a_moving_head_is_not_the_scene(space: SceneSpace, room: Picture) -> Non
     assert np.abs(field(space, code)).mean() < 0.5
 
 
-def test_codes_go_on_where_the_source_frames_own_begins(space: SceneSpace, room: Picture) -> None:
+def test_codes_start_from_the_source_frames_own(space: SceneSpace, room: Picture) -> None:
     origin = np.linspace(-0.05, 0.05, SCENE_SIZE).astype(np.float32)
     moved = Motion(HEAD.rotation, HEAD.translation, HEAD.expression, origin)
     now = shifted(room, 4, 2)
@@ -73,7 +73,7 @@ def test_codes_go_on_where_the_source_frames_own_begins(space: SceneSpace, room:
     np.testing.assert_allclose(SceneTracker(space, room, moved).measure(now, HEAD) - origin, plain, atol=1e-6)
 
 
-def test_a_bare_wall_says_nothing(space: SceneSpace) -> None:
+def test_bare_wall_is_not_trusted(space: SceneSpace) -> None:
     wall = np.full((SIDE, SIDE, 3), 180, np.uint8)
     brighter = np.full((SIDE, SIDE, 3), 210, np.uint8)
     assert np.abs(field(space, SceneTracker(space, wall, HEAD).measure(brighter, HEAD))).max() < 1
@@ -85,7 +85,7 @@ def test_a_bare_wall_says_nothing(space: SceneSpace) -> None:
     head=st.lists(st.floats(-100, 100, width=32), min_size=6, max_size=6),
     side=st.sampled_from([64, 256, 300]),
 )
-def test_any_two_pictures_give_a_finite_code(space: SceneSpace, seed: int, head: list[float], side: int) -> None:
+def test_any_two_pictures_have_a_finite_code(space: SceneSpace, seed: int, head: list[float], side: int) -> None:
     pictures = np.random.default_rng(seed).integers(0, 256, (2, side, side, 3), np.uint8)
     motion = Motion.from_head(np.array([*head, *[0] * 20], np.float32))
     code = SceneTracker(space, pictures[0], motion).measure(pictures[1], motion)

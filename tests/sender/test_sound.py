@@ -1,10 +1,11 @@
-"""A voice becomes few bytes, silence next to none, and capture times are those of the shared clock."""
+"""Speech takes few bytes and silence hardly any, and capture times come from the shared clock."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -58,6 +59,7 @@ def send(samples: np.ndarray, options: SoundOptions | None = None, frame: int = 
 def write_sound(path: Path, samples: np.ndarray, codec: str = "pcm_s16le", rate: int = 48000) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
+        assert isinstance(stream, av.AudioStream)
         stream.layout = "mono"
         frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate = rate
@@ -79,7 +81,7 @@ def test_words_are_sent_and_pauses_are_not(talk: np.ndarray, frame_ms: int, bitr
     assert kbps < 0.8 * bitrate / 1000
 
 
-def test_silent_room_costs_almost_nothing_and_says_how_loud_it_is() -> None:
+def test_silent_room_costs_almost_nothing_and_reports_its_level() -> None:
     room = np.random.default_rng(0).normal(size=20 * RATE_HZ) * 32768 * 10 ** (-55 / 20)
     _, heard = send(room.astype(np.int16))
     assert not heard.speech
@@ -87,7 +89,7 @@ def test_silent_room_costs_almost_nothing_and_says_how_loud_it_is() -> None:
     assert heard.silence[0][0].level_dbfs == pytest.approx(-55, abs=2)
 
 
-def test_louder_room_is_told_again() -> None:
+def test_louder_room_is_reported_again() -> None:
     random = np.random.default_rng(0)
     room = np.concatenate([random.normal(size=8 * RATE_HZ) * 32768 * 10 ** (level / 20) for level in (-80, -62)])
     _, heard = send(room.astype(np.int16))
@@ -96,7 +98,7 @@ def test_louder_room_is_told_again() -> None:
     assert len(heard.silence) <= 4
 
 
-def test_mute_says_so_once_and_sends_no_sound(talk: np.ndarray) -> None:
+def test_muting_sends_one_silence_packet_and_no_sound(talk: np.ndarray) -> None:
     heard = Heard()
     sender = SoundSender(None, SoundOptions(), heard)
     for number in range(120):
@@ -107,7 +109,7 @@ def test_mute_says_so_once_and_sends_no_sound(talk: np.ndarray) -> None:
     assert any(capture_ms >= 100 * 60 - 10 for _, capture_ms, _ in heard.speech)
 
 
-def test_time_in_full_comes_with_every_word_and_every_second() -> None:
+def test_whole_time_is_sent_with_every_word_and_every_second() -> None:
     time = np.arange(6 * RATE_HZ) / RATE_HZ
     _, heard = send((8000 * np.sin(2 * np.pi * 200 * time)).astype(np.int16))
     whole = [capture_ms for packet, capture_ms, _ in heard.speech if packet.whole_time]
@@ -115,16 +117,17 @@ def test_time_in_full_comes_with_every_word_and_every_second() -> None:
     assert max(np.diff(whole)) <= 1000
 
 
-def test_capture_time_is_that_of_the_sound_inside() -> None:
+def test_capture_time_matches_the_sound() -> None:
     time = np.arange(4 * RATE_HZ) / RATE_HZ
     phase = 2 * np.pi * np.cumsum(150 + 60 * np.sin(2 * np.pi * 1.3 * time)) / RATE_HZ  # a pitch that never repeats
     talk = (4000 * np.sum([np.sin(k * phase) / k for k in range(1, 20)], axis=0)).astype(np.int16)
     _, heard = send(talk)
     decoder = av.CodecContext.create("libopus", "r")
-    decoder.sample_rate, decoder.layout = RATE_HZ, "mono"  # type: ignore[attr-defined]
+    assert isinstance(decoder, av.AudioCodecContext)
+    decoder.sample_rate, decoder.layout = RATE_HZ, "mono"
     track = np.zeros(talk.size + RATE_HZ)
     for packet, capture_ms, _ in heard.speech:
-        (frame,) = decoder.decode(av.Packet(packet.opus))  # type: ignore[attr-defined]
+        (frame,) = decoder.decode(av.Packet(packet.opus))
         at = capture_ms * RATE_HZ // 1000
         track[at : at + FRAME] = frame.to_ndarray().reshape(-1)
     word = slice(2 * RATE_HZ, 2 * RATE_HZ + RATE_HZ // 2)
@@ -135,9 +138,9 @@ def test_capture_time_is_that_of_the_sound_inside() -> None:
     assert abs(best) < 4 * 48  # its times are rounded to 4 ms
 
 
-def test_bitrate_changes_on_the_way(talk: np.ndarray) -> None:
+def test_bitrate_changes_while_sending(talk: np.ndarray) -> None:
     time = np.arange(3 * RATE_HZ) / RATE_HZ
-    voice = sum(8000 / k * np.sin(2 * np.pi * 130 * k * time) for k in range(1, 30)).astype(np.int16)  # type: ignore[union-attr]
+    voice = np.sum([8000 / k * np.sin(2 * np.pi * 130 * k * time) for k in range(1, 30)], axis=0).astype(np.int16)
     heard = Heard()
     sender = SoundSender(None, SoundOptions(24_000), heard)
     for number in range(48):
@@ -146,25 +149,25 @@ def test_bitrate_changes_on_the_way(talk: np.ndarray) -> None:
         sender.take(voice[number * FRAME : (number + 1) * FRAME], 60 * number)
     sizes = [size for _, _, size in heard.speech]
     assert sum(sizes[26:]) < 0.6 * sum(sizes[2:24])
-    with pytest.raises(InputError, match="bits a second"):
+    with pytest.raises(InputError, match="bits per second"):
         sender.set_bitrate(1_000_000)
     with pytest.raises(InputError, match="40 or 60"):
         SoundOptions(frame_ms=50)
 
 
-def test_voice_activity_lets_a_steadily_loud_sound_pass() -> None:
+def test_steady_loud_sound_counts_as_speech() -> None:
     voice = VoiceActivity()
     time = np.arange(RATE_HZ * 60) / RATE_HZ
     tone = (6000 * np.sin(2 * np.pi * 440 * time)).astype(np.int16)
     assert all(voice.speaks(tone[at : at + FRAME]) for at in range(0, tone.size - FRAME, FRAME))
 
 
-def test_level_of_full_scale_and_of_nothing() -> None:
+def test_level_of_full_scale_and_of_silence() -> None:
     assert level_dbfs(np.full(100, -32768, np.int16)) == pytest.approx(0)
     assert level_dbfs(np.zeros(100, np.int16)) == -127
 
 
-def test_file_is_played_in_real_time_with_times_of_the_clock(tmp_path: Path, talk: np.ndarray) -> None:
+def test_file_plays_in_real_time_on_the_shared_clock(tmp_path: Path, talk: np.ndarray) -> None:
     path = write_sound(tmp_path / "a.wav", talk[: RATE_HZ // 2 + 100])
     clock = CaptureClock()
     source = SoundFile(path, clock)
@@ -173,12 +176,12 @@ def test_file_is_played_in_real_time_with_times_of_the_clock(tmp_path: Path, tal
     for samples, capture_ms in source.blocks(FRAME, threading.Event()):
         assert clock.now_ms() >= capture_ms + 60  # not before its last sample
         pieces.append((samples, capture_ms - begun))
-    assert len(pieces) == 9  # the last one is filled up
+    assert len(pieces) == 9  # the last one is padded
     assert np.diff([capture_ms for _, capture_ms in pieces]).tolist() == [60] * 8
     assert np.array_equal(np.concatenate([samples for samples, _ in pieces])[: RATE_HZ // 2], talk[: RATE_HZ // 2])
 
 
-def test_sound_of_a_video_begins_with_its_first_picture(tmp_path: Path, talk: np.ndarray) -> None:
+def test_sound_of_a_video_starts_with_its_first_picture(tmp_path: Path, talk: np.ndarray) -> None:
     with VideoWriter(tmp_path / "a.mkv", 25, synthesised=False, sound=True) as writer:
         writer.write(np.zeros((64, 64, 3), np.uint8), 200)
         writer.write(np.zeros((64, 64, 3), np.uint8), 240)
@@ -190,7 +193,7 @@ def test_sound_of_a_video_begins_with_its_first_picture(tmp_path: Path, talk: np
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no sound at all" * 50])
-def test_file_without_sound_is_refused(tmp_path: Path, content: bytes | None) -> None:
+def test_file_without_sound_is_rejected(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "a.wav"
     if content is not None:
         path.write_bytes(content)
@@ -198,12 +201,12 @@ def test_file_without_sound_is_refused(tmp_path: Path, content: bytes | None) ->
         SoundSender(str(path), SoundOptions(), Heard())
 
 
-def test_silent_video_is_refused(clip: Path) -> None:
+def test_silent_video_is_rejected(clip: Path) -> None:
     with pytest.raises(InputError, match="holds no sound"):
         SoundSender(str(clip), SoundOptions(), Heard())
 
 
-def test_machine_without_sound_devices_is_silent_by_default_and_refuses_a_named_one(
+def test_without_sound_devices_default_is_silence_and_a_name_raises(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
@@ -215,11 +218,11 @@ def test_machine_without_sound_devices_is_silent_by_default_and_refuses_a_named_
         SoundSender("USB headset", SoundOptions(), Heard())
 
 
-def test_microphone_gives_frames_with_the_times_at_which_they_were_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_microphone_frames_carry_their_capture_times(monkeypatch: pytest.MonkeyPatch) -> None:
     class InputStream:
         """PortAudio's side: calls back with 20 ms at a time."""
 
-        def __init__(self, callback: object, **_: object) -> None:
+        def __init__(self, callback: Callable[..., None], **_: object) -> None:
             self._callback = callback
 
         def start(self) -> None:
@@ -227,12 +230,12 @@ def test_microphone_gives_frames_with_the_times_at_which_they_were_heard(monkeyp
                 times = types.SimpleNamespace(
                     currentTime=100.0 + 0.02 * number, inputBufferAdcTime=99.97 + 0.02 * number
                 )
-                self._callback(np.full((960, 1), number, np.int16), 960, times, None)  # type: ignore[operator]
+                self._callback(np.full((960, 1), number, np.int16), 960, times, None)
 
         def close(self) -> None: ...
 
     module = types.ModuleType("sounddevice")
-    module.InputStream, module.PortAudioError = InputStream, OSError  # type: ignore[attr-defined]
+    vars(module).update(InputStream=InputStream, PortAudioError=OSError)
     monkeypatch.setitem(sys.modules, "sounddevice", module)
     seconds = iter([0.0, *np.arange(1.0, 1.2, 0.02)])
     microphone = Microphone("default", CaptureClock(lambda: next(seconds)))
