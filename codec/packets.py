@@ -35,7 +35,7 @@ PACKET_VERSION = 2
 MAX_FRAMES_PER_PACKET = 16
 MAX_PACKET_BYTES = 4096
 MAX_REFERENCE_DISTANCE = 63
-"""At most so many frames lie between a packet's first frame and its reference."""
+"""The largest distance, in frames, from a packet's first frame back to its reference."""
 
 HISTORY_FRAMES = 128
 """How many frames the decoder keeps, and how far back `missing` looks. Half the range of a frame number's low bits."""
@@ -78,7 +78,7 @@ class Packing:
     """How motion is put into packets. Can be changed at any time during a stream."""
 
     preset: str = "default"
-    """Quality setting, by the name that the bundle's tables give it: of `PRESETS`, unless the bundle is older."""
+    """Quality setting: the name of a preset in the bundle's tables, as in `PRESETS`."""
     frames_per_packet: int = 1
     """New frames per packet, 1 to 16. More of them save packet overhead and cost delay."""
     redundancy: int = 0

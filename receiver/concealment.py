@@ -14,7 +14,7 @@ from typing import Literal
 from facewire.codec import DecodedFrame, Motion, interpolate
 
 MAX_KNOWN = 512
-"""At most so many frames are kept, so that no sender can exhaust memory."""
+"""How many frames are kept at most, so that no sender can exhaust memory."""
 
 Kind = Literal["known", "bridged", "guessed", "held", "resting"]
 """How a motion was obtained: known from its frame or two neighbours, bridged across lost frames, guessed by continuing the last

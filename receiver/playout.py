@@ -37,7 +37,7 @@ STOP_S = 5.0
 RENDER_SMOOTHING = 0.2
 """Weight of the last drawing time in the estimate for the next."""
 MAX_LEAD_S = 0.4
-"""At most so long before it is due a picture is started; a slower machine shows it late. Sound is delayed as much, since lips in
+"""A picture is started at most this long before it is due; a slower machine shows it late. Sound is delayed as much, since lips in
 step are worth the delay."""
 INVISIBLE_CHANGE = 2e-4
 """Motions closer than this, in radians and half picture widths, give the same picture: a fortieth of a pixel at 256."""

@@ -27,7 +27,7 @@ from facewire.sender.encoder import Encoder
 ROUND_TRIP_MS = 100.0
 """How long after it was sent a frame is acknowledged."""
 BUNDLE_WAIT_S = 0.085
-"""At most so long the first frame of a packet waits for the others: at 25 fps three are bundled, as in a call."""
+"""The first frame of a packet waits at most this long for the others: at 25 fps three are bundled, as in a call."""
 REDUNDANCY = 1
 """How many earlier packets' frames each packet of a call repeats."""
 
