@@ -14,6 +14,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -36,6 +37,7 @@ class Look:
     at_s: float
     memory_mb: float
     tasks: int
+    """Those that have run for a second; short ones, such as decoding a source frame, are not counted."""
     threads: int
     lip_sync_ms: float
     sent: int
@@ -62,9 +64,13 @@ async def soak(networks: Networks, voice: Path, seconds: float, every_s: float) 
     looks: list[Look] = []
     lip_sync_ms: list[float] = []
 
+    lasting: set[asyncio.Task[Any]] = set()
+
     async def follow(seconds: float) -> None:
+        nonlocal lasting
         until = time.monotonic() + seconds
         while time.monotonic() < until:
+            lasting = asyncio.all_tasks()
             await asyncio.sleep(min(1.0, seconds))
             if (offset := playout_of(call.b).stats().lip_sync_ms) is not None:
                 lip_sync_ms.append(offset)
@@ -79,7 +85,7 @@ async def soak(networks: Networks, voice: Path, seconds: float, every_s: float) 
             Look(
                 time.monotonic() - began,
                 pages * 4096 / 1e6,
-                len(asyncio.all_tasks()) - tasks_before,
+                len(asyncio.all_tasks() & lasting) - tasks_before,
                 threading.active_count(),
                 statistics.median(lip_sync_ms or [0.0]),
                 live.stats().sent,
