@@ -1,7 +1,7 @@
-"""What a host that serves many calls gets out of its device: pictures a second in batches and for calls, beside the floor.
+"""How many pictures per second a host of many calls gets out of its device, in batches and call by call, beside the floor.
 
-Comes in: weights; the networks run in torch, on an NVIDIA GPU where there is one. Goes out: for `benchmark.speed`, milliseconds and
-pictures a second at each number at once, memory, and the time that arithmetic and memory alone would take on this device.
+The networks run in torch, on an NVIDIA GPU where there is one. `benchmark.speed` gets milliseconds and pictures per second for each
+batch size, memory, and the time that arithmetic or memory traffic alone would take on this device.
 """
 
 from __future__ import annotations
@@ -24,16 +24,18 @@ from facewire.models.torch_backend import Torch
 
 AT_ONCE = {"CUDA": (1, 8, 32, 64), "CPU": (1, 4)}
 SECONDS, LEAST_RUNS = 1.0, 6
-"""Of every measurement: what takes longer."""
+"""The least runs and time of every measurement."""
 MATRIX = {"CUDA": 8192, "CPU": 1536}
-"""Side of the matrices that the device's arithmetic is measured with."""
+"""Side of the matrices whose product measures the device's arithmetic."""
 COPY_BYTES = {"CUDA": 1 << 30, "CPU": 1 << 27}
 
 
 @dataclass(frozen=True)
 class BatchSpeed:
-    """So many pictures at once. ms: of a run with that many, median. pictures_per_s: in such runs, one after the other.
-    call_ms, call_pictures_per_s: with as many calls that each want a picture as soon as they have the last; median, all together.
+    """Figures for one number of pictures at once.
+
+    ms, pictures_per_s: of runs with that many, one after the other; medians. call_ms, call_pictures_per_s: of as many calls, each
+    wanting its next picture as soon as it has the last; per picture, and of all calls together.
     """
 
     at_once: int
@@ -45,10 +47,11 @@ class BatchSpeed:
 
 @dataclass(frozen=True)
 class Floor:
-    """What M and G need of the device, and what it gives: no program can be faster, unless it computes less.
+    """What M and G need from the device and what it offers: no program can be faster without computing less.
 
-    flop: of a picture, as torch counts (convolutions and products). weight_bytes: read once a run. picture_bytes: in and out, a
-    picture. flop_per_s: of a large product in G's precision, bytes_per_s: of a copy, reading and writing; both measured here.
+    flop: of one picture, as torch counts them (convolutions and products). weight_bytes: read once per run. picture_bytes: read and
+    written per picture. flop_per_s: of a large product in G's precision; bytes_per_s: of a copy, reading and writing; both
+    measured here.
     """
 
     flop: float
@@ -58,7 +61,7 @@ class Floor:
     bytes_per_s: float
 
     def ms(self, at_once: int) -> float:
-        """Of a run with so many pictures."""
+        """Least milliseconds of a run with that many pictures."""
         arithmetic = at_once * self.flop / self.flop_per_s
         memory = (self.weight_bytes + at_once * self.picture_bytes) / self.bytes_per_s
         return 1e3 * max(arithmetic, memory)
@@ -66,7 +69,7 @@ class Floor:
 
 @dataclass(frozen=True)
 class BatchReport:
-    """One device. memory_bytes: the most of the GPU's at once; None on a CPU."""
+    """Figures of one device. memory_bytes: peak of the GPU's memory; None on a CPU."""
 
     device: str
     precision: str
@@ -83,7 +86,7 @@ class BatchReport:
             f"{floor.flop_per_s / 1e12:.2f} TFLOP/s and {floor.bytes_per_s / 1e9:.0f} GB/s"
         )
         if self.memory_bytes is not None:
-            title += f"; {self.memory_bytes / 1e6:.0f} MB of the GPU's memory at most"
+            title += f"; {self.memory_bytes / 1e6:.0f} MB of GPU memory at most"
         table = Table(title=title, title_justify="left")
         for heading in (
             "at once",
@@ -109,7 +112,7 @@ class BatchReport:
 
 
 def measure_batches(bundle: Bundle, threads: int | None, tell: Callable[[str, int], None]) -> BatchReport:
-    """Measures M and G in torch. tell: what is measured now."""
+    """Measures M and G in torch. tell: called with what is being measured."""
     networks = SharedNetworks(bundle, threads)
     device = networks.backend.device
     size = bundle.picture_size
@@ -143,7 +146,7 @@ def _batch(networks: SharedNetworks, drawings: list[Drawing]) -> BatchSpeed:
 
 
 def _calls(networks: SharedNetworks, drawings: list[Drawing]) -> list[list[float]]:
-    """Seconds that each picture of each call took, all calls at work at the same time."""
+    """Seconds for each picture of each call, with all calls at work at once."""
     waits: list[list[float]] = [[] for _ in drawings]
     start = threading.Barrier(len(drawings))
 

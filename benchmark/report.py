@@ -1,4 +1,4 @@
-"""What a loopback run tells: a table for people, JSON for programs. Both read a `LoopbackReport` and nothing else."""
+"""The results of a loopback run: a table for people, JSON for programs. Both read a `LoopbackReport` and nothing else."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LEGEND_X264 = """\
 x264, motion: its frames after the first in the bytes of our motion; x264, in all: key frame included, in the bytes of \
 our source frame and motion."""
 LEGEND_FACE = """\
-no face: pictures in which MediaPipe finds the camera's face no more. points: mean distance, in the others, of 468 \
+no face: pictures in which MediaPipe no longer finds the camera's face. points: mean distance, in the others, of 468 \
 face points in pixels of a 256-pixel picture. mouth r, eyes r: correlation over time of how far they are open, 1 is \
 perfect."""
 OVER = "* x264 cannot go as low: this is CRF 51, its coarsest."
 
 
 def to_json(report: LoopbackReport) -> dict[str, Any]:
-    """Plain values. Sizes in bytes, `payload_bytes` one number a frame, kbps in 1000 bit/s, times in ms a frame. `total_kbps`
+    """Plain values: sizes in bytes, `payload_bytes` one number per frame, kbps in 1000 bit/s, times in ms per frame. `total_kbps`
     is source message and motion spread over the clip; `wire_kbps` is motion with all packet headers.
     """
     payload = np.array(report.payload_bytes or [0.0])
@@ -71,31 +71,31 @@ def to_json(report: LoopbackReport) -> dict[str, Any]:
 def print_report(
     report: LoopbackReport, console: Console, title: str = "facewire loopback", *, quiet: bool = False
 ) -> None:
-    """The tables for the terminal. quiet: without the notes below them."""
+    """Prints the tables. quiet: without the notes below them."""
     values = to_json(report)
     figures = Table(title=title, show_header=False, title_justify="left")
     figures.add_column(style="bold")
     figures.add_column()
-    figures.add_row("video", f"{report.frames} frames, {report.fps:.2f} a second, {report.size} x {report.size}")
+    figures.add_row("video", f"{report.frames} frames, {report.fps:.2f} per second, {report.size} x {report.size}")
     figures.add_row(
         "source frame, once",
         f"{report.source_bytes} bytes; with the motion {values['total_kbps']:.2f} kbps over this clip",
     )
     figures.add_row(
         "motion payload",
-        f"{values['payload_kbps']:.2f} kbps; {values['payload_bytes_median']:g} bytes a frame (median), "
+        f"{values['payload_kbps']:.2f} kbps; {values['payload_bytes_median']:g} bytes per frame (median), "
         f"{values['payload_bytes_p95']:g} (95th percentile)",
     )
     figures.add_row(
         "motion on the wire",
-        f"{values['wire_kbps']:.1f} kbps with all packet headers, and {values['wire_back_kbps']:.1f} of acknowledgements back",
+        f"{values['wire_kbps']:.1f} kbps with all packet headers, plus {values['wire_back_kbps']:.1f} of acknowledgements back",
     )
     figures.add_row(
         "channel",
         f"{report.packets_lost} of {report.packets} packets lost; {report.concealed} frames concealed, "
         f"{report.longest_concealed_run} in a row at most",
     )
-    figures.add_row("ms a frame", ", ".join(f"{stage} {ms:.1f}" for stage, ms in report.ms.items()))
+    figures.add_row("ms per frame", ", ".join(f"{stage} {ms:.1f}" for stage, ms in report.ms.items()))
     figures.add_row("weights", report.weights)
     console.print(figures)
     if any(report.quality.values()):
@@ -119,7 +119,7 @@ def _quality_table(report: LoopbackReport) -> Table:
 
 
 def _legend(report: LoopbackReport) -> str:
-    """What the columns and rows mean that are there."""
+    """The meaning of the columns and rows that are shown."""
     faces = any(score is not None and score.landmark_missing is not None for score in report.quality.values())
     return " ".join([LEGEND_RATE, *([LEGEND_X264] if report.x264 else []), *([LEGEND_FACE] if faces else [])])
 

@@ -1,8 +1,7 @@
 """What a classical codec makes of the same pictures with the same bytes: x264 with a video call's settings.
 
-Comes in: the framed pictures of a clip and a budget in bytes from `loopback`. Goes out: x264's pictures and sizes,
-which `quality` scores like ours. x264 is given its best case: no limit on a frame's size, no repeated key frames, no
-packet losses.
+`loopback` gives the framed pictures of a clip and a budget in bytes; `metrics.quality` scores x264's pictures like ours. x264 gets
+its best case: no limit on a frame's size, no repeated key frames, no packet losses.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ class Rival:
 
     crf: float
     first_bytes: int
-    """Payload of the first, the key frame: the counterpart of our source frame."""
+    """Payload of the key frame, the counterpart of our source frame."""
     payload_bytes: list[int]
     """Payload of each frame after the first."""
     pictures: list[NDArray[np.uint8]]
-    """As decoded, uint8 RGB, one for each frame."""
+    """Decoded, uint8 RGB, one per frame."""
     fits: bool
-    """False: even CRF 51, its coarsest, is over the budget."""
+    """False if even CRF 51, its coarsest, is over the budget."""
 
     @property
     def total_bytes(self) -> int:
@@ -41,7 +40,7 @@ class Rival:
 
 
 def x264(pictures: Sequence[NDArray[np.uint8]], fps: float, budget_bytes: int, *, count_first: bool) -> Rival:
-    """Codes pictures, uint8 RGB (S, S, 3), at the lowest CRF that keeps to the budget.
+    """Codes pictures, uint8 RGB (S, S, 3), at the lowest CRF within the budget.
 
     count_first: the budget covers the key frame too; otherwise it covers the frames after it.
     """

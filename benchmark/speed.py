@@ -1,8 +1,8 @@
-"""`facewire bench --speed`: what each stage of sender and receiver costs on this machine, on every backend that is installed.
+"""`facewire bench --speed`: the cost of each stage of sender and receiver on this machine, on every installed backend.
 
-Comes in: a clip. Goes out: milliseconds a stage, median and 95th percentile, and ratios to ONNX Runtime, for `facewire.cli`. On a
-machine that does other things too, only ratios mean something: the backends take turns picture by picture, so that
-all suffer alike. Cold starts and memory are measured in processes of their own.
+A clip gives milliseconds per stage, median and 95th percentile, and ratios to ONNX Runtime. On a machine that does other things
+too, only the ratios mean anything: the backends take turns picture by picture, so all suffer alike. Cold starts and memory are
+measured in separate processes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ RECEIVER = ("decode", "render")
 ENDS = {"sender": SENDER, "receiver": RECEIVER}
 REFERENCE = "onnxruntime"
 CALL_FPS = (25, 30)
-"""Pictures a second for which the share of the processors is told."""
+"""Pictures per second for which the share of the processors is reported."""
 WARM_UP = 5
 COLD = """
 import sys, time
@@ -73,23 +73,23 @@ print(json.dumps({"first_motion_s": sender_s, "first_picture_s": picture_s, "mem
 
 @dataclass(frozen=True)
 class Times:
-    """Milliseconds a frame."""
+    """Milliseconds per frame."""
 
     median: float
     p95: float
 
     @classmethod
     def of(cls, seconds: list[float]) -> Times:
-        """Of what was measured, in seconds."""
+        """From measurements in seconds."""
         return cls(float(np.median(seconds)) * 1e3, float(np.quantile(seconds, 0.95)) * 1e3)
 
 
 @dataclass(frozen=True)
 class BackendSpeed:
-    """What one backend takes.
+    """The cost of one backend.
 
-    stages: of a frame; "sender" and "receiver" are their sums frame by frame. processor_ms: of a frame at "sender" and
-    "receiver", all threads together, mean. source_ms: F, once for a source frame.
+    stages: per frame; "sender" and "receiver" are their sums, frame by frame. processor_ms: per frame of "sender" and "receiver",
+    all threads together, mean. source_ms: F, once per source frame.
     first_motion_s, first_picture_s: from the start of a fresh process, imports included. memory_bytes: its peak.
     """
 
@@ -112,23 +112,23 @@ class SpeedReport:
     processors: int
     threads: int | None
     detector_ms: float
-    """The face detector on one picture, median; a call looks five times a second."""
+    """The face detector on one picture, median; a call runs it five times per second."""
     load: float | None
-    """Processes that wanted a processor over the last minute, as it began; None where the system does not say."""
+    """Load average of the last minute when the run began; None where the system does not say."""
     weights: str
     backends: dict[str, BackendSpeed] = field(default_factory=dict)
     batches: BatchReport | None = None
-    """Many pictures at once; of torch alone."""
+    """Many pictures at once; with torch only."""
 
     def ratio(self, name: str, stage: str) -> float | None:
-        """Median of a stage over that of ONNX Runtime; None if that is not there."""
+        """Median of a stage divided by ONNX Runtime's; None without ONNX Runtime."""
         reference = self.backends.get(REFERENCE)
         if reference is None:
             return None
         return self.backends[name].stages[stage].median / max(reference.stages[stage].median, 1e-9)
 
     def share(self, name: str, fps: float) -> float:
-        """Of all processors, what sender and receiver of one person in a call take at so many pictures a second each way."""
+        """The share of all processors that one person's sender and receiver take at that many pictures per second each way."""
         return sum(self.backends[name].processor_ms.values()) * fps / (1000 * self.processors)
 
     def to_json(self) -> dict[str, object]:
@@ -145,8 +145,8 @@ class SpeedReport:
     def print(self, console: Console) -> None:
         """The table for the terminal."""
         load = "" if self.load is None else f", load {self.load:.1f} as it began"
-        threads = f"threads: {self.threads}" if self.threads else "threads as each backend likes"
-        title = f"facewire bench --speed: ms a frame, median (95th percentile); {self.processors} processors, {threads}{load}"
+        threads = f"threads: {self.threads}" if self.threads else "threads: the backend's choice"
+        title = f"facewire bench --speed: ms per frame, median (95th percentile); {self.processors} processors, {threads}{load}"
         table = Table(title=title, title_justify="left")
         table.add_column("")
         for name, backend in self.backends.items():
@@ -159,15 +159,15 @@ class SpeedReport:
                 cells.append(f"{times.median:.2f} ({times.p95:.2f}){shown}")
             whole = stage in ("sender", "receiver")
             table.add_row(stage, *cells, style="bold" if whole else None, end_section=whole)
-        table.add_row("face detector, 5 a second", *([f"{self.detector_ms:.1f}"] * len(self.backends)))
+        table.add_row("face detector, 5 per second", *([f"{self.detector_ms:.1f}"] * len(self.backends)))
         found = self.backends.values()
         for end in ENDS:
             row = (f"{backend.processor_ms[end]:.2f}" for backend in self.backends.values())
             table.add_row(f"processor time, {end}", *row)
         for fps in CALL_FPS:
             row = (f"{self.share(name, fps):.0%}" for name in self.backends)
-            table.add_row(f"of {self.processors} processors, both at {fps} a second", *row)
-        table.add_row("F, once a source frame", *(f"{backend.source_ms:.1f}" for backend in found))
+            table.add_row(f"of {self.processors} processors, both at {fps} per second", *row)
+        table.add_row("F, once per source frame", *(f"{backend.source_ms:.1f}" for backend in found))
         table.add_row("first motion after start, s", *(f"{backend.first_motion_s:.2f}" for backend in found))
         table.add_row("first picture after start, s", *(f"{backend.first_picture_s:.2f}" for backend in found))
         table.add_row("memory of that process, MB", *(f"{backend.memory_bytes / 1e6:.0f}" for backend in found))
@@ -176,7 +176,7 @@ class SpeedReport:
             console.print(self.batches.table())
         console.print(
             f"{self.frames} frames of {self.clip}, weights {self.weights}. Backends take turns frame by frame: on a busy machine "
-            f"trust the ratios (x) only.",
+            "trust only the ratios (x).",
             style="dim",
             markup=False,
         )
@@ -190,8 +190,8 @@ def measure_speed(
     frames: int = 100,
     progress: Callable[[str, int], None] | None = None,
 ) -> SpeedReport:
-    """Time sender and receiver on a clip. backend: one of them alone ("torch": also many pictures at once), or for "auto" all that
-    may be chosen unasked.
+    """Times sender and receiver on a clip. backend: that one alone ("torch" also times many pictures at once), or, for "auto", all
+    that `auto` chooses from.
 
     Raises InputError for a clip or a backend that cannot be used.
     """
@@ -267,7 +267,7 @@ class _Run:
         self._number = 0
 
     def frame(self, picture: NDArray[np.uint8]) -> None:
-        """One frame from the camera's picture to ours."""
+        """One frame, from the camera's picture to ours."""
         began = time.process_time()
         with self._watch("framing"):
             square = self._framing.cut(picture, self._networks.bundle.picture_size)
@@ -289,18 +289,18 @@ class _Run:
         self._number += 1
 
     def processor_ms(self) -> dict[str, float]:
-        """Of each end, the first frames left out."""
+        """Of each end, without the warm-up frames."""
         return {end: 1e3 * float(np.mean(seconds[WARM_UP:])) for end, seconds in self._processor_s.items()}
 
     def times(self) -> dict[str, Times]:
-        """Of every stage and of both ends, the first frames left out."""
+        """Of every stage and both ends, without the warm-up frames."""
         warm = {stage: seconds[WARM_UP:] for stage, seconds in self._watch.seconds.items()}
         sums = {end: [sum(row) for row in zip(*(warm[s] for s in stages), strict=True)] for end, stages in ENDS.items()}
         return {stage: Times.of(seconds) for stage, seconds in (warm | sums).items()}
 
 
 def _cold(folder: Path, threads: int | None, backend: str, side: int) -> tuple[float, float, int]:
-    """Seconds of a fresh process to its first motion and to its first picture, and the most bytes it took."""
+    """Seconds from the start of a fresh process to its first motion and first picture, and its peak memory in bytes."""
     arguments = [str(folder), str(threads or 0), backend, str(side)]
     done = subprocess.run([sys.executable, "-c", COLD, *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -1,6 +1,6 @@
-"""`facewire bench CLIPS`: bytes against quality, ours beside H.264 and its successors.
+"""`facewire bench CLIP...`: bytes against quality, ours beside H.264 and its successors.
 
-`codec` is the one interface, `rivals` and `neural` fill it; `clip` reads, `config` says what to run, `referee` judges what was
-decoded, `run` does it all clip by clip, `curves` compares rates at equal quality, `report` shows it, `wire` counts real
-datagrams, `pairs` asks people.
+`codec` is the interface that `rivals` and `neural` implement; `clip` reads, `config` says what to run, `referee` judges decoded
+pictures, `run` does it all clip by clip, `curves` compares rates at equal quality, `report` shows them, `wire` counts real
+datagrams, `pairs` asks people, and `bench` puts it together.
 """

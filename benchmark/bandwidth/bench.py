@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 ON_SOCKETS = ("x264-veryfast", "vp8")
 PAIRED = 2
-"""Rivals that people are asked about: those that come nearest to us."""
+"""How many rivals people are asked about: those that come nearest to us."""
 
 
 @dataclass(frozen=True)
 class Extras:
-    """What is measured and shown besides the run itself."""
+    """What to measure and show besides the run itself."""
 
     players: int = 6
-    """Clips shown side by side in the report; 0 keeps all pictures out of it."""
+    """Clips shown side by side in the report; 0 keeps pictures out of it."""
     costs: bool = True
     wire: bool = True
     pairs: int = 0

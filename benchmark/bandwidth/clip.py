@@ -1,6 +1,6 @@
 """Clips as the bandwidth benchmark sees them: the framed square of a video at a constant frame rate.
 
-Comes in: a video file. Goes out: a `Clip` that every codec gets alike, or an InputError of one line for what cannot be used.
+A video file becomes a `Clip` that every codec gets alike, or an InputError that says why it cannot be used.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from facewire.sender.framing import frame_video
 from facewire.sender.media import Frame, open_video
 
 MAX_FPS = 30.0
-"""Of a call; faster clips are thinned by a whole number."""
+"""A call's highest; of faster clips every second, third … picture is taken."""
 MIN_FRAMES = 12
 CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What every codec is given."""
+    """The pictures that every codec gets."""
 
     name: str
     pictures: list[Picture] = field(repr=False)
@@ -35,11 +35,11 @@ class Clip:
 
     @property
     def seconds(self) -> float:
-        """How long it takes to show."""
+        """Its duration."""
         return len(self.pictures) / self.fps
 
     def kbps(self, size: float) -> float:
-        """The rate of that many bytes after the first picture, over the time of those pictures."""
+        """The rate of that many bytes, spread over the pictures after the first."""
         return 8 * size * self.fps / (1000 * (len(self.pictures) - 1))
 
 
@@ -56,7 +56,7 @@ def file_hash(path: Path) -> str:
 
 
 def read_clip(path: Path, size: int, seconds: float) -> Clip:
-    """The beginning of a video, its face framed as a call frames it, in pictures of `size` pixels a side."""
+    """Reads the beginning of a video, framed as a call frames the face, in pictures of `size` pixels a side."""
     detector = FaceDetector()
     with open_video(path) as video:
         framed = frame_video(video, detector)
@@ -73,7 +73,7 @@ def read_clip(path: Path, size: int, seconds: float) -> Clip:
 
 
 def steady(frames: Iterable[Frame], fps: float, count: int) -> Iterator[Frame]:
-    """At most `count` frames at even times: at each, the newest that was there, as a screen would show it."""
+    """At most `count` frames at even times: at each the newest one, as a screen would show it."""
     slack_ms = 500 / fps
     made, newest = 0, None
     for frame in frames:

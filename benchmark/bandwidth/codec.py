@@ -1,7 +1,7 @@
-"""The interface that every codec of the bandwidth benchmark has, ours and the rivals alike, and coding small or at half rate.
+"""The interface of every codec in the bandwidth benchmark, ours and the rivals', and coding at reduced size or frame rate.
 
-Comes in: the pictures of a clip. Goes out: packets, and from packets alone the pictures again. `rivals` and `neural` implement it,
-`run` drives it.
+A codec turns the pictures of a clip into packets, and packets alone into pictures again. `rivals` and `neural` implement it, `run`
+drives it.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Packet:
-    """What a codec made of one picture, or our source frame."""
+    """The bytes of one picture, or of our source frame."""
 
     data: bytes
     """Payload."""
     number: int
-    """Of the picture it belongs to, from 0."""
+    """Number of the picture it belongs to, from 0."""
     first: bool = False
-    """The key frame that the stream starts with, or our source frame."""
+    """Whether it is the key frame that starts the stream, or our source frame."""
 
 
 @dataclass(frozen=True)
 class Wire:
-    """Bytes of IP packets after the first picture, modelled: headers included."""
+    """Modelled bytes of the IP packets after the first picture, headers included."""
 
     forward: int
     back: int
@@ -43,7 +43,7 @@ class Wire:
 
 @dataclass(frozen=True)
 class Coded:
-    """A clip as a codec coded it."""
+    """A coded clip."""
 
     packets: list[Packet]
     wire: Wire
@@ -64,29 +64,29 @@ class Codec(Protocol):
 
     @property
     def settings(self) -> str:
-        """For people who want to repeat it."""
+        """Settings, for people who want to repeat it."""
         ...
 
     def encode(self, pictures: Sequence[Picture], fps: float) -> Coded:
-        """Codes pictures of one size, fps of them a second."""
+        """Codes pictures of one size, `fps` per second."""
         ...
 
     def decode(self, packets: Sequence[Packet], count: int) -> list[Picture]:
-        """All `count` pictures, from packets alone; where none was coded the one before stands."""
+        """Decodes all `count` pictures from packets alone; where none was coded, the one before is repeated."""
         ...
 
 
 def rtp_wire(packets: Sequence[Packet]) -> Wire:
-    """What pictures cost as RTP over UDP and IPv4. No feedback is counted: ours pays for its own."""
+    """The bytes of pictures as RTP over UDP and IPv4. Feedback is not counted, though ours pays for its own."""
     return Wire(sum(rtp_wire_bytes(len(packet.data)) for packet in packets if not packet.first), 0)
 
 
 @dataclass(frozen=True)
 class Reduced:
-    """Another codec given smaller pictures, or fewer.
+    """Another codec, given smaller pictures or fewer.
 
-    codec: the other. shrink: 2 codes at half the width and height and shows the result scaled up (area down, bicubic up). skip: 2
-    codes every second picture and shows it twice.
+    shrink: 2 codes at half the width and height and scales the result up (area down, bicubic up). skip: 2 codes every second
+    picture and shows it twice.
     """
 
     codec: Codec
@@ -95,12 +95,12 @@ class Reduced:
 
     @property
     def settings(self) -> str:
-        """The other's, and what is reduced."""
+        """The other codec's settings, and what is reduced."""
         parts = [f"size 1/{self.shrink}"] * (self.shrink > 1) + [f"frame rate 1/{self.skip}"] * (self.skip > 1)
         return ", ".join([self.codec.settings, *parts])
 
     def encode(self, pictures: Sequence[Picture], fps: float) -> Coded:
-        """Codes what is left of the pictures."""
+        """Codes the reduced pictures."""
         kept = [self._small(picture) for picture in pictures[:: self.skip]]
         coded = self.codec.encode(kept, fps / self.skip)
         return replace(coded, packets=[replace(p, number=p.number * self.skip) for p in coded.packets])

@@ -1,6 +1,6 @@
-"""What a run of the bandwidth benchmark does: one TOML file, checked, with defaults that cover everything.
+"""What a run of the bandwidth benchmark does, from one TOML file: checked, with a default for everything.
 
-Comes in: the text of a TOML file. Goes out: a `Config` and its operating points, for `run`.
+The file becomes a `Config` with its operating points, for `run`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ PRESET_NAMES = tuple(preset.name for preset in PRESETS)
 
 @dataclass(frozen=True)
 class Ladder:
-    """Operating points of one rival. Qualities are CRF, or the quantiser of VP8 and VP9; larger is coarser."""
+    """Operating points of one rival. Quality is CRF, or the quantiser of VP8 and VP9; larger is coarser."""
 
     quality: tuple[float, ...]
     """At full size and rate."""
     kbps: tuple[float, ...]
-    """Target rates at full size; the last ones are out of reach and give the least that it can."""
+    """Target rates at full size; the last are out of reach and give the lowest rate possible."""
     half_size: tuple[float, ...]
     quarter_size: tuple[float, ...]
     half_rate: tuple[float, ...]
@@ -47,30 +47,30 @@ class Config:
     size: int = 256
     """Side of the pictures that are coded and judged, pixels."""
     seconds: float = 10.0
-    """Of the beginning of each clip."""
+    """Length of each clip's beginning that is used."""
     every: int = 8
-    """Pictures from one to the next that the slow figures look at: ST-LPIPS and identity."""
+    """The slow figures, ST-LPIPS and identity, look at every n-th picture."""
     faces_every: int = 4
-    """And the quick ones: PSNR, SSIM, MS-SSIM, face mesh."""
+    """The quick ones do so too: PSNR, SSIM, MS-SSIM, face mesh."""
     jitter_frames: int = 12
-    """Consecutive pictures in the middle of the clip that jitter is taken from; 0 leaves it out."""
+    """Consecutive pictures in the middle of the clip from which jitter is measured; 0 leaves it out."""
     learned: bool = True
-    """ST-LPIPS and identity, where they are installed."""
+    """Measure ST-LPIPS and identity, where they are installed."""
     vmaf: bool = True
-    """Where imageio-ffmpeg is installed."""
+    """Measure VMAF, where imageio-ffmpeg is installed."""
     presets: tuple[str, ...] = PRESET_NAMES
-    """Of ours."""
+    """Our operating points."""
     half_rate_presets: tuple[str, ...] = ("default", "lowest")
-    """Of ours at half the frame rate."""
+    """Our operating points at half the frame rate."""
     rivals: dict[str, Ladder] = field(
         default_factory=lambda: {
             name: _AV1 if name == "svt-av1" else _VPX if name.startswith("vp") else _H26X for name in RIVALS
         }
     )
-    """By name; one that is not there is not run."""
+    """By name; a rival that is not listed is not run."""
 
     def check(self) -> None:
-        """InputError for what cannot be."""
+        """InputError for a value out of its range."""
         for name, least in (("size", 64), ("every", 1), ("faces_every", 1), ("jitter_frames", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} = {getattr(self, name)}: at least {least}")
@@ -85,7 +85,7 @@ class Config:
                 if preset not in PRESET_NAMES:
                     raise InputError(f"{name}: no preset {preset!r}; there are {', '.join(PRESET_NAMES)}")
         if "default" not in self.presets:
-            raise InputError("presets: default must be among them, for it is what rivals are compared with")
+            raise InputError("presets: default must be among them, because rivals are compared with it")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -124,7 +124,7 @@ def _theirs(name: str, ladder: Ladder) -> Iterator[tuple[str, Codec]]:
 
 
 def small_config() -> Config:
-    """A run of some minutes: the common rivals at a few points each."""
+    """A run of a few minutes: the common rivals at a few points each."""
     h26x = Ladder((24, 32, 40, 51), (1,), (30, 42), (30,), (42,), (34,))
     av1 = Ladder((32, 46, 58, 63), (1,), (36, 55), (32,), (57,), (44,))
     rivals = {"x264-veryfast": h26x, "x264-veryslow": h26x, "x265": h26x, "svt-av1": av1}
@@ -132,7 +132,7 @@ def small_config() -> Config:
 
 
 def read_config(path: Path) -> Config:
-    """A TOML file; what it leaves out is as in `Config`. InputError names what is wrong."""
+    """Reads a TOML file; what it leaves out keeps the default. InputError names what is wrong."""
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -146,7 +146,7 @@ def read_config(path: Path) -> Config:
 
 
 def parse_config(values: dict[str, Any]) -> Config:
-    """Of the values of a TOML file."""
+    """From the values of a TOML file."""
     defaults = Config()
     rivals = values.pop("rivals", None)
     made: dict[str, Any] = {}
@@ -177,9 +177,9 @@ def _ladder(name: str, table: Any, defaults: Config) -> Ladder:
 
 
 def _like(name: str, value: Any, default: Any) -> Any:
-    """A value of the kind of its default; lists become tuples."""
+    """A value of the same type as its default; lists become tuples."""
     if default is None or isinstance(default, dict):
-        raise InputError(f"no setting {name}; `facewire bench --show-config` prints those there are")
+        raise InputError(f"no setting {name}; `facewire bench --show-config` prints them all")
     if isinstance(default, tuple):
         kind = type(default[0])
         fits = isinstance(value, list) and all(_is(item, kind) for item in value)
@@ -200,7 +200,7 @@ def _is(value: Any, kind: type) -> bool:
 
 
 def as_toml(config: Config) -> str:
-    """The configuration as a file that `read_config` takes."""
+    """The configuration as TOML that `read_config` reads."""
     lines = [
         f"{entry.name} = {_toml(getattr(config, entry.name))}" for entry in fields(config) if entry.name != "rivals"
     ]

@@ -1,7 +1,7 @@
-"""What each codec costs: processor time, delay of its own, memory; one clip, a process for each codec.
+"""The cost of each codec: processor time, its own delay, memory. One clip, one process per codec.
 
-Comes in: `BenchOptions` and a clip that could be used. Goes out: a `Cost` a codec, for `report_page`. Times differ from run to run
-and machine to machine; figures of quality never come from here.
+Gives a `Cost` per codec for `report_page`. Times differ from run to run and machine to machine; no figure of quality comes from
+here.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ WARM_UP = 12
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one codec, at its middle quality."""
+    """The cost of one codec, at its middle quality."""
 
     family: str
     settings: str
     encode_ms: float
-    """Processor time a picture."""
+    """Processor time per picture."""
     decode_ms: float
     delay_ms: float
-    """What the codec itself waits for: pictures it looks ahead, or those that share a packet."""
+    """Time the codec itself waits: for pictures it looks ahead to, or for those that share a packet."""
     cpu_s_per_minute: float
     """One stream sent and one received."""
     memory_mb: float
-    """What coding and decoding took at most, above the clip and what is shown; from networks' loading on for ours."""
+    """Peak of coding and decoding, above the clip and the decoded pictures; ours includes its networks."""
 
 
 def measure_costs(options: BenchOptions, path: Path, tell: Callable[[int, int], None]) -> list[Cost]:
-    """Ours and every rival that is installed, one after the other."""
+    """Measures ours and every rival installed, one after the other."""
     families = [OURS, *(name for name in options.config.rivals if RIVALS[name].missing() is None)]
     context = multiprocessing.get_context("spawn")
     costs = []
@@ -65,7 +65,7 @@ def _cost(options: BenchOptions, path: Path, family: str) -> Cost:
         middle = time.process_time()
         codec.decode(coded.packets, len(clip.pictures))
         ended = time.process_time()
-    shown = sum(picture.nbytes for picture in clip.pictures)  # what decoding hands out is not the codec's own
+    shown = sum(picture.nbytes for picture in clip.pictures)  # decoded pictures are not the codec's own memory
     encode, decode = (1000 * span / len(clip.pictures) for span in (middle - began, ended - middle))
     return Cost(
         family,
@@ -91,7 +91,7 @@ def _delay_ms(codec: Codec, clip: Clip) -> float:
 
 
 class _Watch:
-    """Memory of this process while it is entered: how far above the start it got, looked at a hundred times a second."""
+    """How far this process's memory rises above its start while entered, sampled a hundred times per second."""
 
     def __init__(self) -> None:
         self._stop = threading.Event()

@@ -1,7 +1,7 @@
 """Rates at equal quality: fronts of operating points, the rate at which a rival equals us, and BD-rate.
 
-Comes in: pairs of rate and quality of one clip. Goes out: numbers for `report`. Every rule here decides for the rival: it may
-change its setting, size and frame rate at every quality, and between two of its points it gets the straight line in log-rate.
+Works on pairs of rate and quality of one clip. Every rule here favours the rival: it may change setting, size and frame rate at
+every quality, and between two of its points it gets the straight line in log-rate.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 MIN_OVERLAP = 0.5
-"""BD-rate is given where the two quality ranges share at least so much of the smaller one."""
+"""BD-rate is given where the two quality ranges share at least this much of the smaller one."""
 MIN_BD_POINTS = 3
 
 RatePoint = tuple[float, float]
@@ -26,19 +26,19 @@ Bound = Literal["=", "<=", ">"]
 
 @dataclass(frozen=True)
 class EqualRate:
-    """Where a codec reaches a quality. bound: "<=" if its cheapest point is better already, ">" if its best is worse."""
+    """Rate at which a codec reaches a quality. bound: "<=" if its cheapest point is already better, ">" if its best is worse."""
 
     kbps: float
     bound: Bound
 
     @property
     def text(self) -> str:
-        """For people, to a tenth."""
+        """For people, to one decimal."""
         return f"{ {'=': '', '<=': '≤ ', '>': '> '}[self.bound] }{self.kbps:.1f}"
 
 
 def front(points: Sequence[RatePoint], better: int) -> list[RatePoint]:
-    """The points that nothing cheaper equals, by growing rate, quality getting strictly better. better: 1 for more, −1 for less."""
+    """The points that no cheaper one equals, by rising rate, each strictly better. better: 1 if more is better, −1 if less is."""
     kept: list[RatePoint] = []
     for kbps, quality in sorted(points, key=lambda point: (point[0], -better * point[1])):
         if not kept or better * quality > better * kept[-1][1]:
@@ -47,7 +47,7 @@ def front(points: Sequence[RatePoint], better: int) -> list[RatePoint]:
 
 
 def rate_at(points: Sequence[RatePoint], quality: float, better: int) -> EqualRate | None:
-    """The least rate at which a codec is as good as `quality`; None without points."""
+    """The lowest rate at which a codec is as good as `quality`; None without points."""
     best = front(points, better)
     if not best:
         return None
@@ -62,16 +62,16 @@ def rate_at(points: Sequence[RatePoint], quality: float, better: int) -> EqualRa
 
 
 def median_rate(rates: Sequence[EqualRate]) -> EqualRate:
-    """Median over clips of rates or ratios, lower of the middle two; what lies beyond a codec's range stays a bound."""
+    """Median over clips of rates or ratios, the lower of the middle two; values beyond a codec's range stay bounds."""
     order = {"<=": 0, "=": 1, ">": 2}
     inside = sorted(rates, key=lambda rate: (order[rate.bound] == 2, rate.kbps))
     return inside[(len(inside) - 1) // 2]
 
 
 def bd_rate(anchor: Sequence[RatePoint], test: Sequence[RatePoint], better: int) -> float | None:
-    """Bjøntegaard's mean change of rate from anchor to test at equal quality, percent (VCEG-M33; piecewise cubic, log-rate).
+    """Bjøntegaard's mean change in rate from anchor to test at equal quality, percent (VCEG-M33; piecewise cubic, log-rate).
 
-    None where one of the fronts has fewer than `MIN_BD_POINTS` points or the quality ranges share too little.
+    None if a front has fewer than `MIN_BD_POINTS` points or the quality ranges share too little.
     """
     import bjontegaard
 
@@ -80,7 +80,7 @@ def bd_rate(anchor: Sequence[RatePoint], test: Sequence[RatePoint], better: int)
         return None
     (rate_a, quality_a), (rate_b, quality_b) = (np.array(points, np.float64).T for points in (a, b))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of little overlap, which is decided above
+        warnings.simplefilter("ignore")  # it warns of little overlap, which is decided above
         found = bjontegaard.bd_rate(
             rate_a,
             better * quality_a,

@@ -1,8 +1,7 @@
 """Asking people: a page of blind A/B comparisons, and what their answers say.
 
-Comes in: a `Result` and the rivals to set against ours; later the CSV files that the page saves. Goes out: `pairs.html`, and
-shares with confidence intervals. Each pair is one clip by ours and by a rival, beside the camera's; which side is whose is drawn
-in the browser.
+A `Result` and the rivals to ask about become `pairs.html`; the CSV files that the page saves become shares with confidence
+intervals. Each pair is one clip by ours and by a rival, beside the camera's; the browser draws which side is whose.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ from facewire.errors import InputError, reason
 from facewire.metrics.page import whole_page
 
 COLUMNS = ("clip", "rival", "point", "condition", "answer", "left", "seconds")
-"""Of the CSV that the page saves. answer: facewire, rival or same. left: who was on the left."""
+"""Columns of the CSV that the page saves. answer: facewire, rival or same. left: who was on the left."""
 ANSWERS = ("facewire", "rival", "same")
 CONDITIONS = {"quality": "same ST-LPIPS", "wire": "same rate on the wire"}
 Z = 1.959964
-"""Of the 95 % interval."""
+"""Normal quantile of a 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Preference:
 
     @property
     def share(self) -> float:
-        """Of ours, answers of "same" shared between both."""
+        """The share for ours; answers of "same" count half for each."""
         return (self.ours + self.same / 2) / (self.ours + self.theirs + self.same)
 
     @property
@@ -61,7 +60,7 @@ class Preference:
 
 
 def pairs_page(result: Result, rivals: Sequence[str], count: int, tell: Callable[[int, int], None]) -> str:
-    """The page. rivals: families. count: clips, spread over the run's; each is asked once a rival and condition."""
+    """The page. rivals: families. count: clips, spread over the run's; each is asked once per rival and condition."""
     places = np.unique(np.linspace(0, len(result.clips) - 1, min(count, len(result.clips))).round().astype(int))
     chosen = [result.clips[place] for place in places]
     trials, done, total = [], 0, len(chosen) * len(rivals) * len(CONDITIONS)
@@ -102,7 +101,7 @@ def _video(pictures: Sequence[Picture], fps: float) -> str:
 
 
 def read_answers(paths: Sequence[Path]) -> list[Preference]:
-    """What the answers of one or more people say; InputError for a file that is none of the page's."""
+    """Counts the answers of one or more people; InputError for a file that the page did not save."""
     counts: dict[tuple[str, str], dict[str, int]] = {}
     for path in paths:
         try:
@@ -115,7 +114,7 @@ def read_answers(paths: Sequence[Path]) -> list[Preference]:
         for row in rows:
             if row["answer"] not in ANSWERS or row["condition"] not in CONDITIONS:
                 raise InputError(
-                    f"{path}: line {rows.line_num}: answer {row['answer']!r} to {row['condition']!r} is none"
+                    f"{path}: line {rows.line_num}: answer {row['answer']!r} to {row['condition']!r} is not one of the page's"
                 )
             own = counts.setdefault((row["rival"], row["condition"]), dict.fromkeys(ANSWERS, 0))
             own[row["answer"]] += 1

@@ -1,7 +1,7 @@
 """Pictures to look at: the camera's, ours, and the strongest rival's, side by side in one small video.
 
-Comes in: a `Result` and a `Comparison`. Goes out: `Player`s for `report_page`, and single clips for `pairs`. Streams are made again
-from the settings: they are the same, byte for byte.
+Makes `Player`s for `report_page` and single clips for `pairs`. Streams are coded again from the settings: they are the same, byte
+for byte.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from facewire.benchmark.bandwidth.run import BenchOptions, ClipResult, Point, Re
 from facewire.benchmark.bandwidth.summary import Comparison, anchor_of, label
 
 CRF = "18"
-"""Of the videos to look at."""
+"""CRF of the videos to look at."""
 
 
 @dataclass(frozen=True)
 class Player:
-    """One clip, columns in step."""
+    """One clip, its columns in step."""
 
     clip: str
     columns: list[tuple[str, str]]
@@ -38,11 +38,11 @@ class Player:
     """mp4."""
     fps: float
     worst: int
-    """Number of the picture where ours is worst."""
+    """Number of the picture in which ours is worst."""
 
 
 def make_players(result: Result, rival: Comparison, count: int, tell: Callable[[int, int], None]) -> list[Player]:
-    """Players for clips spread from the one on which we save least to the one on which we save most. rival: the one to show."""
+    """Players for clips spread from the one on which we save least to the one on which we save most. rival: the one shown."""
     order = sorted(rival.clips, key=lambda equal: (equal.bound == ">", equal.ratio))
     places = np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))
     players = []
@@ -75,7 +75,7 @@ def _rates(point: Point) -> str:
 
 
 def _compared_by(ours: Point) -> tuple[str, int]:
-    """The figure that points are chosen by, and whether more of it is better: ST-LPIPS, or PSNR where that is not measured."""
+    """The figure by which points are chosen, and whether more is better: ST-LPIPS, or PSNR where that is not measured."""
     figure = "st_lpips" if "st_lpips" in ours.figures else "psnr"
     return figure, FIGURES[figure].better
 
@@ -98,7 +98,7 @@ def at_wire(clip: ClipResult, family: str, ours: Point) -> Point:
 
 
 def shown_at(options: BenchOptions, clip: Clip, point: Point) -> list[Picture]:
-    """What a codec shows of a clip at a point, coded again."""
+    """The pictures of a codec at a point, coded again."""
     codec = codec_of(options, point)
     return codec.decode(codec.encode(clip.pictures, clip.fps).packets, len(clip.pictures))
 

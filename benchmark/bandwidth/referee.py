@@ -1,7 +1,7 @@
-"""Judges what a codec decoded against the camera's pictures of a clip, by every figure that is installed here.
+"""Judges a codec's pictures against the camera's, by every figure installed here.
 
-Comes in: a clip, and pictures that a codec of `run` made of it. Goes out: figures by name. What the camera's pictures hold is
-looked at once a clip; a figure whose package is missing is left out, and `missing` says how to have it.
+Gives figures by name. The camera's pictures are analysed once per clip. A figure whose package is missing is left out, and
+`missing` says how to get it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FEWEST_OPENINGS = 5
-"""Pictures with a face in both that a correlation is taken from."""
+"""The fewest pictures with a face in both from which a correlation is taken."""
 MIN_MS_SSIM_SIDE = 176
 
 Figures = dict[str, float]
@@ -42,11 +42,11 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Figure:
-    """What is known of a figure."""
+    """What a figure is called, and what it sees."""
 
     label: str
     better: int
-    """1: more is better; -1: less is."""
+    """1 if more is better, -1 if less is."""
     digits: int
     sees: str
     blind: str
@@ -82,7 +82,7 @@ FIGURES: dict[str, Figure] = {
     "identity": Figure("identity, cosine", 1, 3, "whose face it is", "place, expression"),
     "mouth_r": Figure("mouth opening, r", 1, 3, "speech, where the mouth moves", "how far it opens"),
     "eye_r": Figure("eye opening, r", 1, 3, "blinks, where the eyes move", "how far they close"),
-    "face_missing": Figure("no face found", -1, 3, "pictures in which the mesh finds the camera's face no more", ""),
+    "face_missing": Figure("no face found", -1, 3, "pictures in which the mesh no longer finds the camera's face", ""),
     "jitter": Figure(
         "jitter, camera = 1", -1, 2, "trembling of the face mesh", "flicker of texture; a frozen face is steady"
     ),
@@ -90,16 +90,16 @@ FIGURES: dict[str, Figure] = {
 
 
 def missing(config: Config) -> list[str]:
-    """One line for each figure that will be left out, and how to have it."""
+    """One line per figure that will be left out, and how to get it."""
     lines = [line for line in teacher_files.missing() if config.learned and not line.startswith("Fréchet")]
     if config.learned and importlib.util.find_spec("torch") is None:
-        lines = ["ST-LPIPS and identity: not measured; to have them: pip install 'facewire[train,metrics]'"]
+        lines = ["ST-LPIPS and identity: not measured; to get them: pip install 'facewire[train,metrics]'"]
     if not FaceMesh.installed():
         lines.append(
             "face mesh (AKD, openings, jitter, identity): not measured; docs/evaluation.md says how to install it"
         )
     if config.vmaf and importlib.util.find_spec("imageio_ffmpeg") is None:
-        lines.append("VMAF: not measured; to have it: pip install 'facewire[bench]'")
+        lines.append("VMAF: not measured; to get it: pip install 'facewire[bench]'")
     return lines
 
 
@@ -129,13 +129,13 @@ class _Networks:
             return self._taps(self._tensor(picture)) if self._taps else None
 
     def distance(self, a: list[Tensor], b: list[Tensor]) -> float:
-        """ST-LPIPS of two pictures' taps."""
+        """ST-LPIPS from two pictures' taps."""
         assert self._stlpips is not None
         with self._torch.inference_mode():
             return float(self._stlpips.between(a, b))
 
     def who(self, picture: Picture, face: Face) -> Tensor | None:
-        """Identity of a face, (256,) of unit length."""
+        """Identity vector of a face, (256,), of unit length."""
         from facewire.metrics.teachers import FIVE, align
 
         if self._identity is None:
@@ -148,7 +148,7 @@ class _Networks:
         return self._torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 255
 
     def _fast_taps(self) -> Callable[[Tensor], list[Tensor]]:
-        """By OpenVINO where it is installed: the same to 2e-6 in less than half the time."""
+        """Runs on OpenVINO where it is installed: equal to 2e-6, in less than half the time."""
         assert self._stlpips is not None
         if importlib.util.find_spec("openvino") is None:
             return self._stlpips.features
@@ -162,7 +162,7 @@ class _Networks:
                 return tuple(network.features(x))
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's of what it takes for constants while it is traced: sizes
+            warnings.simplefilter("ignore")  # torch warns of sizes that tracing turns into constants
             model = openvino.convert_model(Taps(), example_input=torch.zeros(1, 3, 64, 64))
         settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
         compiled = openvino.Core().compile_model(model, "CPU", settings)
@@ -184,7 +184,7 @@ def _networks() -> _Networks | None:
 
 @dataclass(frozen=True)
 class _Truth:
-    """What is seen in one of the camera's pictures."""
+    """What is found in one of the camera's pictures."""
 
     face: Face | None
     held_px: float
@@ -196,7 +196,7 @@ class _Truth:
 class Referee:
     """Judges pictures of one clip.
 
-    clip: the camera's. source: our source frame as the other side has it, against which a picture without a face is counted.
+    clip: the camera's. source: our source frame as the other side has it, which stands in for a picture without a face.
     """
 
     def __init__(self, clip: Clip, config: Config, source: Picture) -> None:
@@ -216,11 +216,11 @@ class Referee:
 
     @property
     def numbers(self) -> set[int]:
-        """The pictures that figures other than VMAF look at."""
+        """The pictures at which figures other than VMAF look."""
         return {*self.quick, *self.run}
 
     def judge(self, pictures: Sequence[Picture]) -> tuple[Figures, list[tuple[int, float]]]:
-        """Figures of a codec's pictures, all of the clip, and ST-LPIPS (or else PSNR) picture by picture: number and value."""
+        """Figures of all of a codec's pictures of the clip, and ST-LPIPS (else PSNR) per picture, as number and value."""
         rows: list[Figures] = []
         moments: list[tuple[int, float]] = []
         faces: list[tuple[Face, Face]] = []
@@ -276,7 +276,7 @@ class Referee:
         return figures
 
     def _points(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
-        """Face-mesh points (n, 468, 2) of the run of consecutive pictures, NaN where no face is seen."""
+        """Face-mesh points (n, 468, 2) of the consecutive pictures for jitter, NaN where no face is found."""
         gap = np.full((468, 2), np.nan, np.float32)
         seen = [self._look(pictures[number]) for number in self.run]
         return np.array([gap if face is None else face.points for face in seen], np.float32).reshape(-1, 468, 2)
@@ -287,14 +287,14 @@ def _distance(a: Face, b: Face) -> float:
 
 
 def _means(rows: Sequence[Figures]) -> Figures:
-    """Mean of every figure over the rows that have it."""
+    """Mean of every figure over the pictures that have it."""
     names = {name for row in rows for name in row}
     values = {name: np.array([row[name] for row in rows if name in row]) for name in names}
     return {name: float(np.nanmean(found)) for name, found in values.items() if np.isfinite(found).any()}
 
 
 def _openings(faces: Sequence[tuple[Face, Face]]) -> Figures:
-    """r and slope of mouth and eyes against the camera's, where those move."""
+    """Correlation and slope of mouth and eyes against the camera's, where those move."""
     figures: Figures = {}
     if len(faces) < FEWEST_OPENINGS:
         return figures

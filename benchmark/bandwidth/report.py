@@ -1,7 +1,6 @@
-"""What a run leaves in its folder: `report.html`, `report.json` with its schema beside it, and two tables as CSV.
+"""The files that a run leaves in its folder: `report.html`, `report.json` with its schema, and two tables as CSV.
 
-Comes in: a `Result` and what was measured besides. Goes out: files, and a table for the terminal. Pictures of the clips get into
-the page only if they are asked for.
+Also the table for the terminal. Pictures of the clips get into the page only on request.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ from facewire.benchmark.bandwidth.wire import WireSample
 from facewire.files import write_whole
 
 VERSION = 1
-"""Of report.json."""
+"""Version of report.json."""
 DIGITS = 6
-"""Significant ones in files."""
+"""Significant digits in files."""
 
 
 def write_report(
     result: Result, summary: Summary, costs: Sequence[Cost], wire: Sequence[WireSample], players: Sequence[Player]
 ) -> None:
-    """All files; InputError if one cannot be written."""
+    """Writes all files; InputError if one cannot be written."""
     out = result.options.out
     write_whole(out / "report.html", report_page(result, summary, costs, wire, players).encode())
     write_whole(out / "report.json", json.dumps(to_json(result, summary, costs, wire), indent=1).encode())
@@ -52,7 +51,7 @@ def schema() -> str:
 def to_json(
     result: Result, summary: Summary, costs: Sequence[Cost] = (), wire: Sequence[WireSample] = ()
 ) -> dict[str, Any]:
-    """The report as plain values. `clips` and `comparisons` repeat exactly; times in `points` and `costs` do not."""
+    """The report as plain values. `clips` and `comparisons` are the same in every run; times in `points` and `costs` are not."""
     values: dict[str, Any] = _rounded(
         {
             "version": VERSION,
@@ -142,7 +141,7 @@ def _cell(value: float | None) -> str:
 
 
 def table_of(result: Result, summary: Summary) -> Table:
-    """What a rival takes at our quality, for the terminal."""
+    """The rates of rivals at our quality, for the terminal."""
     table = Table(
         title=f"rates at equal quality, {len(result.clips)} clip{'s' * (len(result.clips) != 1)}, {result.bundle}",
         title_justify="left",
@@ -157,7 +156,7 @@ def table_of(result: Result, summary: Summary) -> Table:
             table.add_row(label(family), *(_ratio(cell) for cell in cells))
     table.caption = (
         "times our rate at our quality, median over clips; wire with all headers and our acknowledgements.\n"
-        "≤: the rival's cheapest is better already, >: its best is worse."
+        "≤: the rival's cheapest is already better, >: its best is worse."
     )
     table.caption_justify = "left"
     return table

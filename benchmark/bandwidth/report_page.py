@@ -1,7 +1,7 @@
 """The bandwidth report as one self-contained HTML page: rates at equal quality, curves, players, costs, every clip.
 
-Comes in: a `Result`, its `Summary`, costs, and players if pictures may be shown. Goes out: the page's text, for `report`. Rules of
-comparison and what each figure is blind to stand on the page itself.
+Made for `report` from a `Result`, its `Summary`, costs, and players if pictures may be shown. The rules of comparison and what each
+figure is blind to are on the page itself.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ HEADLINE = ("st_lpips", "akd")
 LOSSES = ("psnr", "ssim", "ms_ssim", "vmaf", "identity")
 CHARTS = ("st_lpips", "akd", "psnr", "ms_ssim", "vmaf", "identity", "mouth_r", "eye_r")
 UNHELD = ("mouth_r", "eye_r")
-"""Of which the source frame held says nothing."""
+"""Figures that say nothing about the source frame held."""
 DRAWN = ("x264-veryfast", "x264-veryslow", "x265", "vp8", "vp9", "svt-av1")
-"""Rivals in the charts; the tables have all."""
+"""Rivals in the charts; the tables have them all."""
 PAPER = (
-    ("bytes a frame, payload", "84.4 without adaptation, 53.0 adaptive", "payload_bytes"),
-    ("kbit/s at 30 frames a second, payload", "20.3; 12.7 adaptive", "payload_30"),
-    ("bits a pixel, payload", "0.00257 (84.4 B at 512 x 512); 0.00162", "bpp"),
+    ("bytes per frame, payload", "84.4 without adaptation, 53.0 adaptive", "payload_bytes"),
+    ("kbit/s at 30 frames per second, payload", "20.3; 12.7 adaptive", "payload_30"),
+    ("bits per pixel, payload", "0.00257 (84.4 B at 512 x 512); 0.00162", "bpp"),
     ("H.264 at equal perceptual quality, times our payload", "10 by people, 6.4 by LPIPS", "ratio"),
 )
 """Wang, Mallya, Liu 2021, tables and section 5: theirs at 512 x 512."""
@@ -97,7 +97,7 @@ def _claim(summary: Summary) -> str:
 
 
 def strongest(summary: Summary) -> Comparison | None:
-    """The live rival that comes nearest to our payload by ST-LPIPS, in the median."""
+    """The live rival whose payload comes nearest to ours at equal ST-LPIPS, in the median."""
     live = [
         c
         for c in summary.comparisons
@@ -144,7 +144,7 @@ def _equal_section(summary: Summary, figure: str) -> str:
         f"The least rate at which each rival reaches our {title}, clip by clip, and how many times our rate that is; ours takes "
         f"{ours}. Medians over clips. Payload counts what follows the first picture; the wire adds headers, and for us the "
         f"acknowledgements; “10 min” spreads the first picture over a call of {CALL_S / 60:.0f} minutes. ≤: its cheapest "
-        "setting is better already, >: its best is worse; the last column counts such clips."
+        "setting is already better, >: its best is worse; the last column counts such clips."
     )
     heads = (
         "rival", "kbps", "wire kbps", "payload, times ours", "worst clip", "wire, times ours", "worst", "10 min, times ours",
@@ -371,7 +371,7 @@ def _clips(result: Result, summary: Summary) -> str:
             title = FIGURES[figure].label.split(",")[0]
             heads = ("clip", "kbps", "wire", "source bytes", title, *(label(family) for family in rivals))
             tables.append(f"<h3>Payload, times ours, at equal {title}</h3>{_table(heads, rows)}")
-    return section("clips", "Clip by clip", "Press a column's head to sort by it.", "".join(tables))
+    return section("clips", "Clip by clip", "Click a column's heading to sort by it.", "".join(tables))
 
 
 def _sight(summary: Summary) -> str:

@@ -1,7 +1,7 @@
-"""The rivals: x264, x265, VP8, VP9 and SVT-AV1 through FFmpeg's libraries, each as a video call would set it at its best.
+"""The rivals: x264, x265, VP8, VP9 and SVT-AV1 through FFmpeg's libraries, each at its best for a video call.
 
-Comes in: a rival's name and an operating point. Goes out: a `Codec`. Every doubt is decided for the rival: one key frame and no
-other, no limit on a frame's size, no losses, one thread so that nothing is lost to slices, the slowest preset that keeps up.
+A rival's name and an operating point give a `Codec`. Every doubt is decided for the rival: a single key frame, no limit on a
+frame's size, no losses, one thread so that nothing is lost to slices, the slowest preset that keeps up.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from facewire.errors import FacewireError
 
 T = TypeVar("T")
 
-os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells its version at every start otherwise
+os.environ.setdefault("SVT_LOG", "1")  # else SVT-AV1 prints its version at every start
 
 ANY_RATE = 10_000_000
-"""Bits a second, as an upper bound that never binds, for encoders that want a rate beside a quantiser."""
+"""Bits per second: an upper bound that is never reached, for encoders that want a rate beside a quantiser."""
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-"""Of colours there and back: 50 dB on a face, where FFmpeg's default loses 5 of them and a level of brightness."""
+"""Colour conversion with exact rounding: 50 dB there and back on a face. FFmpeg's default loses 5 dB and a level of brightness."""
 PATIENCE_S, PATIENCE_PER_PICTURE_S = 20.0, 1.0
-"""An encoder that takes longer hangs."""
+"""An encoder that takes longer is taken to hang."""
 ATTEMPTS = 3
 NEVER = 9999
-"""Pictures from one key frame to the next."""
+"""Pictures between key frames."""
 
 
 @dataclass(frozen=True)
 class Rival:
-    """A codec that can be compared with."""
+    """A codec to compare with."""
 
     label: str
     encoder: str
-    """FFmpeg's name of it."""
+    """FFmpeg's name for it."""
     decoder: str
     options: tuple[tuple[str, str], ...]
     quantiser: Literal["crf", "q"]
-    """How quality is asked for: by CRF, or by a fixed quantiser (qmin = qmax)."""
+    """How quality is set: by CRF, or by a fixed quantiser (qmin = qmax)."""
     delay_note: str = ""
 
     def at(self, *, quality: float | None = None, kbps: float | None = None) -> Libav:
@@ -58,7 +58,7 @@ class Rival:
         if kbps is not None:
             bit_rate = round(1000 * kbps)
             if self.encoder == "libsvtav1":
-                options["svtav1-params"] += ":rc=2"  # constant rate, the only one it has for low delay
+                options["svtav1-params"] += ":rc=2"  # constant rate, its only mode with low delay
         elif self.quantiser == "crf":
             options["crf"] = f"{quality:g}"
         else:
@@ -67,7 +67,7 @@ class Rival:
         return Libav(self.label, self.encoder, self.decoder, tuple(options.items()), bit_rate)
 
     def missing(self) -> str | None:
-        """Why it cannot be used with this PyAV; None if it can."""
+        """Why this PyAV cannot run it; None if it can."""
         for kind, name, mode in (("encoder", self.encoder, "w"), ("decoder", self.decoder, "r")):
             try:
                 av.codec.Codec(name, mode)  # type: ignore[arg-type]
@@ -129,8 +129,8 @@ RIVALS: dict[str, Rival] = {
         "crf",
     ),
 }
-"""By the names that configurations use. Each has the preset that codes best of those that keep up with 30 pictures a second of 256
-pixels on one core (docs/bandwidth.md); of x264 there are four, to show what its presets are worth.
+"""By the names that configurations use. Each has the best preset that keeps up with 30 pictures per second of 256 pixels on one
+core (docs/bandwidth.md); x264 is there four times, to show what its presets are worth.
 """
 
 
@@ -143,11 +143,11 @@ class Libav:
     decoder: str
     options: tuple[tuple[str, str], ...]
     bit_rate: int = 0
-    """Bits a second; 0 where quality is asked for."""
+    """Bits per second; 0 where quality is set."""
 
     @property
     def settings(self) -> str:
-        """As FFmpeg's options."""
+        """As options of FFmpeg."""
         rate = [f"b={self.bit_rate}"] if self.bit_rate else []
         return " ".join([self.encoder, *(f"{name}={value}" for name, value in self.options), *rate])
 
@@ -167,11 +167,11 @@ class Libav:
         return Coded(packets, rtp_wire(packets))
 
     def pictures_ahead(self, pictures: Sequence[Picture], fps: float) -> int:
-        """How many later pictures the encoder wants before it gives out the first."""
+        """How many later pictures the encoder needs before it gives out the first."""
         return next((number for number, packets in enumerate([*self._fed(pictures, fps)]) if packets), len(pictures))
 
     def _fed(self, pictures: Sequence[Picture], fps: float) -> Iterator[list[av.Packet[Any]]]:
-        """What comes out as each picture goes in, and at the end."""
+        """The packets that come out as each picture goes in, and at the end."""
         context, rate = self._context(pictures[0], fps), Fraction(fps).limit_denominator(1001)
         for number, picture in enumerate(pictures):
             frame = to_yuv(picture)
@@ -183,7 +183,7 @@ class Libav:
         yield context.encode(None)
 
     def decode(self, packets: Sequence[Packet], count: int) -> list[Picture]:
-        """All pictures; one that the encoder dropped is the one before again."""
+        """All pictures; for one that the encoder dropped, the one before again."""
         context = av.CodecContext.create(self.decoder, "r")
         assert isinstance(context, av.VideoCodecContext)
         context.thread_count = 1
@@ -211,7 +211,7 @@ class Libav:
 
 
 def within(limit_s: float, work: Callable[[], T]) -> T | None:
-    """What `work` returns, or None if it takes too long: SVT-AV1 waits for itself for ever, once in some hundred starts."""
+    """What `work` returns, or None if it takes too long: once in some hundred starts SVT-AV1 deadlocks."""
     outcome: list[T | BaseException] = []
 
     def run() -> None:
@@ -231,7 +231,7 @@ def within(limit_s: float, work: Callable[[], T]) -> T | None:
 
 
 def _stay_ordinary() -> None:
-    """SVT-AV1 makes all of a process real-time where it may, as root, and the machine then stands still for everything else."""
+    """Undoes what SVT-AV1 does as root: it makes the whole process real-time, and the machine stands still for everything else."""
     if not hasattr(os, "sched_setscheduler"):
         return
     tasks = Path("/proc/self/task")
@@ -254,13 +254,13 @@ def _av_packet(packet: Packet | None) -> av.Packet[Any] | None:
 
 
 def to_yuv(picture: Picture) -> av.VideoFrame:
-    """4:2:0, BT.709, limited range, as every rival gets it."""
+    """The picture as every rival gets it: 4:2:0, BT.709, limited range."""
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
     return frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", interpolation=EXACT)
 
 
 def _to_rgb(frame: av.VideoFrame) -> Picture:
-    # The colours are told, for VP8 has no place in its stream to say them.
+    # The colours must be stated: a VP8 stream has no place for them.
     made = frame.reformat(
         format="rgb24",
         src_colorspace="ITU709",
@@ -272,7 +272,7 @@ def _to_rgb(frame: av.VideoFrame) -> Picture:
 
 
 def without_advertisement(data: bytes) -> bytes:
-    """Without the SEI unit in which x264 writes its name and options: no call would send it."""
+    """Drops the SEI unit with x264's name and options, which no call would send."""
     if b"x264" not in data:
         return data
     starts = [i for i in range(len(data) - 3) if data[i : i + 3] == b"\0\0\1"]

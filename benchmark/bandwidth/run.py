@@ -1,7 +1,7 @@
-"""A run of the bandwidth benchmark: every clip through every codec at every operating point, judged, and kept as it goes.
+"""A run of the bandwidth benchmark: every clip through every codec at every operating point, judged, and saved as it goes.
 
-Comes in: clips and a `Config`. Goes out: one file a clip and codec in the run's folder, and from these a `Result` for `report`.
-A run that was interrupted goes on where it was; a file is used again only if nothing that its figures depend on has changed.
+Writes one file per clip and codec into the run's folder and makes a `Result` of them for `report`. An interrupted run goes on where
+it stopped; a file is used again only if nothing that its figures depend on has changed.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from facewire.models.bundle import load_bundle
 from facewire.workers import interrupts_for_this_process, worker_pool
 
 VERSION = 1
-"""Of the points' files; older ones are measured again."""
+"""Version of the files with points; older ones are measured again."""
 CALL_S = 600.0
-"""Length of a call that the first picture is spread over."""
+"""Length of the call over which the first picture is spread."""
 POLL_S = 0.3
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".y4m")
-"""Of the files in a folder that are taken for clips."""
+"""Suffixes of the files in a folder that count as clips."""
 
 
 @dataclass(frozen=True)
@@ -52,27 +52,27 @@ class BenchOptions:
     weights: Path | None = None
     backend: str = "auto"
     keep_streams: bool = False
-    """Write every bitstream to `streams/`."""
+    """Write every bitstream into `streams/`."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One clip through one codec at one operating point. Rates count what follows the first picture, kbit/s."""
+    """One clip through one codec at one operating point. Rates, in kbit/s, count what follows the first picture."""
 
     family: str
     name: str
     settings: str
     first_bytes: int
-    """Key frame, or our source frame."""
+    """Bytes of the key frame, or of our source frame."""
     payload_kbps: float
     wire_kbps: float
-    """With headers; ours with the acknowledgements that come back."""
+    """With headers; ours also with the acknowledgements that come back."""
     encode_ms: float
-    """CPU time a picture, of this run; not repeatable."""
+    """CPU time per picture in this run; not repeatable."""
     decode_ms: float
     figures: dict[str, float]
     moments: list[tuple[int, float]] = field(repr=False)
-    """Number of a picture and its ST-LPIPS (PSNR where that is not installed)."""
+    """Number of each scored picture and its ST-LPIPS (PSNR where that is not installed)."""
 
     def call_kbps(self, kbps: float) -> float:
         """A rate with the first picture spread over `CALL_S`."""
@@ -81,7 +81,7 @@ class Point:
 
 @dataclass(frozen=True)
 class ClipResult:
-    """What came of a clip."""
+    """The results of one clip."""
 
     name: str
     path: str
@@ -104,13 +104,13 @@ class Result:
     bundle: str
     clips: list[ClipResult]
     refused: list[str]
-    """A line for each clip that could not be used."""
+    """One line per clip that could not be used."""
     left_out: list[str]
     """Codecs and figures that are not installed."""
 
 
 def clip_files(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """The clips meant: files as they are, folders by the videos in them, each file once."""
+    """The clips that paths name: files, and the videos in folders, each once."""
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -124,7 +124,7 @@ def clip_files(paths: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def run_bench(options: BenchOptions, tell: Callable[[int, int], None]) -> Result:
-    """Measures what is not measured yet. tell: what is done, and of how much: codecs times clips.
+    """Measures what is not measured yet. tell: called with the number done and the total, in codecs times clips.
 
     Raises InputError if nothing can be measured, if a file cannot be written or if a process dies.
     """
@@ -183,7 +183,7 @@ def _measure_in_processes(
 
 
 _done: Synchronized[int] | None = None
-"""In a worker: the counter that it shares with the parent."""
+"""In a worker: keeps the counter that it shares with the parent."""
 
 
 def _start(done: Synchronized[int]) -> None:
@@ -200,7 +200,7 @@ def _advance(count: int) -> None:
 def _bench_clip(
     options: BenchOptions, path: Path, families: list[str], left_out: list[str], advance: Callable[[int], None]
 ) -> ClipResult | str:
-    """All codecs on one clip; a line for a clip that cannot be used. advance: told of codecs done."""
+    """Runs all codecs on one clip; returns a line for a clip that cannot be used. advance: called with the codecs done."""
     try:
         clip = read_clip(path, options.config.size, options.config.seconds)
         digest = file_hash(path)
@@ -239,7 +239,7 @@ def _referee(options: BenchOptions, clip: Clip) -> Referee:
 
 
 def _fingerprint(options: BenchOptions, family: str, digest: str, left_out: list[str]) -> str:
-    """Changes with all that the figures of a codec depend on besides its setting."""
+    """Changes with everything but its setting that a codec's figures depend on."""
     config = options.config.to_json()
     for name in ("rivals", "presets", "half_rate_presets"):
         del config[name]
@@ -249,14 +249,14 @@ def _fingerprint(options: BenchOptions, family: str, digest: str, left_out: list
 
 
 def _read_points(file: Path, fingerprint: str) -> list[Point]:
-    """Points measured before, if they would come out the same now."""
+    """Points measured before, if they would be the same now."""
     try:
         values = json.loads(file.read_text())
         if values["fingerprint"] != fingerprint:
             return []
         return [Point(**{**point, "moments": [tuple(m) for m in point["moments"]]}) for point in values["points"]]
     except (OSError, ValueError, KeyError, TypeError):
-        return []  # not there, cut off or of another version: it is measured anew
+        return []  # missing, cut off or of another version: measured again
 
 
 def _measure_point(options: BenchOptions, clip: Clip, referee: Referee, family: str, name: str, codec: Codec) -> Point:
@@ -284,7 +284,7 @@ def _measure_point(options: BenchOptions, clip: Clip, referee: Referee, family: 
 
 
 def _keep(folder: Path, name: str, family: str, coded: Coded, clip: Clip) -> None:
-    """A bitstream as others' programs read it: .fw for `facewire decode`, Annex B for H.264 and H.265, IVF for the rest."""
+    """Writes a bitstream as other programs read it: .fw for `facewire decode`, Annex B for H.264 and H.265, IVF for the rest."""
     folder.mkdir(parents=True, exist_ok=True)
     if family == OURS:
         write_whole(folder / f"{name}.fw", stream_of(coded.packets))
@@ -295,7 +295,7 @@ def _keep(folder: Path, name: str, family: str, coded: Coded, clip: Clip) -> Non
 
 
 def ivf(packets: Sequence[Packet], decoder: str, clip: Clip) -> bytes:
-    """Packets of VP8, VP9 or AV1 in the container that their tools read. The size is the stream's own business."""
+    """Packets of VP8, VP9 or AV1 in IVF, the container that their tools read. The stream itself says its size."""
     fourcc = {"vp8": b"VP80", "vp9": b"VP90", "libdav1d": b"AV01"}[decoder]
     rate = Fraction(clip.fps).limit_denominator(1001)
     height, width = clip.pictures[0].shape[:2]

@@ -1,7 +1,7 @@
-"""What a run says in all: rates at equal quality, clip by clip and in the median, BD-rate, fixed qualities, and curves.
+"""A run in numbers: rates at equal quality, clip by clip and in the median, BD-rate, fixed qualities, and curves.
 
-Comes in: a `Result` of `run`. Goes out: a `Summary` of numbers, for `report_page` and for the JSON and CSV files. The anchor of
-every comparison is our `default` preset; a rival is compared at the cheapest of all its settings, sizes and frame rates.
+A `Result` of `run` becomes a `Summary` for `report_page` and for the JSON and CSV files. The anchor of every comparison is our
+`default` preset; a rival is compared at the cheapest of all its settings, sizes and frame rates.
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ from facewire.benchmark.bandwidth.run import ClipResult, Point, Result
 ANCHOR = "default"
 BD_ANCHOR = "x264-veryfast"
 COMPARED = ("st_lpips", "akd", "psnr", "ssim", "ms_ssim", "vmaf", "identity")
-"""Figures that rates are compared by."""
+"""Figures at whose equality rates are compared."""
 FIXED: tuple[tuple[str, str, Callable[[Point], float]], ...] = (
     ("st_lpips", "ST-LPIPS at 0.6 of “held”", lambda held: 0.6 * held.figures["st_lpips"]),
     ("st_lpips", "ST-LPIPS at 0.4 of “held”", lambda held: 0.4 * held.figures["st_lpips"]),
     ("akd", "AKD of 3.0 px", lambda held: 3.0),
     ("akd", "AKD of 1.8 px", lambda held: 1.8),
 )
-"""Qualities asked of every codec alike, given the source frame held."""
+"""Qualities that every codec is asked for, given the source frame held."""
 RATES = ("payload", "wire", "call")
 """Payload; with headers and acknowledgements; payload and the first picture spread over ten minutes."""
 
 
 @dataclass(frozen=True)
 class Equal:
-    """A rival at our quality, one clip: kbit/s of ours and theirs, and theirs over ours."""
+    """A rival at our quality on one clip: kbit/s of ours and of theirs, and theirs divided by ours."""
 
     clip: str
     ours: float
     theirs: float
     ratio: float
     bound: Bound
-    """Of theirs: "<=" where its cheapest is better than we are, ">" where its best is worse."""
+    """Of theirs: "<=" if its cheapest point is better than ours, ">" if its best is worse."""
 
     @property
     def times(self) -> EqualRate:
-        """How many times our rate, with its bound."""
+        """How many times our rate it takes, with its bound."""
         return EqualRate(self.ratio, self.bound)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A rival at our quality, all clips."""
+    """A rival at our quality on all clips."""
 
     family: str
     figure: str
@@ -74,7 +74,7 @@ class Comparison:
         return min(self.clips, key=lambda clip: (clip.bound == ">", clip.ratio))
 
     def count(self, bound: Bound) -> int:
-        """Clips with that bound."""
+        """Number of clips with that bound."""
         return sum(clip.bound == bound for clip in self.clips)
 
 
@@ -90,7 +90,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class BdRate:
-    """Median over clips of BD-rate against x264 veryfast, percent; and of how many clips. None: no clip has enough overlap."""
+    """Median over clips of BD-rate against x264 veryfast, percent, and over how many clips; None if no clip has enough overlap."""
 
     family: str
     figure: str
@@ -114,7 +114,7 @@ class Summary:
     """All of it."""
 
     families: list[str]
-    """Ours, held, and the rivals that were run."""
+    """Ours, the source frame held, and the rivals that were run."""
     comparisons: list[Comparison]
     fixed: list[Fixed]
     bd_rates: list[BdRate]
@@ -122,13 +122,13 @@ class Summary:
     """By codec, cheapest first."""
 
     def comparison(self, family: str, figure: str, rate: str) -> Comparison | None:
-        """The one that is meant, if it could be measured."""
+        """The comparison of that name, if it could be measured."""
         wanted = (family, figure, rate)
         return next((c for c in self.comparisons if (c.family, c.figure, c.rate) == wanted), None)
 
 
 def label(family: str) -> str:
-    """What people call a codec."""
+    """A codec's name for people."""
     return RIVALS[family].label if family in RIVALS else {REPEAT: "source frame, held"}.get(family, family)
 
 
@@ -156,20 +156,20 @@ def summarise(result: Result) -> Summary:
 
 
 def rate_of(point: Point, rate: str) -> float:
-    """kbit/s of a point, counted as one of `RATES`."""
+    """kbit/s of a point, counted in one of the ways of `RATES`."""
     if rate == "wire":
         return point.wire_kbps
     return point.payload_kbps if rate == "payload" else point.call_kbps(point.payload_kbps)
 
 
 def curve_of(clip: ClipResult, family: str, figure: str, rate: str) -> list[RatePoint]:
-    """Rate and quality of every operating point that has the figure and a rate above nothing."""
+    """Rate and quality of every operating point that has the figure and a rate above zero."""
     points = [(rate_of(p, rate), p.figures[figure]) for p in clip.of(family) if figure in p.figures]
     return [point for point in points if point[0] > 0]
 
 
 def anchor_of(clip: ClipResult) -> Point:
-    """Ours at the preset that rivals are compared with."""
+    """Ours at the preset with which rivals are compared."""
     return next(point for point in clip.of(OURS) if point.name == ANCHOR)
 
 
@@ -234,7 +234,7 @@ def _curve(clips: Sequence[ClipResult], family: str) -> list[CurvePoint]:
 
 
 def best_points(curve: Sequence[CurvePoint], figure: str, *, wire: bool) -> list[CurvePoint]:
-    """Those of a codec's medians that nothing cheaper equals, for drawing."""
+    """Those of a codec's medians that no cheaper one equals, for the charts."""
     rated = [(point.wire_kbps if wire else point.payload_kbps, point) for point in curve if figure in point.figures]
     kept = front([(kbps, point.figures[figure]) for kbps, point in rated], FIGURES[figure].better)
     return [point for kbps, point in sorted(rated, key=lambda entry: entry[0]) if (kbps, point.figures[figure]) in kept]

@@ -1,7 +1,7 @@
-"""What really goes over sockets, for a sample: rivals' packets over RTP, ours in a call of two programs, every datagram counted.
+"""A sample on real sockets: rivals' packets over RTP, ours in a call of two programs, every datagram counted.
 
-Comes in: a clip and operating points of `run`. Goes out: `WireSample`s that stand beside the modelled rates in the report. Runs in
-real time, so it takes about a minute; needs facewire[call,server].
+A clip and operating points of `run` give `WireSample`s, which the report shows beside the modelled rates. Runs in real time, so it
+takes about a minute; needs facewire[call,server].
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from facewire.errors import InputError
 
 UDP_IP_BYTES = 28
 SETTLING_S, MEASURED_S = 12.0, 15.0
-"""Of a call of ours: it begins modestly, and its source frame goes first."""
+"""Warm-up of a call of ours: it starts slowly, and its source frame goes first."""
 SENT_AS = {"h264": "video/H264", "vp8": "video/VP8"}
-"""What aiortc can carry: decoders of `RIVALS` and their names in WebRTC."""
+"""What aiortc can carry: decoders of `RIVALS`, and their names in WebRTC."""
 PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
 class WireSample:
-    """One codec on real sockets. kbit/s; measured ones are IP packets."""
+    """One codec on real sockets, in kbit/s; measured rates count IP packets."""
 
     codec: str
     seconds: float
     payload_kbps: float
     modelled_kbps: float
-    """As in the tables: for us with the acknowledgements."""
+    """As in the tables; ours includes acknowledgements."""
     forward_kbps: float
     back_kbps: float
     datagrams: int
@@ -54,7 +54,7 @@ class WireSample:
 
 
 def measure_wire(options: BenchOptions, found: ClipResult, families: Sequence[str]) -> list[WireSample]:
-    """Ours, and those of the families that aiortc carries, at our quality. Nothing without facewire[call,server]."""
+    """Measures ours, and the families that aiortc carries at our quality. Empty without facewire[call,server]."""
     if any(importlib.util.find_spec(name) is None for name in ("aiortc", "msgpack", "uvloop", "jwt")):
         return []
     samples = [_call(options, found)]
@@ -92,7 +92,7 @@ def _call(options: BenchOptions, found: ClipResult) -> WireSample:
             sender.wait(seconds + PATIENCE_S)
             values = json.loads(figures.read_text())
         except (subprocess.TimeoutExpired, OSError, ValueError) as error:
-            raise InputError("the call for the measurement on sockets came to nothing") from error
+            raise InputError("the call for the measurement on sockets did not connect") from error
     lines = [
         line
         for line in values["timeline"]
@@ -118,7 +118,7 @@ def _start(running: contextlib.ExitStack, command: list[str]) -> subprocess.Pope
 
 
 async def _over_rtp(packets: Sequence[Packet], fps: float, mime: str) -> tuple[int, int, int]:
-    """Sends packets in real time; IP bytes forward and back and datagrams forward, after the first packet."""
+    """Sends packets in real time; returns IP bytes forward and back and datagrams forward, after the first packet."""
     from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection
     from aiortc.contrib.media import MediaBlackhole
     from aiortc.rtcrtpsender import RTCRtpSender
@@ -169,7 +169,7 @@ async def _over_rtp(packets: Sequence[Packet], fps: float, mime: str) -> tuple[i
             await all_gone.wait()
             after = await _counts(sender)
     except TimeoutError as error:
-        raise InputError("the connection for the measurement on sockets came to nothing") from error
+        raise InputError("the connection for the measurement on sockets failed") from error
     finally:
         await sink.stop()
         await here.close()
@@ -179,7 +179,7 @@ async def _over_rtp(packets: Sequence[Packet], fps: float, mime: str) -> tuple[i
 
 
 async def _counts(sender: Any) -> tuple[int, int, int, int]:
-    """Bytes sent and received, datagrams sent and received, of the transport under a sender."""
+    """Bytes sent and received, and datagrams sent and received, by the transport under a sender."""
     stats = await sender.getStats()
     transport = next(entry for entry in stats.values() if entry.type == "transport")
     return transport.bytesSent, transport.bytesReceived, transport.packetsSent, transport.packetsReceived

@@ -1,4 +1,4 @@
-"""The demo runs on what installed packages carry and leaves something to look at."""
+"""The demo runs on bundled samples and leaves something to look at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole run in one process: whatever the clip is like and whatever gets lost, every frame is shown and counted."""
+"""A whole run in one process: every frame is shown and counted, whatever the clip and the losses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from facewire.video import VideoWriter
 
 
 def strange_clip(kind: str, nodding: list[np.ndarray], folder: Path) -> tuple[Path, list[int]]:
-    """A clip and the times in ms at which its frames are to be shown."""
+    """A clip, and the times in ms at which its frames are shown."""
     pictures, times, fps = nodding[:3], [0, 40, 80], 25
     if kind == "one frame":
         pictures, times = nodding[:1], [0]
@@ -50,7 +50,7 @@ def strange_clip(kind: str, nodding: list[np.ndarray], folder: Path) -> tuple[Pa
 
 
 def _turn_back(path: Path) -> None:
-    """Lets the track header say that the pictures are to be turned a quarter clockwise."""
+    """Sets the track header's rotation to a quarter turn clockwise."""
     none, one, minus = b"\0\0\0\0", b"\0\1\0\0", b"\xff\xff\0\0"
     plain, turned = one + none * 3 + one + none, none + one + none + minus + none * 2
     data = path.read_bytes()
@@ -59,7 +59,7 @@ def _turn_back(path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["one frame", "two frames", "odd size", "ten a second", "uneven", "turned"])
-def test_strange_clips_go_through_loopback_and_through_a_file(
+def test_unusual_clips_survive_loopback_and_file(
     kind: str, nodding: list[np.ndarray], networks: Networks, tmp_path: Path
 ) -> None:
     clip, times = strange_clip(kind, nodding, tmp_path)
@@ -74,7 +74,7 @@ def test_strange_clips_go_through_loopback_and_through_a_file(
 
 
 @pytest.mark.parametrize(("frames_per_packet", "redundancy"), [(3, 1), (5, 2), (16, 0)])
-def test_bundles_with_losses_show_every_frame(carphone: Path, frames_per_packet: int, redundancy: int) -> None:
+def test_bundled_packets_with_losses_show_every_frame(carphone: Path, frames_per_packet: int, redundancy: int) -> None:
     packing = Packing(frames_per_packet=frames_per_packet, redundancy=redundancy)
     loop = Loopback(
         LoopbackOptions(
@@ -87,7 +87,7 @@ def test_bundles_with_losses_show_every_frame(carphone: Path, frames_per_packet:
 
 
 @pytest.mark.slow
-def test_whole_clip_in_bundles_with_a_fifth_lost(carphone: Path) -> None:
+def test_whole_clip_with_a_fifth_of_bundles_lost(carphone: Path) -> None:
     packing = Packing(frames_per_packet=3, redundancy=1)
     loop = Loopback(LoopbackOptions(str(carphone), packing, loss=0.2, rivals=False, landmarks=False))
     numbers = [shown.due.number for shown in loop]
@@ -96,7 +96,7 @@ def test_whole_clip_in_bundles_with_a_fifth_lost(carphone: Path) -> None:
     assert loop.report.concealed < loop.report.frames / 5
 
 
-def test_camera_runs_for_as_many_frames_as_are_wanted(carphone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_camera_stops_after_max_frames(carphone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     capture = cv2.VideoCapture
     monkeypatch.setattr(cv2, "VideoCapture", lambda _number: capture(str(carphone)))  # a camera that plays a clip
     with pytest.raises(InputError, match="--max-frames"):
@@ -116,7 +116,7 @@ def test_long_clip_is_not_kept_for_x264(carphone: Path, monkeypatch: pytest.Monk
     assert any("more than 4 frames" in remark for remark in report.remarks)
 
 
-def test_mediapipe_without_a_face_mesh_is_a_remark(carphone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mediapipe_without_face_mesh_gives_a_remark(carphone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mediapipe", ModuleType("mediapipe"))
     with pytest.raises(InputError, match="face mesh"):
         FaceMesh()
@@ -126,7 +126,7 @@ def test_mediapipe_without_a_face_mesh_is_a_remark(carphone: Path, monkeypatch: 
     assert any("landmarks are left out" in remark for remark in report.remarks)
 
 
-def test_report_marks_what_cannot_go_as_low(capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_marks_rates_that_x264_cannot_reach(capsys: pytest.CaptureFixture[str]) -> None:
     score = Score(2, 30.0, 0.9, 2.5, 0.25, 0.5, 0.1, 0.5, 0.1)
     report = LoopbackReport(
         frames=2,

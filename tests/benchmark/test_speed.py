@@ -1,4 +1,4 @@
-"""The speed report has every stage of every backend, and says what it cannot do."""
+"""The speed report covers every stage of every backend and rejects clips it cannot time."""
 
 import io
 import json
@@ -35,7 +35,7 @@ def test_every_stage_is_timed(clip: Path) -> None:
     assert json.loads(json.dumps(report.to_json()))["backends"]["onnxruntime"]["ratio"]["receiver"] == 1
 
 
-def test_many_pictures_at_once_are_timed_beside_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_timed_beside_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "SECONDS", 0.05)
     monkeypatch.setattr(batches, "LEAST_RUNS", 2)
     monkeypatch.setattr(batches, "MATRIX", {"CPU": 128, "CUDA": 1024})
@@ -57,18 +57,18 @@ def test_many_pictures_at_once_are_timed_beside_the_floor(monkeypatch: pytest.Mo
     assert "pictures a second" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_a_floor_is_the_longer_of_arithmetic_and_memory() -> None:
+def test_floor_is_the_longer_of_arithmetic_and_memory() -> None:
     arithmetic = batches.Floor(flop=1e9, weight_bytes=1e3, picture_bytes=1e3, flop_per_s=1e12, bytes_per_s=1e12)
     assert arithmetic.ms(4) == pytest.approx(4.0)
     memory = batches.Floor(flop=1e3, weight_bytes=2e9, picture_bytes=1e9, flop_per_s=1e12, bytes_per_s=1e12)
     assert memory.ms(4) == pytest.approx(6.0)
 
 
-def test_a_clip_too_short_to_time_is_refused(clip: Path) -> None:
+def test_clip_too_short_to_time_raises_input_error(clip: Path) -> None:
     with pytest.raises(InputError, match="more than 5"):
         measure_speed(clip, backend="onnxruntime", frames=3)
 
 
-def test_bench_needs_to_know_what_to_measure(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_without_out_or_speed_gives_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench"]) == 2
     assert "--speed" in capsys.readouterr().err

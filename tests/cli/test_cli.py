@@ -1,4 +1,4 @@
-"""The command: bad input ends in one line and exit code 2, good input in files and figures."""
+"""The command line: bad input gives one line and exit code 2, good input gives files and figures."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write_sound(path: Path) -> Path:
 
 
 def bad_input(kind: str, folder: Path, clip: Path) -> list[object]:
-    """Arguments that must fail."""
+    """Arguments that a command must reject."""
     text = folder / "text.mp4"
     text.write_text("not a video\n" * 50)
     if kind == "no such file":
@@ -142,7 +142,7 @@ def bad_input(kind: str, folder: Path, clip: Path) -> list[object]:
         "endless playout delay",
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(
+def test_bad_input_gives_one_line_and_exit_code_2(
     kind: str, tmp_path: Path, clip: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     arguments = bad_input(kind, tmp_path, clip)
@@ -168,7 +168,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         [],
     ],
 )
-def test_wrong_option_is_one_line_and_exit_code_2(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_option_gives_one_line_and_exit_code_2(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["loopback", *(["talk.mp4", *options] if options else [])])
     out, err = capsys.readouterr()
@@ -184,7 +184,7 @@ def test_wrong_option_is_one_line_and_exit_code_2(options: list[str], capsys: py
         ["export", "run", "--data", "clips", "--out", "bundle"],
     ],
 )
-def test_training_without_torch_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
+def test_training_without_torch_names_the_install_command(arguments: list[str]) -> None:
     program = """
 import importlib.util, sys
 sys.modules["torch"] = None  # importing it fails
@@ -201,7 +201,7 @@ sys.exit(main(sys.argv[1:]))
     assert done.stdout.startswith(f"usage: facewire {name} ")
 
 
-def test_reader_who_leaves_and_full_disk_behind_standard_output() -> None:
+def test_closed_pipe_is_quiet_and_full_disk_is_one_line() -> None:
     leaving = subprocess.Popen(command("info"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert leaving.stdout is not None
     assert leaving.stderr is not None
@@ -213,7 +213,7 @@ def test_reader_who_leaves_and_full_disk_behind_standard_output() -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
 
 
-def test_help_answers_at_once_and_shows_examples() -> None:
+def test_help_is_fast_and_shows_examples() -> None:
     start = time.monotonic()
     out = subprocess.run(command("--help"), capture_output=True, text=True, check=True).stdout
     assert time.monotonic() - start < 1.0  # 0.1 s on an idle machine
@@ -228,7 +228,7 @@ def test_info_names_version_and_weights(capsys: pytest.CaptureFixture[str]) -> N
     assert values["backend"] in ("openvino on CPU", "onnxruntime on CPU", "onnxruntime on CUDA")
 
 
-def test_two_processes_show_what_loopback_shows(clip: Path, tmp_path: Path) -> None:
+def test_encode_and_decode_match_loopback(clip: Path, tmp_path: Path) -> None:
     stream, crops, far, near = (tmp_path / name for name in ("a.fw", "crops.mkv", "far.mkv", "near.mkv"))
     encoded = subprocess.run(
         command("encode", clip, "-o", stream, "--crop-video", crops, "--json"), capture_output=True, text=True
@@ -270,7 +270,7 @@ def test_loopback_reports_everything(carphone: Path, tmp_path: Path, capsys: pyt
     assert "facewire" in capsys.readouterr().out
 
 
-def test_portrait_and_free_view_have_no_camera_to_compare_with(
+def test_portrait_and_free_view_are_not_scored(
     clip: Path, portrait_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["loopback", str(clip), "--portrait", str(portrait_file), "--yaw", "10", "--max-frames", "3"]
@@ -280,7 +280,7 @@ def test_portrait_and_free_view_have_no_camera_to_compare_with(
     assert values["quality"] == {"ours": None, "repeat": None}
 
 
-def test_four_k_clip_works(astronaut: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_4k_clip_works(astronaut: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     large = cv2.copyMakeBorder(
         cv2.resize(astronaut, (1400, 1400), interpolation=cv2.INTER_CUBIC), 300, 460, 900, 1540, cv2.BORDER_REPLICATE
     )
@@ -292,7 +292,7 @@ def test_four_k_clip_works(astronaut: np.ndarray, tmp_path: Path, capsys: pytest
     assert json.loads(capsys.readouterr().out)["frames"] == 2
 
 
-def test_full_disk_is_one_line_and_leaves_nothing(clip: Path, tmp_path: Path) -> None:
+def test_full_disk_gives_one_line_and_leaves_no_file(clip: Path, tmp_path: Path) -> None:
     limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); "
     run = limited + "from facewire.cli import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["loopback", str(clip), "-o", str(tmp_path / "a.mkv"), *QUICK]
@@ -303,7 +303,7 @@ def test_full_disk_is_one_line_and_leaves_nothing(clip: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["loopback", "decode"])
-def test_interrupt_is_quiet_and_leaves_no_half_file(
+def test_interrupt_is_quiet_and_leaves_no_partial_file(
     name: str, carphone: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     arguments = command("loopback", carphone, "-o", tmp_path / "a.mkv", *QUICK)
@@ -311,8 +311,8 @@ def test_interrupt_is_quiet_and_leaves_no_half_file(
         stream = tmp_path_factory.mktemp("stream") / "a.fw"
         assert main(["encode", str(carphone), "-o", str(stream)]) == 0
         arguments = command("decode", stream, "-o", tmp_path / "a.mkv")
-    tells = os.environ | {"PYTHONFAULTHANDLER": "1"}  # once in hundreds of runs a library crashed at the end
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=tells)
+    environment = os.environ | {"PYTHONFAULTHANDLER": "1"}  # once in hundreds of runs a library crashed at exit
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     deadline = time.monotonic() + 20
     while not list(tmp_path.glob(".a.part*")) and time.monotonic() < deadline:
         time.sleep(0.05)

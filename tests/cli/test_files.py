@@ -1,4 +1,4 @@
-"""Files are whole or not there, and nothing that is no file is ever replaced by one."""
+"""Files are complete or absent, and only regular files are ever replaced."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from facewire.errors import InputError
 from facewire.files import check_output, write_whole
 
 
-def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+def test_pipe_is_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(InputError, match="no ordinary file"):
@@ -19,7 +19,7 @@ def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+def test_file_is_replaced_atomically(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     write_whole(path, b"one")
     write_whole(path, b"two")

@@ -1,4 +1,4 @@
-"""A quick run that several tests look at."""
+"""A quick run shared by several tests."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ QUICK = Config(
 
 
 def told(_done: int, _total: int) -> None:
-    """Progress that nobody looks at."""
+    """Ignores progress."""
 
 
 @pytest.fixture(scope="session")
 def quick(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """One good clip and one that is none, measured with bitstreams kept."""
+    """One good clip and one unusable, measured with bitstreams kept."""
     folder = tmp_path_factory.mktemp("bench")
     broken = folder / "broken.mp4"
     broken.write_bytes(b"no video")

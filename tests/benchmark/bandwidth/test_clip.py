@@ -1,4 +1,4 @@
-"""Clips of any kind become even pictures of one size, or one line that says why not."""
+"""Any clip becomes evenly timed pictures of one size, or an error of one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from facewire.video import VideoWriter
 PIXEL = np.zeros((1, 1, 3), np.uint8)
 
 
-def test_an_even_clip_keeps_its_frames(carphone: Path) -> None:
+def test_evenly_timed_clip_keeps_its_frames(carphone: Path) -> None:
     clip = read_clip(carphone, 64, 1.0)
     with open_video(carphone) as video:
         assert clip.fps == pytest.approx(video.fps)
@@ -28,7 +28,7 @@ def test_an_even_clip_keeps_its_frames(carphone: Path) -> None:
 
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=40), st.sampled_from([10.0, 25.0, 30.0]))
-def test_uneven_times_become_even_and_nothing_is_shown_before_it_was_there(steps: list[int], fps: float) -> None:
+def test_uneven_times_become_even_and_no_picture_is_shown_early(steps: list[int], fps: float) -> None:
     times = np.cumsum([0, *steps]).tolist()
     frames = [Frame(PIXEL, time) for time in times]
     made = list(steady(frames, fps, 10_000))
@@ -40,7 +40,7 @@ def test_uneven_times_become_even_and_nothing_is_shown_before_it_was_there(steps
     assert made[-1].time_ms == times[-1]
 
 
-def test_fast_clips_are_thinned(tmp_path: Path, nodding: list[np.ndarray]) -> None:
+def test_high_frame_rates_are_thinned(tmp_path: Path, nodding: list[np.ndarray]) -> None:
     path = tmp_path / "fast.mkv"
     with VideoWriter(path, 60, synthesised=False) as writer:
         for number in range(60):
@@ -58,7 +58,7 @@ def test_fast_clips_are_thinned(tmp_path: Path, nodding: list[np.ndarray]) -> No
         (None, None, "no such file"),
     ],
 )
-def test_what_is_no_clip_is_refused_in_a_line(tmp_path: Path, name: str | None, data: bytes | None, said: str) -> None:
+def test_unusable_files_raise_input_error(tmp_path: Path, name: str | None, data: bytes | None, said: str) -> None:
     path = tmp_path / (name or "missing.mp4")
     if data is not None:
         path.write_bytes(data)
@@ -66,7 +66,7 @@ def test_what_is_no_clip_is_refused_in_a_line(tmp_path: Path, name: str | None, 
         read_clip(path, 64, 1.0)
 
 
-def test_a_clip_too_short_is_refused(tmp_path: Path, nodding: list[np.ndarray]) -> None:
+def test_clip_too_short_raises_input_error(tmp_path: Path, nodding: list[np.ndarray]) -> None:
     path = tmp_path / "short.mkv"
     with VideoWriter(path, 25, synthesised=False) as writer:
         for number, picture in enumerate(nodding[:3]):
@@ -75,7 +75,7 @@ def test_a_clip_too_short_is_refused(tmp_path: Path, nodding: list[np.ndarray]) 
         read_clip(path, 64, 1.0)
 
 
-def test_folders_give_their_videos_once(tmp_path: Path) -> None:
+def test_videos_in_folders_are_listed_once(tmp_path: Path) -> None:
     for name in ("b.mp4", "a.MKV", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
     assert clip_files([tmp_path, tmp_path / "b.mp4"]) == (tmp_path / "a.MKV", tmp_path / "b.mp4")

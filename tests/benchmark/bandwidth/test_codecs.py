@@ -1,4 +1,4 @@
-"""Every codec behind the one interface: what goes in comes out, bits are counted, x264 is what the ffmpeg command makes."""
+"""Every codec behind the one interface: pictures survive, bits are counted, x264 matches the ffmpeg command."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def mean_psnr(pictures: list[np.ndarray], clip: Clip) -> float:
 
 
 @pytest.mark.parametrize("name", RIVALS)
-def test_a_rival_gives_back_every_picture_and_its_colours(name: str, clip: Clip) -> None:
+def test_rival_returns_every_picture_with_its_colours(name: str, clip: Clip) -> None:
     if (why := RIVALS[name].missing()) is not None:
         pytest.skip(why)
     fine, coarse = (RIVALS[name].at(quality=quality) for quality in (FINE, COARSE))
@@ -52,7 +52,7 @@ def test_a_rival_gives_back_every_picture_and_its_colours(name: str, clip: Clip)
 
 
 @pytest.mark.parametrize("name", RIVALS)
-def test_a_low_rate_is_lower_and_the_same_input_gives_the_same_bytes(name: str, clip: Clip) -> None:
+def test_lower_target_gives_lower_rate_and_coding_is_repeatable(name: str, clip: Clip) -> None:
     if (why := RIVALS[name].missing()) is not None:
         pytest.skip(why)
     low, high = (RIVALS[name].at(kbps=kbps).encode(clip.pictures, clip.fps) for kbps in (2, 200))
@@ -61,14 +61,14 @@ def test_a_low_rate_is_lower_and_the_same_input_gives_the_same_bytes(name: str, 
     assert [packet.data for packet in again.packets] == [packet.data for packet in low.packets]
 
 
-def test_an_encoder_does_not_make_the_process_real_time(clip: Clip) -> None:
+def test_encoder_does_not_make_the_process_real_time(clip: Clip) -> None:
     if (why := RIVALS["svt-av1"].missing()) is not None:
         pytest.skip(why)
     RIVALS["svt-av1"].at(quality=COARSE).encode(clip.pictures[:3], clip.fps)
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
-def test_an_encoder_that_hangs_is_given_up_and_errors_come_through() -> None:
+def test_hanging_encoder_is_abandoned_and_errors_propagate() -> None:
     forever = threading.Event()
     assert within(0.05, lambda: forever.wait() or 1) is None
     assert within(60, lambda: 3) == 3
@@ -91,7 +91,7 @@ def test_half_size_and_half_rate_show_every_picture_at_full_size(clip: Clip) -> 
     assert "size 1/2, frame rate 1/2" in reduced.settings
 
 
-def test_ours_is_the_stream_that_the_decoder_knows(carphone: Path) -> None:
+def test_our_packets_are_a_valid_stream(carphone: Path) -> None:
     clip = read_clip(carphone, 256, SECONDS)
     codec = Shown(Facewire("default"), 256)
     coded = codec.encode(clip.pictures, clip.fps)
@@ -107,17 +107,17 @@ def test_ours_is_the_stream_that_the_decoder_knows(carphone: Path) -> None:
     assert len(half.decode(half.encode(clip.pictures, clip.fps).packets, len(clip.pictures))) == len(clip.pictures)
 
 
-def test_wire_bytes_count_headers_and_for_us_acknowledgements(clip: Clip) -> None:
+def test_wire_bytes_include_headers_and_our_acknowledgements(clip: Clip) -> None:
     packets = [Packet(b"k" * 5000, 0, first=True), Packet(b"a" * 100, 1), Packet(b"b" * 1201, 2)]
     assert rtp_wire(packets).forward == 100 + 1201 + 3 * RTP_OVERHEAD_BYTES  # the larger one takes two packets
     assert rtp_wire(packets).back == 0
     coded = Facewire("default").encode(clip.pictures, clip.fps)
-    messages = -(-len(clip.pictures) // 3)  # three frames each at 25 to 30 a second
+    messages = -(-len(clip.pictures) // 3)  # three frames each at 25 to 30 per second
     assert coded.wire.back == messages * wire_bytes(0)[1]
     assert coded.wire.forward >= messages * wire_bytes(1)[0]
 
 
-def test_x264_is_what_the_ffmpeg_command_makes(carphone: Path, tmp_path: Path) -> None:
+def test_x264_matches_the_ffmpeg_command(carphone: Path, tmp_path: Path) -> None:
     if importlib.util.find_spec("imageio_ffmpeg") is None:
         pytest.skip("imageio-ffmpeg carries the command line")
     from imageio_ffmpeg import get_ffmpeg_exe
@@ -129,7 +129,7 @@ def test_x264_is_what_the_ffmpeg_command_makes(carphone: Path, tmp_path: Path) -
     options = [f"-{name}={value}".split("=", 1) for name, value in codec.options]
     command = [get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", "256x256"]
     command += ["-r", f"{clip.fps}", "-i", str(raw), "-c:v", "libx264", *(part for pair in options for part in pair)]
-    subprocess.run([*command, str(out)], check=True)  # told colours, it would convert them first
+    subprocess.run([*command, str(out)], check=True)  # if told the colours, it would convert the pictures first
     coded = codec.encode(clip.pictures, clip.fps)
     with av.open(str(out)) as container:
         data = [without_advertisement(bytes(packet)) for packet in container.demux(video=0) if packet.size]

@@ -1,4 +1,4 @@
-"""The configuration: what is printed can be read, and what is wrong is named."""
+"""The configuration: it can be printed and read back, and mistakes are named."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from facewire.errors import InputError
 
 
 @pytest.mark.parametrize("config", [Config(), small_config()])
-def test_what_is_printed_can_be_read(config: Config, tmp_path: Path) -> None:
+def test_printed_configuration_can_be_read(config: Config, tmp_path: Path) -> None:
     path = tmp_path / "bench.toml"
     path.write_text(as_toml(config))
     assert read_config(path) == config
 
 
-def test_the_run_of_the_docs_can_be_read() -> None:
+def test_configurations_in_docs_can_be_read() -> None:
     config = read_config(Path(__file__).parents[3] / "docs/bandwidth/validation.toml")
     assert set(config.rivals) == set(RIVALS)
-    for name, ladder in config.rivals.items():  # the issue of every comparison: also smaller, also slower
+    for name, ladder in config.rivals.items():  # every comparison also covers smaller and slower coding
         assert all((ladder.quality, ladder.half_size, ladder.quarter_size, ladder.half_rate)), name
 
 
-def test_points_have_names_of_their_own() -> None:
+def test_operating_points_have_distinct_names() -> None:
     for family in ("facewire", "repeat", *RIVALS):
         names = [name for name, _ in Config().points(family, None, "auto")]
         assert len(set(names)) == len(names) > 0
@@ -51,12 +51,12 @@ def test_points_have_names_of_their_own() -> None:
         ("[rivals.vp9]\nspeed = [0]", "no setting rivals.vp9.speed"),
     ],
 )
-def test_what_is_wrong_is_named(text: str, said: str) -> None:
+def test_mistakes_are_named(text: str, said: str) -> None:
     with pytest.raises(InputError, match=said.replace("[", r"\[")):
         parse_config(tomllib.loads(text))
 
 
-def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+def test_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     path = tmp_path / "bench.toml"
     path.write_text("size = = 3")
     with pytest.raises(InputError, match=r"bench\.toml: not TOML"):

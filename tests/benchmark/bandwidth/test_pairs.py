@@ -1,4 +1,4 @@
-"""Asking people: the page holds what it should, and answers are counted as the browser writes them."""
+"""Asking people: the page holds every pair, and answers are counted as the browser saves them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_answers_of_several_people_add_up(tmp_path: Path) -> None:
         (f"{HEAD}\n", "no answers"),
     ],
 )
-def test_files_that_are_no_answers_are_named(text: str, said: str, tmp_path: Path) -> None:
+def test_files_without_answers_are_named(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "answers.csv"
     path.write_text(text)
     with pytest.raises(InputError, match=said):
@@ -72,7 +72,7 @@ def test_files_that_are_no_answers_are_named(text: str, said: str, tmp_path: Pat
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 20))
-def test_an_interval_holds_the_share(ours: int, theirs: int, same: int) -> None:
+def test_interval_contains_the_share(ours: int, theirs: int, same: int) -> None:
     if ours + theirs + same == 0:
         return
     found = Preference("x", "quality", ours, theirs, same)

@@ -1,4 +1,4 @@
-"""A whole run: figures that mean something, that repeat, that survive a stop, and files that others can read."""
+"""A whole run: plausible, repeatable figures that survive an interruption, in files that other programs can read."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from .conftest import QUICK, told
 BARE = replace(
     QUICK, seconds=0.5, presets=("default",), half_rate_presets=(), rivals={"vp9": Ladder((20,), (), (), (), (), ())}
 )
-"""As little as can be run."""
+"""The smallest possible run."""
 
 
 def without_times(point: Point) -> Point:
     return replace(point, encode_ms=0.0, decode_ms=0.0)
 
 
-def test_a_broken_clip_is_named_and_the_others_are_measured(quick: Result) -> None:
+def test_broken_clip_is_named_and_the_others_are_measured(quick: Result) -> None:
     assert [clip.name for clip in quick.clips] == ["carphone_pristine"]
     (line,) = quick.refused
     assert "broken.mp4: not a video" in line
@@ -48,7 +48,7 @@ def test_a_broken_clip_is_named_and_the_others_are_measured(quick: Result) -> No
     assert len(set(names)) == len(names) == 3 + 1 + 8 + 2
 
 
-def test_figures_rank_what_is_better_above(quick: Result) -> None:
+def test_figures_rank_better_pictures_higher(quick: Result) -> None:
     points = {point.name: point for point in quick.clips[0].of("x264-veryfast")}
     fine, coarse = points["crf20"], points["crf40"]
     compared = set(fine.figures) & set(coarse.figures) - {"face_missing", "jitter", "eye_slope", "mouth_slope"}
@@ -65,7 +65,7 @@ def test_the_wire_costs_more_than_the_payload_and_half_rate_saves_headers(quick:
     assert half.wire_kbps - half.payload_kbps < 0.6 * (full.wire_kbps - full.payload_kbps)
 
 
-def test_a_codec_equals_itself_at_its_own_rate(quick: Result) -> None:
+def test_codec_equals_itself_at_its_own_rate(quick: Result) -> None:
     (clip,) = quick.clips
     for point in clip.of("x264-veryfast"):
         found = rate_at(curve_of(clip, "x264-veryfast", "psnr", "payload"), point.figures["psnr"], 1)
@@ -75,13 +75,13 @@ def test_a_codec_equals_itself_at_its_own_rate(quick: Result) -> None:
 
 @pytest.mark.slow
 def test_the_same_inputs_give_the_same_figures(quick: Result, tmp_path: Path) -> None:
-    again = run_bench(replace(quick.options, out=tmp_path / "again", workers=2), told)  # in processes of their own
+    again = run_bench(replace(quick.options, out=tmp_path / "again", workers=2), told)  # in separate processes
     assert [without_times(p) for p in again.clips[0].points] == [without_times(p) for p in quick.clips[0].points]
     one, two = (to_json(result, summarise(result)) for result in (quick, again))
     assert one["comparisons"] == two["comparisons"]
 
 
-def test_a_run_goes_on_where_it_was(quick: Result, tmp_path: Path) -> None:
+def test_run_resumes_where_it_stopped(quick: Result, tmp_path: Path) -> None:
     options = replace(quick.options, out=tmp_path / "out")
     smaller = BARE
     first = run_bench(replace(options, config=smaller), told)
@@ -100,7 +100,7 @@ def test_a_run_goes_on_where_it_was(quick: Result, tmp_path: Path) -> None:
     assert [without_times(p) for p in third.clips[0].points] == [without_times(p) for p in second.clips[0].points]
 
 
-def test_other_sampling_is_measured_anew(quick: Result, tmp_path: Path) -> None:
+def test_changed_sampling_is_measured_again(quick: Result, tmp_path: Path) -> None:
     config = replace(BARE, rivals={})
     options = replace(quick.options, out=tmp_path / "out", config=config, clips=quick.options.clips[:1])
     run_bench(options, told)
@@ -110,14 +110,14 @@ def test_other_sampling_is_measured_anew(quick: Result, tmp_path: Path) -> None:
     assert json.loads(file.read_text())["fingerprint"] != before
 
 
-def test_nothing_usable_is_one_line(tmp_path: Path) -> None:
+def test_no_usable_clip_raises_input_error(tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"")
     with pytest.raises(InputError, match=r"no clip could be used: .*broken\.mp4"):
         run_bench(BenchOptions((broken,), tmp_path / "out", QUICK, workers=1), told)
 
 
-def test_kept_streams_are_all_there_and_ours_decodes(quick: Result, tmp_path: Path, networks: Networks) -> None:
+def test_kept_streams_are_complete_and_ours_decodes(quick: Result, tmp_path: Path, networks: Networks) -> None:
     folder = quick.options.out / "streams" / "carphone_pristine"
     assert {file.suffix for file in folder.iterdir()} == {".fw", ".h264", ".ivf"}
     assert len(list(folder.iterdir())) == 3 + 8 + 2
@@ -125,7 +125,7 @@ def test_kept_streams_are_all_there_and_ours_decodes(quick: Result, tmp_path: Pa
     assert done.frames == quick.clips[0].frames
 
 
-def test_the_report_keeps_to_its_schema_and_shows_no_pictures_unasked(quick: Result) -> None:
+def test_report_follows_its_schema_and_shows_no_pictures_unless_asked(quick: Result) -> None:
     summary = summarise(quick)
     write_report(quick, summary, [], [], [])
     out = quick.options.out
@@ -145,14 +145,14 @@ def test_the_report_keeps_to_its_schema_and_shows_no_pictures_unasked(quick: Res
     assert list(csv.DictReader((out / "equal.csv").read_text().splitlines()))
 
 
-def test_the_schema_refuses_what_is_wrong(quick: Result) -> None:
+def test_schema_rejects_wrong_values(quick: Result) -> None:
     values = to_json(quick, summarise(quick))
     values["clips"][0]["points"][0]["payload_kbps"] = -1
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(values, json.loads(schema()))
 
 
-def test_a_picture_against_itself_scores_best(carphone: Path) -> None:
+def test_picture_against_itself_scores_best(carphone: Path) -> None:
     clip = read_clip(carphone, 256, 0.7)
     source = Repeat().decode(Repeat().encode(clip.pictures, clip.fps).packets, 1)[0]
     figures, moments = Referee(clip, replace(QUICK, learned=True), source).judge(clip.pictures)
@@ -165,9 +165,7 @@ def test_a_picture_against_itself_scores_best(carphone: Path) -> None:
     assert [number for number, _ in moments] == list(range(1, len(clip.pictures), QUICK.every))
 
 
-def test_a_codec_that_is_not_installed_is_left_out_with_a_line(
-    quick: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_codec_is_left_out_with_a_note(quick: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RIVALS, "vp9", replace(RIVALS["vp9"], encoder="libvpx-vp10"))
     result = run_bench(replace(quick.options, out=tmp_path / "out", config=BARE), told)
     assert any("VP9: left out, this PyAV has no encoder libvpx-vp10" in line for line in result.left_out)
@@ -185,7 +183,7 @@ def test_a_codec_that_is_not_installed_is_left_out_with_a_line(
         (["missing.mp4", "--out", "{out}", "--no-costs", "--no-sockets"], "no such file"),
     ],
 )
-def test_wrong_options_are_one_line(
+def test_invalid_options_give_one_line(
     arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bench", *(argument.format(out=tmp_path / "out") for argument in arguments)]) == 2
@@ -194,12 +192,12 @@ def test_wrong_options_are_one_line(
     assert not any("Traceback" in line for line in err)
 
 
-def test_the_configuration_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_config_prints_toml(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--show-config", "--small"]) == 0
     assert "[rivals.x265]" in capsys.readouterr().out
 
 
-def test_seconds_of_silence_are_not_a_clip(tmp_path: Path) -> None:
+def test_sound_only_file_is_not_a_clip(tmp_path: Path) -> None:
     import av
 
     path = tmp_path / "voice.mp4"
