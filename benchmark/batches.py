@@ -82,7 +82,7 @@ class BatchReport:
         floor = self.floor
         title = (
             f"M and G in batches on {self.device}, {self.precision}; the floor is {floor.flop / 1e9:.2f} GFLOP and "
-            f"{floor.picture_bytes / 1e6:.1f} MB a picture, {floor.weight_bytes / 1e6:.1f} MB a run, at "
+            f"{floor.picture_bytes / 1e6:.1f} MB per picture, {floor.weight_bytes / 1e6:.1f} MB per run, at "
             f"{floor.flop_per_s / 1e12:.2f} TFLOP/s and {floor.bytes_per_s / 1e9:.0f} GB/s"
         )
         if self.memory_bytes is not None:
@@ -90,11 +90,11 @@ class BatchReport:
         table = Table(title=title, title_justify="left")
         for heading in (
             "at once",
-            "ms a run",
+            "ms per run",
             "floor, ms",
-            "pictures a second",
-            "as calls: ms a picture",
-            "pictures a second",
+            "pictures per second",
+            "as calls: ms per picture",
+            "pictures per second",
         ):
             table.add_column(heading, justify="right")
         for batch in self.batches:

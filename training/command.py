@@ -247,7 +247,7 @@ def evaluate(options: argparse.Namespace) -> None:
         options.workers,
         options.curve,
     )
-    evaluate(what, options.out, console)
+    evaluate(what, options.out, console, quiet=options.quiet)
 
 
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:

@@ -41,8 +41,11 @@ from facewire.workers import interrupts_for_this_process, worker_pool
 T = TypeVar("T")
 
 
-def evaluate(options: EvaluateOptions, out: Path | None, console: Console) -> dict[str, float]:
-    """Evaluate a bundle, write scores.json, scoreboard.html and worst/ into `out`, and return the summary."""
+def evaluate(options: EvaluateOptions, out: Path | None, console: Console, *, quiet: bool = False) -> dict[str, float]:
+    """Evaluate a bundle, write scores.json, scoreboard.html and worst/ into `out`, and return the summary.
+
+    quiet: no progress and no notes on what is left out.
+    """
     rows = read_manifest(options.data, options.split)[: options.clips]
     if not rows:
         raise InputError(f"{options.data} has no clips of split {options.split!r}")
@@ -52,9 +55,9 @@ def evaluate(options: EvaluateOptions, out: Path | None, console: Console) -> di
         left_out.append(
             "landmarks, pose, openings, identity: not measured, since mediapipe is not installed (docs/evaluation.md)"
         )
-    for line in left_out:
+    for line in () if quiet else left_out:
         console.print(f"[yellow]{line}", highlight=False)
-    clips, points = _measure(options, rows, console)
+    clips, points = _measure(options, rows, console, quiet=quiet)
     clips = worst_first(clips)
     board = Scoreboard(
         bundle=f"{bundle.name} {bundle.hash.hex()[:12]}",
@@ -82,10 +85,10 @@ def evaluate(options: EvaluateOptions, out: Path | None, console: Console) -> di
 
 
 def _measure(
-    options: EvaluateOptions, rows: list[ClipRow], console: Console
+    options: EvaluateOptions, rows: list[ClipRow], console: Console, *, quiet: bool
 ) -> tuple[list[ClipScore], list[dict[str, RatePoint]]]:
     with (
-        Progress(console=console, transient=True) as progress,
+        Progress(console=console, transient=True, disable=quiet) as progress,
         worker_pool(options.workers, "that scored a clip") as pool,
     ):
         with interrupts_for_this_process():
