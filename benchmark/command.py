@@ -16,6 +16,7 @@ from facewire.arguments import (
     add_portrait,
     add_preset,
     add_source_frame,
+    add_sources,
     add_view,
     count,
     number,
@@ -71,6 +72,7 @@ def add_loopback_arguments(parser: argparse.ArgumentParser) -> None:
 
     sending = parser.add_argument_group("sending")
     add_source_frame(sending)
+    add_sources(sending)
     add_preset(sending)
     sending.add_argument(
         "--steps",
@@ -136,6 +138,7 @@ def loopback(options: argparse.Namespace) -> None:
                 clip=options.clip,
                 packing=Packing(options.preset, options.frames_per_packet, options.redundancy),
                 source_frame=options.source_frame,
+                sources=options.sources,
                 step_scale=options.steps,
                 coefficients=options.coefficients,
                 loss=options.loss,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from facewire.benchmark.channel import Channel
 from facewire.benchmark.rivals import Rival, x264
-from facewire.codec import Packing, wire_bytes
+from facewire.codec import DEFAULT_SOURCES, Packing, wire_bytes
 from facewire.coding import Coding
 from facewire.errors import InputError
 from facewire.metrics.quality import Face, FaceMesh, Score, Scorer
@@ -27,6 +27,7 @@ from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 from facewire.receiver.decoder import Decoder, FreeView
 from facewire.receiver.receiver import Due, Receiver
+from facewire.sender.bank import UsedSource, UsedSources
 from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import FollowingFraming, FramingReport, frame_picture, frame_video
@@ -50,7 +51,9 @@ class LoopbackOptions:
     packing: Packing = Packing(redundancy=1)
     """How motion is packed."""
     source_frame: int = 0
-    """Number of the frame that becomes the source frame."""
+    """Number of the frame that becomes the first source frame."""
+    sources: int = DEFAULT_SOURCES
+    """How many source frames are in use at a time."""
     step_scale: float = 1.0
     """Factor by which to scale the quantiser's steps."""
     coefficients: int | None = None
@@ -96,7 +99,9 @@ class LoopbackReport:
     """Side of the synthesised picture in pixels."""
     weights: str = ""
     source_bytes: int = 0
-    """The source message, sent once."""
+    """All source messages."""
+    sources: list[UsedSource] = field(default_factory=list)
+    """Each of them."""
     payload_bytes: list[float] = field(default_factory=list)
     """Motion payload of each frame, an equal share of its packet."""
     packets: int = 0
@@ -179,6 +184,7 @@ class Loopback:
         self._mesh: FaceMesh | None = None
         self._truth: list[Face | None] = []
         self.decoder: Decoder | None = None
+        self.used_sources = UsedSources()
 
     def __iter__(self) -> Iterator[Shown]:
         options, report = self._options, self.report
@@ -197,12 +203,12 @@ class Loopback:
             for shown in self._loop(video, framed, source_square):
                 run = run + 1 if shown.due.concealed else 0
                 report.longest_concealed_run = max(report.longest_concealed_run, run)
-                if self._compare and self.decoder is not None and self.decoder.source is not None:
+                if self._compare:
                     truth = self._mesh.look(shown.camera) if self._mesh is not None else None
                     if self._keep:
                         self._truth.append(truth)
                     ours.add(shown.picture, shown.camera, truth)
-                    repeat.add(self.decoder.source.picture, shown.camera, truth)
+                    repeat.add(self._first_picture, shown.camera, truth)
                 yield shown
             report.remarks += video.remarks
         report.quality = {"ours": ours.score(), "repeat": repeat.score()}
@@ -235,12 +241,14 @@ class Loopback:
 
     def _loop(self, video: VideoSource, framed: FramingReport, source: NDArray[np.uint8]) -> Iterator[Shown]:
         options, report, channel, watch = self._options, self.report, self._channel, self._watch
-        encoder = Encoder(self.networks, frame_rate=video.fps, packing=options.packing, coding=self._coding)
+        encoder = Encoder(
+            self.networks, frame_rate=video.fps, packing=options.packing, sources=options.sources, coding=self._coding
+        )
         sent = encoder.use_source(source) if options.portrait is None else encoder.appear_as(source)
-        message = sent.message
-        report.source_bytes = len(message)
+        self.used_sources.sent(sent, options.source_frame)
         decoder = self.decoder = Decoder(self.networks, view=options.view, coding=self._coding)
-        decoder.receive_source(message)
+        decoder.receive_source(sent.message)
+        self._first_picture = sent.picture
         receiver = Receiver(decoder, playout_delay_ms=options.playout_delay_ms)
         squares = self._cut(video, framed)
         now_ms, number, first_unsent = 0.0, 0, 0
@@ -252,15 +260,21 @@ class Loopback:
             for acknowledged in channel.acknowledgements(now_ms):
                 encoder.acknowledge(acknowledged)
             with watch("motion"):
-                motion = encoder.measure(square)
+                prepared = encoder.prepare(square, frame.time_ms)
+            if prepared.new_source is not None:
+                self.used_sources.sent(prepared.new_source, number - 1)
+                decoder.receive_source(prepared.new_source.message)
+            self.used_sources.used(encoder.source_number)
             with watch("encode"):
-                packet = encoder.pack(motion, frame.time_ms)
+                packet = encoder.pack(prepared.motion, frame.time_ms)
             if packet is not None:
                 self._send(packet, now_ms, number - first_unsent)
                 first_unsent = number
             self._deliver(receiver, now_ms)
             yield from self._show(receiver.due(now_ms))
         report.frames = number
+        report.sources = self.used_sources.list()
+        report.source_bytes = sum(source.bytes for source in report.sources)
         report.seconds = (now_ms + 1000 / report.fps) / 1000
         if (packet := encoder.flush()) is not None:
             self._send(packet, now_ms, number - first_unsent)
@@ -286,7 +300,7 @@ class Loopback:
         assert self.decoder is not None
         for due in frames:
             with self._watch("render"):
-                picture = self.decoder.render(due.motion)
+                picture = self.decoder.render(due.motion, due.source)
             camera = self._squares[due.number] if self._keep else self._squares.pop(due.number)
             yield Shown(camera, picture, due)
 

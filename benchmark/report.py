@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ def to_json(report: LoopbackReport) -> dict[str, Any]:
         "size": report.size,
         "weights": report.weights,
         "source_bytes": report.source_bytes,
+        "sources": [asdict(source) for source in report.sources],
         "payload_bytes": [round(size, 2) for size in report.payload_bytes],
         "payload_bytes_median": round(float(np.median(payload)), 2),
         "payload_bytes_p95": round(float(np.percentile(payload, 95)), 2),
@@ -78,7 +80,7 @@ def print_report(
     figures.add_column()
     figures.add_row("video", f"{report.frames} frames, {report.fps:.2f} per second, {report.size} x {report.size}")
     figures.add_row(
-        "source frame, once",
+        "source frame, once" if len(report.sources) == 1 else f"{len(report.sources)} source frames",
         f"{report.source_bytes} bytes; with the motion {values['total_kbps']:.2f} kbps over this clip",
     )
     figures.add_row(

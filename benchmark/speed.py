@@ -255,7 +255,7 @@ class _Run:
         self.device = networks.backend.device
         self._networks, self._framing = networks, framing
         square = framing.cut(picture, networks.bundle.picture_size)
-        self._encoder = Encoder(networks, frame_rate=fps, packing=Packing())
+        self._encoder = Encoder(networks, frame_rate=fps, packing=Packing(), sources=1)
         self._decoder = Decoder(networks)
         self._decoder.receive_source(self._encoder.use_source(square).message)
         networks.appearance(square)

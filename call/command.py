@@ -14,7 +14,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from facewire.arguments import Command, Group, Need, add_json, add_networks, add_portrait, add_view, view_degrees
+from facewire.arguments import (
+    Command,
+    Group,
+    Need,
+    add_json,
+    add_networks,
+    add_portrait,
+    add_sources,
+    add_view,
+    view_degrees,
+)
 from facewire.call.options import FULL_FPS, CallOptions, MediaOptions, PageOptions, SessionOptions
 from facewire.errors import InputError
 from facewire.terminal import check_json, write_json
@@ -120,6 +130,7 @@ def _add_sending(group: Group, command: str) -> None:
         metavar="KBPS",
         help="send at most this much on the wire, sound, headers and acknowledgements included",
     )
+    add_sources(group)
 
 
 def _add_receiving(group: Group, command: str) -> None:
@@ -184,6 +195,7 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
             out=None if page or command == "send" else out,
             speaker=getattr(options, "speaker", None),
             loop=getattr(options, "loop", False),
+            sources=getattr(options, "sources", None),
             degrees=degrees,
             portrait=getattr(options, "portrait", None),
         ),

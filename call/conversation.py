@@ -73,6 +73,8 @@ class Conversation(ConnectionUser, UplinkTarget):
         """Where the picture comes from that the other side has of this one."""
         self._source: SourceMessage | None = None
         """The source frame that this side sends."""
+        self._extras: dict[bytes, SourceMessage] = {}
+        """Further ones by hash, until the other side has them."""
         self._new_source_at = 0.0
 
     @property
@@ -118,7 +120,7 @@ class Conversation(ConnectionUser, UplinkTarget):
                 side=self._bundle.picture_size,
                 frame_rate=self._options.fps if self._ends.live is not None else 0.0,
                 session=self._id,
-                source=(playout.source_hash or b"") if playout is not None else b"",
+                sources=b"".join(playout.source_hashes) if playout is not None else b"",
                 video=self._ends.live is not None,
                 sound=self._ends.sound is not None,
                 shows=playout is not None,
@@ -141,7 +143,13 @@ class Conversation(ConnectionUser, UplinkTarget):
     # --- from this side's ends
 
     def take_source(self, source: SourceMessage) -> None:
+        if source.extra:
+            self._extras[source.hash] = source
+            if self._is_shown():
+                self.outgoing.extra_source(source)
+            return
         self._source = source
+        self._extras.clear()
         if source.picture != "live" or not self.outgoing.has_source:
             self._set_picture(source.picture)
         if self._is_shown():
@@ -198,9 +206,17 @@ class Conversation(ConnectionUser, UplinkTarget):
                 self._ends.playout.restart()
             if self._ends.live is not None:
                 self._ends.live.new_receiver()
-        self.outgoing.has_source = same and hello.source != b""
-        if self._source is not None and hello.shows and hello.source != self._source.hash:
-            self.outgoing.source(self._source)
+            self._extras.clear()
+        theirs = hello.source_hashes() if same else set()
+        self.outgoing.has_source = bool(theirs)
+        if self._source is not None and hello.shows:
+            if self._source.hash not in theirs:
+                self.outgoing.source(self._source)
+            for name, extra in list(self._extras.items()):
+                if name in theirs:
+                    self._delivered(name)
+                else:
+                    self.outgoing.extra_source(extra)
         return True
 
     def incompatible(self, reason: str) -> None:
@@ -215,6 +231,7 @@ class Conversation(ConnectionUser, UplinkTarget):
                 self._end_with_videos()
             case SourceHave():
                 self.outgoing.has_source = True
+                self._delivered(message.hash)
                 if self._source is not None and message.hash == self._source.hash:
                     self._set_picture(self._source.picture)
             case SourceWant():
@@ -253,6 +270,12 @@ class Conversation(ConnectionUser, UplinkTarget):
     def source(self, data: bytes) -> None:
         if self._ends.playout is not None:
             self._tasks.spawn(self._use_source, data)
+
+    def _delivered(self, name: bytes) -> None:
+        """The other side has that source frame."""
+        self._extras.pop(name, None)
+        if self._ends.live is not None:
+            self._ends.live.source_delivered(name)
 
     async def _use_source(self, data: bytes) -> None:
         """Decoding the picture and running networks on it takes tens of milliseconds: not in the event loop."""

@@ -20,7 +20,8 @@ import msgpack
 
 from facewire.errors import DecodeError
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
+MAX_SOURCE_HASHES = 16
 """Version of both kinds of message, and of what a session does with them."""
 MAX_MEDIA_BYTES = 4096
 MAX_PARTS = 32
@@ -165,8 +166,8 @@ class Hello:
     """Nominal frame rate of this side's video; 0 if it sends none."""
     session: bytes
     """8 random bytes, new for every session: if they are unchanged, all state is still there."""
-    source: bytes
-    """Hash of the other side's source frame that this side already has, which need not be sent again; empty if none."""
+    sources: bytes
+    """Hashes of the other side's source frames that this side already has, 8 bytes each, which need not be sent again."""
     video: bool
     """This side sends video."""
     sound: bool
@@ -177,6 +178,11 @@ class Hello:
     """This side's capture clock when the message was sent."""
     name: str
     """This side's display name."""
+
+    def source_hashes(self) -> set[bytes]:
+        """`sources`, one by one."""
+        size = SOURCE_HASH_BYTES
+        return {self.sources[at : at + size] for at in range(0, len(self.sources), size)}
 
 
 @dataclass(frozen=True)
@@ -283,7 +289,7 @@ def _problem(message: Control) -> str:
         sizes = (
             (len(message.weights) == WEIGHTS_HASH_BYTES, "weights hash"),
             (len(message.session) == SESSION_BYTES, "session"),
-            (len(message.source) in (0, SOURCE_HASH_BYTES), "source hash"),
+            (_are_hashes(message.sources), "source hash"),
             (0 <= message.protocol <= 255 and 0 <= message.codec <= 255, "version"),
             (1 <= message.side <= 4096, "picture size"),
             (0 <= message.frame_rate <= 1000, "frame rate"),
@@ -303,6 +309,10 @@ def _problem(message: Control) -> str:
         sizes = ((_is_text(message.reason, MAX_REASON_CHARACTERS), "reason"),)
     wrong = [name for good, name in sizes if not good]
     return f"{type(message).__name__} with an invalid {wrong[0]}" if wrong else ""
+
+
+def _are_hashes(value: bytes) -> bool:
+    return len(value) % SOURCE_HASH_BYTES == 0 and len(value) <= MAX_SOURCE_HASHES * SOURCE_HASH_BYTES
 
 
 def _is_text(value: str, limit: int) -> bool:

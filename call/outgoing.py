@@ -82,6 +82,12 @@ class Outgoing:
         """Pieces that follow once these are through: the whole source frame after its preview."""
         self._previewed = False
         """The source frame that is being sent was preceded by a preview."""
+        self._extras: deque[SourceMessage] = deque()
+        """Source frames that are sent when there is room."""
+        self._sends_extra = False
+        """The pieces under way are of one of those."""
+        self.extra_kbps: float | None = None
+        """And take at most so much of the wire."""
         self._next_piece_at = 0.0
         self._window = 1
         self._under_way: deque[float] = deque()
@@ -96,6 +102,8 @@ class Outgoing:
         self._under_way.clear()
         self._window = 1
         self._source = None
+        self._extras.clear()
+        self._sends_extra = False
         self._parts.clear()
         self._last_sent_at = now
 
@@ -110,10 +118,17 @@ class Outgoing:
         if self._peer is None or (self._source is not None and self._source.hash == source.hash):
             return
         self._source = source
+        self._extras.clear()
+        self._sends_extra = False
         self._pieces, self._then = deque(cut(source.data)), deque()
         self._previewed = bool(source.preview) and not self.has_source
         if self._previewed:
             self._pieces, self._then = deque(cut(source.preview)), self._pieces
+
+    def extra_source(self, source: SourceMessage) -> None:
+        """One more source frame, for when there is room."""
+        if self._peer is not None:
+            self._extras.append(source)
 
     def source_under_way(self, now: float) -> bool:
         """Pieces of a source frame are in flight, or were just now. The queue that they cause goes away by itself."""
@@ -198,8 +213,12 @@ class Outgoing:
             self._sequence = (self._sequence + 1) % SEQUENCES
 
     def _send_pieces(self, now: float) -> None:
-        if self._peer is None or self._link is None or not self._unfinished:
+        if self._peer is None or self._link is None:
             return
+        if not self._unfinished:
+            if not self._extras or not self.has_source:
+                return
+            self._pieces, self._sends_extra = deque(cut(self._extras.popleft().data)), True
         self._see_pieces_arrive(self._peer.in_flight, self._link, now)
         if not self._pieces:
             # All are acknowledged: motion may follow. The other side's own message about it may be lost and come a second later.
@@ -213,8 +232,9 @@ class Outgoing:
         self._peer.send("source", piece)
         self._under_way.append(now)
         gap_s = PIECE_GAP_S
-        if self.piece_kbps is not None:
-            gap_s = max(gap_s, 8 * sum(wire_bytes(len(piece))) / (1000 * self.piece_kbps))
+        limit_kbps = self.extra_kbps if self._sends_extra else self.piece_kbps
+        if limit_kbps is not None:
+            gap_s = max(gap_s, 8 * sum(wire_bytes(len(piece))) / (1000 * limit_kbps))
         self._next_piece_at, self._last_piece_at = now + gap_s, now
         if not self._pieces and not self._then:
             self.stats.sources += 1

@@ -15,6 +15,9 @@ from facewire.call.rate import Measured, Rate, RateController
 
 DECISION_S = 0.5
 """Time between two decisions."""
+SOURCE_SHARE = 0.15
+"""Of the budget on the wire goes to source frames after the first, averaged over a minute."""
+MOST_SOURCE_BYTES_PER_MINUTE = 30_000
 WINDOW_S = 2.0
 """What is on the wire is averaged over this long."""
 
@@ -84,6 +87,10 @@ class RateLoop:
 
     def _apply(self, rate: Rate) -> None:
         self._outgoing.piece_kbps = self._controller.source_kbps if self._limited else None
+        self._outgoing.extra_kbps = self._controller.source_kbps
+        if self._ends.live is not None:
+            per_minute = SOURCE_SHARE * self._controller.budget_kbps * 1000 / 8 * 60
+            self._ends.live.set_source_budget(min(per_minute, MOST_SOURCE_BYTES_PER_MINUTE))
         if rate == self._outgoing.rate:
             return
         self._outgoing.rate = rate

@@ -17,6 +17,7 @@ from facewire.codec.motion import (
     SCENE_SIZE,
     Motion,
     Transfer,
+    distance,
     interpolate,
     relative,
     rotation_angles,
@@ -27,11 +28,23 @@ from facewire.codec.motion import (
 from facewire.codec.packets import DecodedFrame, MotionDecoder, MotionEncoder, Packing, frames_in
 from facewire.codec.quantiser import PRESETS, Preset, Quantiser
 from facewire.codec.sound import SILENT_DBFS, SoundPacket, decode_sound, encode_silence, encode_speech
-from facewire.codec.source import PICTURE_FORMATS, SourceFrame, decode_source, encode_source, source_hash
+from facewire.codec.source import (
+    DEFAULT_SOURCES,
+    MAX_SOURCE_NUMBER,
+    MAX_SOURCES,
+    PICTURE_FORMATS,
+    SourceFrame,
+    decode_source,
+    encode_source,
+    source_hash,
+)
 from facewire.codec.stream import Stream, read_stream, write_stream
 from facewire.codec.wire import wire_bytes
 
 __all__ = [
+    "DEFAULT_SOURCES",
+    "MAX_SOURCES",
+    "MAX_SOURCE_NUMBER",
     "PICTURE_FORMATS",
     "POSE_SIZE",
     "PRESETS",
@@ -53,6 +66,7 @@ __all__ = [
     "decode_sound",
     "decode_source",
     "default_tables",
+    "distance",
     "encode_silence",
     "encode_source",
     "encode_speech",

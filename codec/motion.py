@@ -140,6 +140,20 @@ def relative(portrait: Motion, driver_start: Motion, driver: Motion) -> Motion:
     )
 
 
+def distance(a: Motion, b: Motion) -> float:
+    """How far two motions are apart, for the choice of a source frame: 1 is 15 degrees, .15 half picture widths, a scale of
+    e^.15, or one unit of the expression code.
+    """
+    turned = float(np.linalg.norm(_turn_vector(rotation_matrix(a.rotation).T @ rotation_matrix(b.rotation))))
+    moved = a.translation - b.translation
+    return float(
+        turned / np.radians(15)
+        + np.linalg.norm(a.expression - b.expression)
+        + np.linalg.norm(moved[:2]) / 0.15
+        + abs(moved[2]) / 0.15
+    )
+
+
 class Transfer:
     """Makes a portrait follow a driver: `relative` with a fixed start.
 

@@ -6,7 +6,8 @@ newest frame that the other side is known to have, or from nothing; each further
 So no packet ever depends on one that may be lost. A redundant packet simply begins with frames that were sent before.
 
 A packet is one byte (3 bits format version, 1 bit "absolute", 4 bits number of frames - 1) and one range-coded string:
-preset, pace, number of the first frame, distance to its reference, and for each frame its capture time and coefficients.
+preset, pace, number of the first frame, distance to its reference, and for each frame its source frame, capture time and
+coefficients.
 The header takes about 3 bytes for one frame, or 1 byte per frame for three. There is no checksum: a data channel has that of
 DTLS, and a file (`codec.stream`) has one per record. The decoder only checks that the bytes are exactly those an encoder would
 have written. That catches nearly all surplus bytes, half of all flipped bits, and no truncation; a packet without redundancy
@@ -29,9 +30,10 @@ from facewire.codec.entropy import (
 from facewire.codec.motion import Motion
 from facewire.codec.quantiser import Quantiser
 from facewire.codec.range_coder import RangeDecoder, RangeEncoder, SymbolCoder
+from facewire.codec.source import MAX_SOURCE_NUMBER
 from facewire.errors import DecodeError
 
-PACKET_VERSION = 2
+PACKET_VERSION = 3
 MAX_FRAMES_PER_PACKET = 16
 MAX_PACKET_BYTES = 4096
 MAX_REFERENCE_DISTANCE = 63
@@ -57,6 +59,8 @@ def _cumulative(*frequencies: int) -> tuple[int, ...]:
 
 _DISTANCE_TABLE = _cumulative(*[12] * 8, *[4] * 8, *[1] * (MAX_REFERENCE_DISTANCE - 16))
 _PACE_TABLE = _cumulative(26, 3, 2, 1)
+_SOURCE_CHANGED_TABLE = _cumulative(255, 1)
+_SOURCE_BITS = 8
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class DecodedFrame:
     """The same, bit for bit, as the sender's `MotionEncoder.reconstruction` of this frame."""
     preset: int
     """Position in `Tables.presets` of the preset it was sent with."""
+    source: int = 0
+    """Number of the source frame that it is best drawn from."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,7 @@ class _Frame:
     units: list[int]
     time_ms: int
     preset: int
+    source: int
 
 
 @dataclass
@@ -141,6 +148,16 @@ class _PacketModel:
         distance = coder.code(_DISTANCE_TABLE, header.distance - 1) + 1
         return _Header(False, preset, pace, number, distance)
 
+    @staticmethod
+    def code_source(coder: SymbolCoder, before: _Frame | None, source: int) -> int:
+        """The number of a frame's source frame: nearly free while it is that of the frame before."""
+        if before is not None and not coder.code(_SOURCE_CHANGED_TABLE, int(source != before.source)):
+            return before.source
+        number = coder.bits(_SOURCE_BITS, source)
+        if before is not None and number == before.source:
+            raise DecodeError("damaged packet: a change to the same source frame")
+        return number
+
     def code_frames(
         self, coder: SymbolCoder, header: _Header, reference: _Frame | None, frames: list[_Frame], count: int
     ) -> list[_Frame]:
@@ -150,7 +167,8 @@ class _PacketModel:
         nothing = [0] * self.frames.size
         before, distance = reference, header.distance
         for position in range(count):
-            given = frames[position] if frames else _Frame(nothing, 0, 0)
+            given = frames[position] if frames else _Frame(nothing, 0, 0, 0)
+            source = self.code_source(coder, before, given.source)
             if before is None:
                 time_ms, age_class, from_units = code_sized(coder, given.time_ms), ABSOLUTE, nothing
             else:
@@ -160,7 +178,7 @@ class _PacketModel:
             if not 0 <= time_ms <= MAX_TIME_MS:
                 raise DecodeError(f"damaged packet: a capture time of {time_ms} ms")
             units, activity = self.frames.code_frame(coder, header.preset, age_class, from_units, given.units, activity)
-            before, distance = _Frame(units, time_ms, header.preset), 1
+            before, distance = _Frame(units, time_ms, header.preset, source), 1
             result.append(before)
         return result
 
@@ -221,12 +239,14 @@ class MotionEncoder:
         """The number of the next frame."""
         return self._next
 
-    def encode(self, motion: Motion, capture_time_ms: int) -> bytes | None:
+    def encode(self, motion: Motion, capture_time_ms: int, source: int = 0) -> bytes | None:
         """Adds the next frame. Returns a packet once it is full, otherwise None.
 
-        capture_time_ms: on the sender's clock, 0 to 2^48 - 1. Raises ValueError for one outside these bounds, and for a motion
-        with NaN, infinity or an expression code of the wrong size.
+        capture_time_ms: on the sender's clock, 0 to 2^48 - 1. source: number of the frame's source frame, 0 to 255. Raises
+        ValueError for values outside these bounds, and for a motion with NaN, infinity or an expression code of the wrong size.
         """
+        if not 0 <= source <= MAX_SOURCE_NUMBER:
+            raise ValueError(f"source frames are numbered 0 to {MAX_SOURCE_NUMBER}, not {source}")
         if not 0 <= capture_time_ms <= MAX_TIME_MS:
             raise ValueError(f"a capture time is 0 to 2^48 - 1 ms, not {capture_time_ms}")
         if self._next > MAX_NUMBER:
@@ -238,7 +258,7 @@ class MotionEncoder:
         units = self._quantiser.quantise(
             motion.vector(), self._tables.presets[preset], before.units if before is not None else None
         )
-        self._history[self._next] = _Frame(units.tolist(), int(capture_time_ms), preset)
+        self._history[self._next] = _Frame(units.tolist(), int(capture_time_ms), preset, source)
         self._next += 1
         self._forget()
         return self.flush() if self._next - self._packet_start >= self._packing.frames_per_packet else None
@@ -387,7 +407,8 @@ class MotionDecoder:
         for at, frame in enumerate(frames, number):
             if at not in self._history and at >= oldest:
                 self._history[at] = frame
-                fresh.append(DecodedFrame(at, frame.time_ms, self._quantiser.motion(frame.units), frame.preset))
+                motion = self._quantiser.motion(frame.units)
+                fresh.append(DecodedFrame(at, frame.time_ms, motion, frame.preset, frame.source))
         for old in [old for old in self._history if old < oldest]:
             del self._history[old]
         return fresh

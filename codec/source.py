@@ -3,7 +3,7 @@
 `sender` builds a `SourceFrame` from the picture and what the networks found in it; `receiver` decodes it and passes picture,
 canonical code and motion to its networks. A new source message may replace the last at any time.
 
-Layout, little endian: "FWSF", version (1 byte), bundle hash (8), picture side (2), frame rate in mHz (4), picture
+Layout, little endian: "FWSF", version (1 byte), number (1), bundle hash (8), picture side (2), frame rate in mHz (4), picture
 format (1), capture time in ms (8), number of canonical values (2), number of motion values (2), length of the picture
 (4); canonical values (2 each), motion units (4 each), picture; CRC-32 of all that (4).
 """
@@ -22,10 +22,14 @@ from facewire.codec.motion import FIXED_SIZE
 from facewire.codec.quantiser import MAX_UNITS
 from facewire.errors import DecodeError
 
-SOURCE_VERSION = 1
+SOURCE_VERSION = 2
 BUNDLE_HASH_BYTES = 8
 SOURCE_HASH_BYTES = 8
+DEFAULT_SOURCES, MAX_SOURCES = 6, 8
+"""Source frames that a sender has in use at a time, by default and at most."""
 MAX_PICTURE_SIDE = 4096
+MAX_SOURCE_NUMBER = 255
+"""A number may come again for another source frame; it then takes the place of the first."""
 MAX_PICTURE_BYTES = 1 << 20
 MAX_CANONICAL_SIZE = 4096
 MAX_MOTION_SIZE = 255
@@ -34,7 +38,7 @@ PICTURE_FORMATS = ("webp", "avif", "jpeg", "png")
 """Formats of the source picture; their positions are their numbers on the wire."""
 
 _MAGIC = b"FWSF"
-_HEAD = struct.Struct("<4sB8sHIBQHHI")
+_HEAD = struct.Struct("<4sBB8sHIBQHHI")
 _CRC = struct.Struct("<I")
 
 
@@ -58,6 +62,8 @@ class SourceFrame:
     """int32 (14 + E,), the picture's own motion, from `Quantiser.quantise` with the first preset."""
     capture_time_ms: int
     """On the sender's clock, 0 to 2^48 - 1."""
+    number: int = 0
+    """By which frames name it, 0 to 255."""
 
 
 def encode_source(source: SourceFrame) -> bytes:
@@ -81,6 +87,8 @@ def encode_source(source: SourceFrame) -> bytes:
         source.capture_time_ms,
     )
     problem = _problem(*fields) or _units_problem(units)
+    if not 0 <= source.number <= MAX_SOURCE_NUMBER:
+        problem = f"the number {source.number} (0 to {MAX_SOURCE_NUMBER} is possible)"
     if len(source.bundle_hash) != BUNDLE_HASH_BYTES:
         problem = f"a bundle hash of {len(source.bundle_hash)} bytes instead of {BUNDLE_HASH_BYTES}"
     if problem:
@@ -88,6 +96,7 @@ def encode_source(source: SourceFrame) -> bytes:
     head = _HEAD.pack(
         _MAGIC,
         SOURCE_VERSION,
+        source.number,
         source.bundle_hash,
         source.side,
         fields[0],
@@ -109,7 +118,7 @@ def decode_source(data: bytes) -> SourceFrame:
         raise DecodeError(f"a source message of format version {data[4]}; this program reads {SOURCE_VERSION}")
     if len(data) < _HEAD.size + _CRC.size:
         raise DecodeError(f"a source message cut off after {len(data)} bytes")
-    _, _, bundle_hash, side, millihertz, picture_format, time_ms, canonical_size, units_size, length = (
+    _, _, number, bundle_hash, side, millihertz, picture_format, time_ms, canonical_size, units_size, length = (
         _HEAD.unpack_from(data)
     )
     problem = _problem(millihertz, side, length, canonical_size, units_size, time_ms)
@@ -134,6 +143,7 @@ def decode_source(data: bytes) -> SourceFrame:
         np.frombuffer(data[_HEAD.size : units_start], "<i2").astype(np.int16),
         units,
         time_ms,
+        number,
     )
 
 

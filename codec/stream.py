@@ -5,9 +5,10 @@ many frames. A player reads the file back and feeds `MotionDecoder`. These funct
 file.
 
 Layout: "FWIR", version (1 byte); then records of a kind (1 byte), a length (7 bits a byte, low bits first, the top bit
-set on all but the last), the payload, and the CRC-32 of kind and payload (4 bytes, little endian). Kinds: "S" the
-source message, first; "M" a motion packet; "E" the end, whose payload is the number of packets and of frames,
-written like lengths. The source message gives the frame rate; all capture times are in milliseconds.
+set on all but the last), the payload, and the CRC-32 of kind and payload (4 bytes, little endian). Kinds: "S" a source
+message, before the packets that need it, and the first record of all; "M" a motion packet; "E" the end, whose payload is
+the number of source messages, of packets and of frames, as lengths are written. The time base is the first source
+message's: its frame rate, and milliseconds for all capture times.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from facewire.codec.packets import MAX_PACKET_BYTES, frames_in
 from facewire.codec.source import MAX_PICTURE_BYTES, SourceFrame, decode_source, encode_source
 from facewire.errors import DecodeError
 
-STREAM_VERSION = 1
+STREAM_VERSION = 2
 STREAM_MAGIC = b"FWIR"
 _MAX_RECORD_BYTES = MAX_PICTURE_BYTES + (1 << 16)
 _CRC_BYTES = 4
@@ -28,21 +29,40 @@ _CRC_BYTES = 4
 
 @dataclass(frozen=True)
 class Stream:
-    """A whole `.fw` file. frames: how many frames the packets hold in total; repeated ones count each time."""
+    """A whole `.fw` file.
 
-    source: SourceFrame
-    packets: tuple[bytes, ...]
+    records: source frames and motion packets in the order in which they are needed; the first is a source frame.
+    frames: how many frames all packets hold, repeated ones counted each time.
+    """
+
+    records: tuple[SourceFrame | bytes, ...]
     frames: int
 
+    @property
+    def sources(self) -> tuple[SourceFrame, ...]:
+        """The source frames."""
+        return tuple(record for record in self.records if isinstance(record, SourceFrame))
 
-def write_stream(source: SourceFrame, packets: Iterable[bytes]) -> bytes:
-    """Returns the bytes of a `.fw` file. Raises DecodeError if one of `packets` is not a motion packet."""
-    parts = [STREAM_MAGIC, bytes([STREAM_VERSION]), _record(b"S", encode_source(source))]
-    count = frames = 0
-    for packet in packets:
-        count, frames = count + 1, frames + frames_in(packet)
-        parts.append(_record(b"M", packet))
-    parts.append(_record(b"E", _number(count) + _number(frames)))
+    @property
+    def packets(self) -> tuple[bytes, ...]:
+        """The motion packets."""
+        return tuple(record for record in self.records if isinstance(record, bytes))
+
+
+def write_stream(records: Iterable[SourceFrame | bytes]) -> bytes:
+    """The bytes of a `.fw` file; DecodeError if a packet among the records is none, ValueError if no source frame is first."""
+    parts = [STREAM_MAGIC, bytes([STREAM_VERSION])]
+    sources = packets = frames = 0
+    for record in records:
+        if isinstance(record, SourceFrame):
+            sources += 1
+            parts.append(_record(b"S", encode_source(record)))
+            continue
+        if not sources:
+            raise ValueError("a stream begins with a source frame")
+        packets, frames = packets + 1, frames + frames_in(record)
+        parts.append(_record(b"M", record))
+    parts.append(_record(b"E", _number(sources) + _number(packets) + _number(frames)))
     return b"".join(parts)
 
 
@@ -59,27 +79,31 @@ def read_stream(data: bytes) -> Stream:
     kind, payload, position = _next_record(data, 5)
     if kind != b"S":
         raise DecodeError(f"the stream begins with a record of kind {kind!r} instead of its source message")
-    source = decode_source(payload)
-    packets: list[bytes] = []
-    frames = 0
-    while True:
+    records: list[SourceFrame | bytes] = []
+    sources = frames = 0
+    while kind in (b"S", b"M"):
+        if kind == b"S":
+            records.append(decode_source(payload))
+            sources += 1
+        else:
+            records.append(payload)
+            frames += frames_in(payload)
         kind, payload, position = _next_record(data, position)
-        if kind != b"M":
-            break
-        packets.append(payload)
-        frames += frames_in(payload)
     if kind != b"E":
-        raise DecodeError(f"a record of unknown kind {kind!r} after {len(packets)} packets")
-    announced, at = _read_number(payload, 0)
-    announced_frames, at = _read_number(payload, at)
-    if (announced, announced_frames, at) != (len(packets), frames, len(payload)):
+        raise DecodeError(f"a record of unknown kind {kind!r} after {len(records)} records")
+    found = sources, len(records) - sources, frames
+    announced, at = [], 0
+    for _ in found:
+        value, at = _read_number(payload, at)
+        announced.append(value)
+    if (*announced, at) != (*found, len(payload)):
         raise DecodeError(
-            f"the stream holds {len(packets)} packets with {frames} frames; "
-            f"its end record says {announced} with {announced_frames}"
+            f"the stream holds {found[0]} source frames and {found[1]} packets with {found[2]} frames; its end record says "
+            f"{announced[0]}, {announced[1]} and {announced[2]}"
         )
     if position != len(data):
         raise DecodeError(f"{len(data) - position} bytes follow the end of the stream")
-    return Stream(source, tuple(packets), frames)
+    return Stream(tuple(records), frames)
 
 
 def _record(kind: bytes, payload: bytes) -> bytes:

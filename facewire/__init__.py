@@ -19,7 +19,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from facewire.codec import PRESETS, DecodedFrame, Motion, Packing, Preset, interpolate, relative, turn

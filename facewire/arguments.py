@@ -164,7 +164,21 @@ def add_preset(group: Group, *others: str) -> None:
 
 def add_source_frame(group: Group) -> None:
     group.add_argument(
-        "--source-frame", type=number, default=0, metavar="N", help="frame to send as a picture (default 0, the first)"
+        "--source-frame", type=number, default=0, metavar="N", help="frame to send as the first picture (default 0)"
+    )
+
+
+def add_sources(group: Group) -> None:
+    from facewire.codec import DEFAULT_SOURCES, MAX_SOURCES
+
+    group.add_argument(
+        "--sources",
+        type=count,
+        default=DEFAULT_SOURCES,
+        choices=range(1, MAX_SOURCES + 1),
+        metavar="N",
+        help=f"pictures of the face in use at a time, 1 to {MAX_SOURCES}: more are sent while the first one shows too little "
+        f"(default {DEFAULT_SOURCES}; 1 sends one only)",
     )
 
 

@@ -28,6 +28,8 @@ class Estimate:
 
     motion: Motion
     kind: Kind
+    source: int | None = None
+    """Number of the source frame that it is drawn from; None where none is named."""
 
 
 class MotionTimeline:
@@ -78,9 +80,11 @@ class MotionTimeline:
         before = self._frames[split - 1] if split else None
         after = self._frames[split] if split < len(self._frames) else None
         if before is None:
-            return Estimate(after.motion if after is not None else self.rest, "resting" if after is None else "known")
+            if after is None:
+                return Estimate(self.rest, "resting")
+            return Estimate(after.motion, "known", after.source)
         if before.capture_time_ms == time_ms:
-            return Estimate(before.motion, "known")
+            return Estimate(before.motion, "known", before.source)
         if after is None:
             estimate = self._after(split - 1, time_ms)
             self._shown = time_ms, estimate.motion
@@ -90,7 +94,8 @@ class MotionTimeline:
             start_ms, start = self._shown  # continue from the picture on the screen, not from an older one
         weight = (time_ms - start_ms) / (after.capture_time_ms - start_ms)
         kind: Kind = "known" if after.number == before.number + 1 else "bridged"
-        return Estimate(interpolate(start, after.motion, min(max(weight, 0.0), 1.0)), kind)
+        nearer = before if weight < 0.5 else after
+        return Estimate(interpolate(start, after.motion, min(max(weight, 0.0), 1.0)), kind, nearer.source)
 
     def _after(self, last: int, time_ms: float) -> Estimate:
         """The motion after the newest known frame, whose index is `last`."""
@@ -103,9 +108,9 @@ class MotionTimeline:
             moved = interpolate(self._frames[last - 1].motion, frame.motion, 1 + reach)
             carried = Motion(moved.rotation, moved.translation, frame.motion.expression)
         if age <= self.HOLD_MS:
-            return Estimate(carried, "guessed" if age <= 3 * self.CARRY_ON_MS else "held")
+            return Estimate(carried, "guessed" if age <= 3 * self.CARRY_ON_MS else "held", frame.source)
         way = min((age - self.HOLD_MS) / self.EASE_MS, 1.0)
-        return Estimate(interpolate(carried, self.rest, way * way * (3 - 2 * way)), "resting")
+        return Estimate(interpolate(carried, self.rest, way * way * (3 - 2 * way)), "resting", frame.source)
 
     def _forget(self, split: int) -> None:
         """Keeps two frames before now, which is enough to continue from."""

@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.codec import DecodedFrame, Motion, MotionDecoder, SourceFrame, Transfer, decode_source, turn
+from facewire.codec import DecodedFrame, Motion, MotionDecoder, SourceFrame, Transfer, decode_source, distance, turn
 from facewire.coding import Coding
 from facewire.models.runtime import Networks, load_networks
 from facewire.receiver.source import ReceivedSource
+
+MAX_SOURCES = 16
+"""Source frames kept, whatever a sender sends; no sender of ours uses more than half of them."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Decoder:
         """The sender's nominal frames per second."""
         self.source: ReceivedSource | None = None
         """The sender's newest source frame; None before the first."""
+        self.sources: dict[int, ReceivedSource] = {}
+        """The sender's newest source frames by number, the newest last."""
         self._portrait = None if portrait is None else ReceivedSource.portrait(self.networks, portrait)
         self._transfer = None if self._portrait is None else Transfer(self._portrait.motion)
         self._motion: MotionDecoder | None = None
@@ -83,12 +88,16 @@ class Decoder:
         return ReceivedSource.of(self.networks, frame, self.coding)
 
     def use_source(self, source: ReceivedSource) -> None:
-        """Draws pictures from this source frame from now on."""
+        """Takes a source frame; of more than `MAX_SOURCES` the oldest is forgotten."""
         if self._motion is None or source.frame_rate != self.frame_rate:
             self._forget_motion()
             self.frame_rate = source.frame_rate
             self._motion = self.coding.motion_decoder(source.frame_rate)
         self.source = source
+        self.sources.pop(source.number, None)
+        self.sources[source.number] = source
+        if len(self.sources) > MAX_SOURCES:
+            del self.sources[next(iter(self.sources))]
         if self._transfer is not None:
             self._transfer.start = self._transfer.start or source.motion
 
@@ -102,6 +111,7 @@ class Decoder:
     def restart(self) -> None:
         """Starts over with a new sender: frame numbers restart, and no packet is decoded before the next source message."""
         self._forget_motion()
+        self.sources.clear()
         if self._transfer is not None:
             self._transfer.start = None
 
@@ -122,18 +132,29 @@ class Decoder:
 
     # --- what is drawn
 
-    @property
-    def drawn_source(self) -> ReceivedSource | None:
-        """What pictures are drawn from: the sender's source frame or the portrait. None before the first source message."""
-        return self.source if self._portrait is None or self.source is None else self._portrait
+    def drawn_source(self, motion: Motion | None = None, number: int | None = None) -> ReceivedSource | None:
+        """What a motion is drawn from: the source frame of that number or, while that is not here, the nearest by motion.
+
+        The portrait if there is one; None before a source message came.
+        """
+        if self.source is None or self._portrait is not None:
+            return None if self.source is None else self._portrait
+        if number is not None and number in self.sources:
+            return self.sources[number]
+        if motion is None or not self.sources:
+            return self.source
+        return min(self.sources.values(), key=lambda source: distance(source.motion, motion))
 
     def drawn_motion(self, motion: Motion) -> Motion:
         """The motion of `drawn_source` for a motion of the sender, as seen from `view`."""
         return self.view.seen(motion if self._transfer is None else self._transfer(motion))
 
-    def render(self, motion: Motion) -> NDArray[np.uint8]:
-        """Draws the picture for a motion of the sender, uint8 RGB (S, S, 3). Raises ValueError before any source message."""
-        source = self.drawn_source
+    def render(self, motion: Motion, number: int | None = None) -> NDArray[np.uint8]:
+        """The picture of a sender's motion, uint8 RGB (S, S, 3).
+
+        number: of the source frame that the frame names. A source message must be here: ValueError.
+        """
+        source = self.drawn_source(motion, number)
         if source is None:
             raise ValueError("nothing can be drawn before the first source message")
         return source.render(self.drawn_motion(motion))

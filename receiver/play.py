@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from facewire.codec import DecodedFrame, Stream, read_stream
+from facewire.codec import DecodedFrame, SourceFrame, Stream, read_stream
 from facewire.errors import DecodeError, InputError, reason
 from facewire.models.runtime import Networks
 from facewire.receiver.decoder import Decoder, FreeView
@@ -49,25 +49,29 @@ def play(
     try:
         stream = read_stream(data)
         decoder = Decoder(networks, view=view)
-        decoder.use_source(decoder.read_source(stream.source))
+        first = stream.sources[0]
+        decoder.use_source(decoder.read_source(first))
         shown = 0
-        with VideoWriter(out, stream.source.frame_rate) as writer:
+        with VideoWriter(out, first.frame_rate) as writer:
             for shown, frame in enumerate(_frames(decoder, stream), start=1):
-                writer.write(decoder.render(frame.motion), frame.capture_time_ms)
+                writer.write(decoder.render(frame.motion, frame.source), frame.capture_time_ms)
                 if progress is not None:
                     progress("decoding", shown)
         if not shown:
             raise DecodeError("holds a source frame but no motion that can be decoded")
     except DecodeError as error:
         raise DecodeError(f"{file}: {error}") from error
-    return Playback(shown, stream.source.frame_rate, networks.bundle.picture_size, len(data))
+    return Playback(shown, first.frame_rate, networks.bundle.picture_size, len(data))
 
 
 def _frames(decoder: Decoder, stream: Stream) -> Iterator[DecodedFrame]:
     """Every frame in order. Nothing gets lost in a file, so a gap in the numbers means damage."""
     number = 0
-    for packet in stream.packets:
-        for frame in decoder.decode(packet):
+    for record in stream.records[1:]:
+        if isinstance(record, SourceFrame):
+            decoder.use_source(decoder.read_source(record))
+            continue
+        for frame in decoder.decode(record):
             if frame.number != number:
                 raise DecodeError(f"damaged stream: frame {number} is missing")
             yield frame

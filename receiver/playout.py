@@ -134,6 +134,8 @@ class Playout:
         """A recent whole capture time, for sound packets that carry only part of theirs."""
         self._due_ms: float | None = None
         self._source_hash: bytes | None = None
+        self._hashes: dict[int, bytes] = {}
+        """Of source messages by number."""
         self._paused = False
 
         self._drawn: tuple[ReceivedSource, Motion, NDArray[np.uint8]] | None = None
@@ -160,6 +162,7 @@ class Playout:
         with self._lock:
             self._decoder.use_source(source)
             self._source_hash = source_hash(message)
+            self._hashes[source.number] = self._source_hash
             self._timeline.rest = source.motion
             self._sources += 1
             self._anchor_ms = self._anchor_ms or source.capture_time_ms
@@ -233,6 +236,12 @@ class Playout:
         """Hash of the newest source message, so that it need not be sent again."""
         return self._source_hash
 
+    @property
+    def source_hashes(self) -> list[bytes]:
+        """Of all source messages that are here."""
+        with self._lock:
+            return [self._hashes[number] for number in self._decoder.sources if number in self._hashes]
+
     def stats(self) -> PlayoutStats:
         with self._lock:
             sound = self._track.stats()
@@ -288,7 +297,7 @@ class Playout:
         lead_s = min(self._usual_render_s + self._render_scatter_s, MAX_LEAD_S)
         at_s = now_s + lead_s
         with self._lock:
-            source = self._decoder.drawn_source
+            source = self._decoder.drawn_source()
             self._clock.advance(now_s, 1000 * lead_s)
             if source is None:
                 return True
@@ -296,7 +305,10 @@ class Playout:
             self._due_ms = due_ms
             seen = self._timeline.at(due_ms) if due_ms is not None else None
             at_rest = self._decoder.view.seen(source.motion)
-            motion = at_rest if seen is None else self._decoder.drawn_motion(seen.motion)
+            motion = at_rest
+            if seen is not None:
+                source = self._decoder.drawn_source(seen.motion, seen.source) or source
+                motion = self._decoder.drawn_motion(seen.motion)
         picture = self._draw(source, motion)
         self._stop.wait(max(0.0, at_s - self._now_s()))  # drawn early: wait until it is due
         shown_s = max(at_s, self._now_s())

@@ -25,6 +25,8 @@ class Due:
     motion: Motion
     concealed: bool
     """The frame did not arrive in time; its motion is interpolated between its neighbours or extrapolated from the last."""
+    source: int | None = None
+    """Number of the source frame to draw from."""
 
 
 class Receiver:
@@ -83,8 +85,11 @@ class Receiver:
 
     def _show(self, time_ms: int) -> Due:
         own = self._waiting.pop(self._next, None)
-        motion = own.motion if own is not None else self._timeline.at(time_ms).motion
-        frame = Due(self._next, time_ms, motion, concealed=own is None)
+        if own is not None:
+            frame = Due(self._next, time_ms, own.motion, concealed=False, source=own.source)
+        else:
+            seen = self._timeline.at(time_ms)
+            frame = Due(self._next, time_ms, seen.motion, concealed=True, source=seen.source)
         self._next, self._last = self._next + 1, frame
         self.shown += 1
         self.concealed += frame.concealed

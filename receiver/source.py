@@ -31,10 +31,11 @@ class ReceivedSource:
         canonical: NDArray[np.float32],
         frame_rate: float = 25.0,
         capture_time_ms: int = 0,
+        number: int = 0,
     ) -> None:
         self._networks = networks
         self.picture, self.motion = picture, motion
-        self.frame_rate, self.capture_time_ms = frame_rate, capture_time_ms
+        self.frame_rate, self.capture_time_ms, self.number = frame_rate, capture_time_ms, number
         self._canonical = canonical
         self._appearance: Appearance | None = None
 
@@ -53,9 +54,9 @@ class ReceivedSource:
                 f"a source frame with {sizes[0]} canonical and {sizes[1]} motion values does not fit these weights"
             )
         canonical = (source.canonical * np.float32(bundle.canonical_step)).astype(np.float32)
-        picture = decompress(source.picture, bundle.picture_size)
+        picture = decompress(source.picture, bundle.picture_size, source.picture_format)
         motion = coding.quantiser.motion(source.motion_units)
-        return cls(networks, picture, motion, canonical, source.frame_rate, source.capture_time_ms)
+        return cls(networks, picture, motion, canonical, source.frame_rate, source.capture_time_ms, source.number)
 
     @classmethod
     def portrait(cls, networks: Networks, square: NDArray[np.uint8]) -> ReceivedSource:

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from facewire.arguments import Command, add_json, add_max_frames, add_networks, add_preset, add_source_frame
+from facewire.arguments import (
+    Command,
+    add_json,
+    add_max_frames,
+    add_networks,
+    add_preset,
+    add_source_frame,
+    add_sources,
+)
 from facewire.terminal import check_json, output, print_notes, progress, write_json
+
+if TYPE_CHECKING:
+    from facewire.sender.record import Recording
 
 EXAMPLES = """\
 examples:
@@ -22,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--crop-video", type=Path, metavar="FILE", help="also write the framed camera pictures: .mkv (lossless) or .mp4"
     )
     add_source_frame(parser)
+    add_sources(parser)
     add_preset(parser)
     add_max_frames(parser)
     add_json(parser)
@@ -41,6 +55,7 @@ def run(options: argparse.Namespace) -> None:
             networks,
             preset=options.preset,
             source_frame=options.source_frame,
+            sources=options.sources,
             max_frames=options.max_frames,
             crop_video=options.crop_video,
             progress=tell,
@@ -53,6 +68,8 @@ def run(options: argparse.Namespace) -> None:
         "fps": round(done.fps, 3),
         "size": done.size,
         "source_bytes": done.source_bytes,
+        "sources": [asdict(source) for source in done.sources],
+        "likeness": None if done.likeness is None else round(done.likeness, 4),
         "payload_bytes": [round(size, 2) for size in done.payload_bytes],
         "payload_kbps": round(kbps, 3),
         "file_bytes": done.file_bytes,
@@ -60,12 +77,17 @@ def run(options: argparse.Namespace) -> None:
     }
     if not write_json(options.json, values):
         output().print(
-            f"{options.out}: {done.frames} frames in {done.file_bytes} bytes: source frame {done.source_bytes}, "
+            f"{options.out}: {done.frames} frames in {done.file_bytes} bytes: {_sources(done)}, "
             f"motion {payload} ({kbps:.2f} kbps)",
             markup=False,
             soft_wrap=True,
         )
         print_notes(done.remarks, quiet=options.quiet)
+
+
+def _sources(done: Recording) -> str:
+    count = len(done.sources)
+    return f"source frame {done.source_bytes}" if count == 1 else f"{count} source frames {done.source_bytes}"
 
 
 COMMANDS = (Command("encode", "a clip into a .fw file of source frame and motion", add_arguments, run, EXAMPLES),)

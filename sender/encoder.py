@@ -12,24 +12,46 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.codec import Motion, Packing, Transfer
+from facewire.codec import DEFAULT_SOURCES, MAX_SOURCES, Motion, Packing, Transfer
 from facewire.coding import Coding
 from facewire.errors import InputError, NoFaceError
 from facewire.models.runtime import Networks, load_networks
+from facewire.sender.bank import EVERY_MS, ByteBudget, Drawn, SourceBank, worth
 from facewire.sender.face_tracker import FaceTracker
-from facewire.sender.scene_motion import SceneTracker
 from facewire.sender.source import SentSource, make_source
-from facewire.source_picture import WEBP_QUALITY
+from facewire.source_picture import QUALITY
+
+SOURCE_BYTES_PER_MINUTE = 17_000
+"""15 % of a call at 15 kbps."""
 
 
 @dataclass(frozen=True)
 class Encoded:
     """What `Encoder.encode` returns for one picture."""
 
-    source: bytes | None
-    """A source message, if this picture became a source frame. Deliver it reliably: nothing can be drawn without it."""
+    new_source: SentSource | None
+    """The source frame that this picture became, if it did. Deliver its `message` reliably, the first before any packet."""
     packet: bytes | None
-    """A motion packet, which may get lost on the way. None until enough frames are gathered."""
+    """A motion packet, which may get lost on the way; None while frames are gathered for one."""
+    drawn: Drawn | None = None
+    """How the other side sees this picture; None where that was not looked at."""
+
+    @property
+    def source(self) -> bytes | None:
+        """The source message, if this picture became a source frame."""
+        return None if self.new_source is None else self.new_source.message
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the networks made of one picture."""
+
+    new_source: SentSource | None
+    """As in `Encoded`."""
+    motion: Motion
+    """To be packed."""
+    drawn: Drawn | None = None
+    """As in `Encoded`."""
 
 
 class Encoder:
@@ -38,8 +60,11 @@ class Encoder:
     networks: both ends need the same weights. None loads those that ship with facewire.
     frame_rate: nominal pictures per second.
     packing: by default a packet per frame that repeats the frame before.
+    sources: how many source frames are in use at a time, 1 to 8. With more than one, the encoder draws what the other side sees
+    for every picture, which takes up to three times as long as `Decoder.render`.
+    source_bytes_per_minute: may be spent on source frames after the first.
     coding: the weight bundle's, unless both ends have agreed on another.
-    Raises InputError for an impossible packing and WeightsError for weights that cannot be read.
+    Raises InputError for impossible settings and WeightsError for weights that cannot be read.
 
     Pass camera pictures to `encode`. A program that frames pictures itself calls `use_source` or `appear_as` once and then
     `encode_square`, or `measure` and `pack`.
@@ -54,15 +79,20 @@ class Encoder:
         *,
         frame_rate: float = 25.0,
         packing: Packing | None = None,
+        sources: int = DEFAULT_SOURCES,
+        source_bytes_per_minute: float = SOURCE_BYTES_PER_MINUTE,
         coding: Coding | None = None,
     ) -> None:
+        if not 1 <= sources <= MAX_SOURCES:
+            raise InputError(f"{sources} source frames: from 1 to {MAX_SOURCES}")
         self.networks = networks or load_networks()
         self.coding = coding or Coding.of(self.networks.bundle)
         self.frame_rate = frame_rate
-        self.source: SentSource | None = None
-        """The source frame in use; None before the first."""
+        self.bank = SourceBank(self.networks, sources)
+        self.budget = ByteBudget(source_bytes_per_minute)
         self._packets = self.coding.motion_encoder(packing or Packing(redundancy=1), frame_rate)
-        self._tracker: SceneTracker | None = None
+        self._source_ms = -EVERY_MS
+        self._loaded = False
         self._transfer: Transfer | None = None
         self._face: FaceTracker | None = None
 
@@ -81,11 +111,26 @@ class Encoder:
         return self.encode_square(framing.cut(picture, self.networks.bundle.picture_size), capture_time_ms)
 
     def encode_square(self, square: NDArray[np.uint8], capture_time_ms: int) -> Encoded:
-        """Encodes the next picture, already framed, uint8 RGB (S, S, 3)."""
-        message = None
+        """Encodes the next picture, already framed, uint8 RGB (S, S, 3).
+
+        A new source frame counts as delivered when this returns. `live`, whose channel takes longer, calls the steps itself.
+        """
+        ready = self.prepare(square, capture_time_ms)
+        return Encoded(ready.new_source, self.pack(ready.motion, capture_time_ms), ready.drawn)
+
+    def prepare(self, square: NDArray[np.uint8], capture_time_ms: int) -> Prepared:
+        """All of `encode_square` but `pack`: what the networks do."""
+        new = None
         if self.source is None:
-            message = self.use_source(square, capture_time_ms).message
-        return Encoded(message, self.pack(self.measure(square), capture_time_ms))
+            new = self.use_source(square, capture_time_ms)
+        motion = self.networks.motion(square)
+        if self.bank.size == 1 or self.is_portrait:
+            return Prepared(new, self.transferred(self.with_scene(square, motion)))
+        drawn = self.bank.look(square, motion, capture_time_ms)
+        if self.wants_source(drawn, capture_time_ms):
+            new = self.admit(square, drawn.motion, capture_time_ms, ready=True)
+            drawn = self.bank.look(square, motion, capture_time_ms)
+        return Prepared(new, drawn.motion, drawn)
 
     # --- source frames
 
@@ -95,14 +140,12 @@ class Encoder:
         capture_time_ms: int = 0,
         scene: NDArray[np.float32] | None = None,
     ) -> SentSource:
-        """Makes a framed picture of the sender, uint8 RGB (S, S, 3), the source frame from now on.
+        """Makes a framed picture of the sender, uint8 RGB (S, S, 3), the only source frame from now on.
 
         scene: its code (8,) relative to the previous source frame, so that scene codes continue smoothly.
         """
-        self.source = self.make_source(square, capture_time_ms, scene)
-        self._tracker = self.source.tracker(self.networks)
         self._transfer = None
-        return self.source
+        return self._start(self.make_source(square, capture_time_ms, scene), follows_scene=True)
 
     def appear_as(
         self, portrait: NDArray[np.uint8], capture_time_ms: int = 0, start: Motion | None = None
@@ -111,10 +154,49 @@ class Encoder:
 
         start: the sender's motion that corresponds to the portrait's own; by default the next one measured.
         """
-        self.source = self.make_source(portrait, capture_time_ms)
-        self._tracker = None
-        self._transfer = Transfer(self.source.motion, start)
-        return self.source
+        source = self._start(self.make_source(portrait, capture_time_ms), follows_scene=False)
+        self._transfer = Transfer(source.motion, start)
+        return source
+
+    def _start(self, source: SentSource, *, follows_scene: bool) -> SentSource:
+        self.bank.clear()
+        self.bank.add(source, ready=True, follows_scene=follows_scene)
+        self._source_ms = source.frame.capture_time_ms
+        return source
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws what the other side sees now: with several source frames, of the person, the graphs loaded."""
+        return self.bank.size > 1 and not self.is_portrait and self.source is not None and self._loaded
+
+    def load_drawing(self) -> None:
+        """Loads the receiver's graphs, which takes up to a second; until then nothing is drawn."""
+        self.networks.load("appearance", "render")
+        self._loaded = True
+
+    def wants_source(self, drawn: Drawn, time_ms: float) -> bool:
+        """Whether the picture just looked at is drawn so badly that it is worth being a source frame itself."""
+        if self.bank.size == 1 or time_ms - self._source_ms < EVERY_MS or any(not e.ready for e in self.bank.entries):
+            return False
+        return worth(drawn, self.budget, time_ms)
+
+    def admit(self, square: NDArray[np.uint8], motion: Motion, capture_time_ms: int, *, ready: bool) -> SentSource:
+        """Makes a square one more source frame. motion: of it, with its scene code. ready: the other side has it already."""
+        source = self.make_source(square, capture_time_ms, motion.scene)
+        self.budget.spend(len(source.message))
+        self.bank.add(source, ready=ready)
+        self._source_ms = capture_time_ms
+        return source
+
+    @property
+    def source_number(self) -> int:
+        """Number of the source frame in use; 0 before the first."""
+        return 0 if self.source is None else self.source.frame.number
+
+    @property
+    def source(self) -> SentSource | None:
+        """The source frame in use; None before the first."""
+        return None if self.bank.current is None else self.bank.current.source
 
     @property
     def is_portrait(self) -> bool:
@@ -126,10 +208,13 @@ class Encoder:
         square: NDArray[np.uint8],
         capture_time_ms: int = 0,
         scene: NDArray[np.float32] | None = None,
-        quality: int = WEBP_QUALITY,
+        quality: int = QUALITY,
+        number: int | None = None,
     ) -> SentSource:
         """Makes a source frame without using it; see `source.make_source`."""
-        return make_source(self.networks, self.coding, square, self.frame_rate, capture_time_ms, scene, quality)
+        if number is None:
+            number = self.bank.next_number()
+        return make_source(self.networks, self.coding, square, self.frame_rate, capture_time_ms, scene, quality, number)
 
     # --- motion
 
@@ -139,7 +224,7 @@ class Encoder:
 
     def with_scene(self, square: NDArray[np.uint8], motion: Motion) -> Motion:
         """Adds to a square's motion how far its scene has moved since the source frame. A portrait's scene stays at rest."""
-        return motion if self._tracker is None else self._tracker.follow(square, motion)
+        return self.bank.follow(square, motion)
 
     def transferred(self, motion: Motion) -> Motion:
         """The motion to send for the sender's own: the portrait's, if they appear as one."""
@@ -161,7 +246,10 @@ class Encoder:
 
     def pack(self, motion: Motion, capture_time_ms: int) -> bytes | None:
         """Adds the next frame's motion. Returns a packet once it is full, otherwise None."""
-        return self._packets.encode(motion, capture_time_ms)
+        current = self.bank.current
+        if current is not None:
+            current.uses += 1
+        return self._packets.encode(motion, capture_time_ms, self.source_number)
 
     def flush(self) -> bytes | None:
         """Returns a packet of the frames gathered so far, None if there are none."""

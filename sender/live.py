@@ -18,17 +18,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.codec import Motion, Packing
+from facewire.codec import DEFAULT_SOURCES, Motion, Packing
 from facewire.coding import Coding
 from facewire.errors import FacewireError, InputError, NoFaceError
 from facewire.models.runtime import Networks
+from facewire.sender.bank import likeness
 from facewire.sender.clock import CaptureClock
 from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.face_tracker import FaceTracker
 from facewire.sender.framing import Framing, frame_video
 from facewire.sender.media import Frame, VideoSource, open_live_video
-from facewire.sender.policy import PATIENCE_MS, FrameGate, SceneWatch, SourceMoment
+from facewire.sender.policy import PATIENCE_MS, FrameGate, LookDuty, SceneWatch, SourceMoment
 from facewire.sender.source import SentSource
 from facewire.source_picture import PREVIEW_QUALITY
 
@@ -57,6 +58,8 @@ class LiveSenderOptions:
     """Play a file again and again."""
     refresh: bool = True
     """Send a new source frame when the scene has changed a lot."""
+    sources: int = DEFAULT_SOURCES
+    """How many source frames are in use at a time, 1 to 8."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class SourceMessage:
     """When it was captured."""
     preview: bytes = b""
     """A source message of the same moment in a fifth of the bytes, for a receiver that has no picture yet."""
+    extra: bool = False
+    """One more beside those in use, to be sent when there is room for it."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,9 @@ class LiveSenderStats:
     """Source frames made."""
     ms_per_frame: float = 0.0
     """Mean time for finding the face, measuring and packing."""
+    likeness: float | None = None
+    """How like the camera's picture is what the other side sees, 0 to 1, when last looked at: see `bank.likeness`."""
+    sources_in_use: int = 0
 
 
 class LiveSender:
@@ -146,22 +154,32 @@ class LiveSender:
         self._video: VideoSource | None = open_live_video(video)
         self._live = self._video.live
         self._gate = FrameGate(min(options.fps, self._video.fps))
-        self._encoder = Encoder(networks, frame_rate=self._gate.fps, packing=options.packing, coding=coding)
+        self._encoder = Encoder(
+            networks, frame_rate=self._gate.fps, packing=options.packing, sources=options.sources, coding=coding
+        )
 
-        self._scene = SceneWatch()
+        self._scene = SceneWatch(turns=options.sources == 1)
         self._moment = SourceMoment(networks.bundle)
         self._source: SourceMessage | None = None
+        self._numbered = 0
         self._framed: Framed | None = None
         self._portrait_wanted: NDArray[np.uint8] | None = None
         self._source_wanted_ms: int | None = None
         """Since when a new source frame has been wanted."""
         self._send_source_again = False
+        self._forget_others = False
+        """The other side has lost all source frames but the one that it gets again."""
+        self._delivered: set[bytes] = set()
+        """Hashes of source frames that the other side has, not yet told to the bank."""
         self._paused = False
         self._state: SenderState = "starting"
         self.problem = ""
         """What went wrong, if it ended or lost the camera because of a fault."""
         self._captured = self._skipped = self._sent = self._without_face = 0
         self._busy_s = 0.0
+        self._looks = LookDuty()
+        self._error: float | None = None
+        """Of the picture as the other side sees it, when it was last looked at."""
         self._newest_ms = 0
 
         # Guards the encoder's packets and the requests of other threads. Never held while a network runs.
@@ -186,6 +204,8 @@ class LiveSender:
             threading.Thread(target=self._capture, name="facewire-capture", daemon=True),
             threading.Thread(target=self._work, name="facewire-motion", daemon=True),
         ]
+        if self._encoder.bank.size > 1:
+            self._threads.append(threading.Thread(target=self._encoder.load_drawing, name="facewire-load", daemon=True))
         for thread in self._threads:
             thread.start()
 
@@ -230,7 +250,17 @@ class LiveSender:
         """Starts over with a new receiver: it gets the source frame again, and packets that depend on no earlier ones."""
         with self._lock:
             self._encoder.start_over()
-            self._send_source_again = True
+            self._delivered.clear()
+            self._forget_others = self._send_source_again = True
+
+    def source_delivered(self, name: bytes) -> None:
+        """The other side has the source frame of that hash: pictures may be drawn from it."""
+        with self._lock:
+            self._delivered.add(name)
+
+    def set_source_budget(self, bytes_per_minute: float) -> None:
+        """How much may be spent on source frames after the first."""
+        self._encoder.budget.bytes_per_minute = bytes_per_minute
 
     def set_rate(self, packing: Packing, fps: float) -> None:
         """Changes packing and frame rate from the next packet on. Raises InputError for impossible settings."""
@@ -265,8 +295,10 @@ class LiveSender:
             self._skipped,
             self._sent,
             self._without_face,
-            self._source.number + 1 if self._source is not None else 0,
+            self._numbered,
             1000 * self._busy_s / max(1, taken),
+            None if self._error is None else likeness(self._error),
+            len(self._encoder.bank.entries),
         )
 
     # --- one picture
@@ -291,7 +323,7 @@ class LiveSender:
         if self._on_square is not None:
             self._notify(self._on_square, square, capture_ms)
         motion, shape = self._networks.read(square)
-        motion = self._encoder.with_scene(square, motion)
+        motion = self._look(square, motion, capture_ms)
         self._apply_portrait(motion, capture_ms)
         self._refresh_source(square, motion, self._moment.is_good(motion, shape), capture_ms)
         motion = self._encoder.transferred(motion)
@@ -304,6 +336,35 @@ class LiveSender:
         if packet is not None:
             self._notify(self._on_motion, packet, capture_ms)
 
+    def _look(self, square: NDArray[np.uint8], motion: Motion, capture_ms: int) -> Motion:
+        """A square's motion with its scene code. Now and then also draws it as the other side sees it, chooses the source frame
+        that it is best drawn from, and has one more sent if none is good.
+        """
+        encoder = self._encoder
+        with self._lock:
+            delivered, self._delivered = self._delivered, set()
+            forget, self._forget_others = self._forget_others, False
+        if forget:
+            encoder.bank.keep_current()
+        encoder.bank.delivered(delivered)
+        if not encoder.draws or not self._looks.due(capture_ms):
+            return encoder.with_scene(square, motion)
+        with self._looks:
+            drawn = encoder.bank.look(square, motion, capture_ms)
+        self._error = drawn.error
+        if encoder.wants_source(drawn, capture_ms):
+            extra = encoder.admit(square, drawn.motion, capture_ms, ready=False)
+            kind: PictureKind = "live" if self._live else "file"
+            self._notify(self._on_source, self._message(extra, kind, extra=True))
+        return drawn.motion
+
+    def _message(
+        self, source: SentSource, picture: PictureKind, preview: bytes = b"", *, extra: bool = False
+    ) -> SourceMessage:
+        number, self._numbered = self._numbered, self._numbered + 1
+        at_ms = source.frame.capture_time_ms
+        return SourceMessage(source.message, source.hash, number, picture, at_ms, preview, extra)
+
     def _apply_portrait(self, motion: Motion, capture_ms: int) -> None:
         """Switches to the portrait that was requested, if any. The portrait's own pose corresponds to `motion`."""
         with self._lock:
@@ -315,12 +376,11 @@ class LiveSender:
     def _announce(self, source: SentSource, square: NDArray[np.uint8], picture: PictureKind) -> None:
         """Queues a source frame to be sent, with a preview of the same square."""
         frame = source.frame
-        preview = self._encoder.make_source(square, frame.capture_time_ms, source.motion.scene, PREVIEW_QUALITY)
+        preview = self._encoder.make_source(
+            square, frame.capture_time_ms, source.motion.scene, PREVIEW_QUALITY, frame.number
+        )
         with self._lock:
-            number = self._source.number + 1 if self._source is not None else 0
-            self._source = SourceMessage(
-                source.message, source.hash, number, picture, frame.capture_time_ms, preview.message
-            )
+            self._source = self._message(source, picture, preview.message)
             self._source_wanted_ms, self._send_source_again = None, True
 
     def _refresh_source(self, square: NDArray[np.uint8], motion: Motion, good: bool, capture_ms: int) -> None:

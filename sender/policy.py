@@ -6,7 +6,8 @@ it is pure and has no clock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from math import radians
 
 import cv2
@@ -139,14 +140,50 @@ class SourceMoment:
         return bool(np.abs(motion.rotation).max() <= WELL_TURNED) and self.eyes(motion, shape) >= OPEN_EYES
 
 
+class LookDuty:
+    """How often there is time to draw what the other side sees: for at most a fifth of a processor.
+
+    Asked with `due` at every picture; entered as a context around each look, which it times.
+    """
+
+    SHARE = 0.2
+    MOST_S = 0.1
+    """Credit that is saved up, at most."""
+
+    def __init__(self, seconds: Callable[[], float] = time.perf_counter) -> None:
+        self._seconds = seconds
+        self._credit_s = 0.0
+        self._cost_s = 0.0
+        self._at_ms: float | None = None
+        self._began_s = 0.0
+
+    def due(self, time_ms: float) -> bool:
+        """Whether there is time for a look at the picture captured then. Times do not go back."""
+        if self._at_ms is not None:
+            gained = self.SHARE * max(0.0, time_ms - self._at_ms) / 1000
+            self._credit_s = min(self._credit_s + gained, max(self.MOST_S, self._cost_s))
+        self._at_ms = time_ms
+        return self._credit_s >= self._cost_s
+
+    def __enter__(self) -> None:
+        self._began_s = self._seconds()
+
+    def __exit__(self, *_: object) -> None:
+        took_s = self._seconds() - self._began_s
+        self._credit_s -= took_s
+        self._cost_s += 0.2 * (took_s - self._cost_s)
+
+
 class SceneWatch:
     """Decides when the source frame no longer fits what the camera sees.
 
     There are two reasons, if they last: what is beside the face looks different (another room, another light, somebody in the
-    foreground), or the head is turned far away from its pose in the source frame.
+    foreground), or the head is turned far away from its pose in the source frame. turns: the second
+    counts too; with several source frames a further one is sent for it instead.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, turns: bool = True) -> None:
+        self._turns = turns
         self._reference: NDArray[np.float32] | None = None
         self._rotation: NDArray[np.float64] = np.eye(3)
         self._sourced_ms = 0.0
@@ -163,7 +200,7 @@ class SceneWatch:
         if self._reference is None:
             return True
         different = difference(self._reference, _beside_face(square)) > CHANGED
-        turned = _angle(self._rotation, rotation_matrix(motion.rotation)) > FAR_TURN
+        turned = self._turns and _angle(self._rotation, rotation_matrix(motion.rotation)) > FAR_TURN
         self._changed_since = _since(self._changed_since, different, time_ms)
         self._turned_since = _since(self._turned_since, turned, time_ms)
         if time_ms - self._sourced_ms < REFRESH_EVERY_MS:

@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from facewire.codec import Packing, frames_in, write_stream
+import numpy as np
+
+from facewire.codec import DEFAULT_SOURCES, Packing, SourceFrame, frames_in, write_stream
 from facewire.errors import InputError
 from facewire.files import check_output, write_whole
 from facewire.models.runtime import Networks
+from facewire.sender.bank import UsedSource, UsedSources, likeness
 from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import frame_video
@@ -35,6 +38,11 @@ class Recording:
     size: int = 0
     """Side of the picture in pixels."""
     source_bytes: int = 0
+    """All source messages."""
+    sources: list[UsedSource] = field(default_factory=list)
+    """Each of them."""
+    likeness: float | None = None
+    """Mean of `bank.likeness` over the frames; None with one source frame, where nothing is drawn."""
     payload_bytes: list[float] = field(default_factory=list)
     """Motion payload of each frame, an equal share of its packet."""
     file_bytes: int = 0
@@ -49,17 +57,20 @@ def record(
     preset: str = "default",
     source_frame: int = 0,
     max_frames: int | None = None,
+    sources: int = DEFAULT_SOURCES,
     crop_video: Path | None = None,
     progress: Callable[[str, int], None] | None = None,
 ) -> Recording:
     """Encodes a clip into a `.fw` file.
 
-    source_frame: number of the frame that becomes the source frame. max_frames: stop after that many. crop_video: also write
+    source_frame: number of the frame that becomes the source frame. sources: how many
+    source frames are in use at a time, 1 to 8. max_frames: stop after that many. crop_video: also write
     the framed pictures, which the networks see, as a video. progress: called with the current step and its frames so far.
     """
     check_output(out, clip)
     if crop_video is not None:
         check_video_path(crop_video, clip, out)
+    errors: list[float] = []
     result = Recording(size=networks.bundle.picture_size)
     with VideoFile(clip) as video:
         framed = frame_video(video, FaceDetector())
@@ -69,31 +80,43 @@ def record(
         if first is None:
             raise InputError(f"{clip}: there is no frame {source_frame}")
     square_of_source = framed.framing.cut(first.picture, result.size)
-    packets: list[bytes] = []
+    records: list[SourceFrame | bytes] = []
     with VideoFile(clip) as video, ExitStack() as stack:
         result.fps = video.fps
-        encoder = Encoder(networks, frame_rate=video.fps, packing=Packing(preset, FRAMES_PER_PACKET))
+        encoder = Encoder(networks, frame_rate=video.fps, packing=Packing(preset, FRAMES_PER_PACKET), sources=sources)
         source = encoder.use_source(square_of_source)
+        use = UsedSources()
+        use.sent(source, source_frame)
+        records.append(source.frame)
         crops = stack.enter_context(VideoWriter(crop_video, video.fps, synthesised=False)) if crop_video else None
         time_ms = 0
         for frame in islice(video, max_frames):
             square, time_ms = framed.framing.cut(frame.picture, result.size), frame.time_ms
             if crops is not None:
                 crops.write(square, time_ms)
-            packet = encoder.encode_square(square, time_ms).packet
-            if packet is not None:
-                packets.append(packet)
+            encoded = encoder.encode_square(square, time_ms)
+            if encoded.new_source is not None:
+                use.sent(encoded.new_source, result.frames)
+                records.append(encoded.new_source.frame)
+            use.used(encoder.source_number)
+            if encoded.drawn is not None:
+                errors.append(encoded.drawn.error)
+            if encoded.packet is not None:
+                records.append(encoded.packet)
                 encoder.acknowledge_all()
             result.frames += 1
             if progress is not None:
                 progress("encoding", result.frames)
         if (packet := encoder.flush()) is not None:
-            packets.append(packet)
+            records.append(packet)
         result.remarks += video.remarks
         result.seconds = (time_ms + 1000 / video.fps) / 1000
-    data = write_stream(source.frame, packets)
+    data = write_stream(records)
     write_whole(out, data)
-    result.source_bytes = len(source.message)
+    packets = [record for record in records if isinstance(record, bytes)]
+    result.sources = use.list()
+    result.source_bytes = sum(source.bytes for source in result.sources)
+    result.likeness = likeness(float(np.mean(errors))) if errors else None
     result.payload_bytes = [len(packet) / frames_in(packet) for packet in packets for _ in range(frames_in(packet))]
     result.file_bytes = len(data)
     return result

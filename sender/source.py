@@ -16,10 +16,10 @@ from facewire.codec import Motion, SourceFrame, encode_source, source_hash
 from facewire.coding import Coding
 from facewire.models.runtime import Networks
 from facewire.sender.scene_motion import SceneSpace, SceneTracker
-from facewire.source_picture import WEBP_QUALITY, compress, decompress
+from facewire.source_picture import PICTURE_FORMAT, QUALITY, compress, decompress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SentSource:
     """A source frame and what its sender knows about it."""
 
@@ -37,7 +37,7 @@ class SentSource:
         """The encoded source message."""
         return encode_source(self.frame)
 
-    @property
+    @cached_property
     def hash(self) -> bytes:
         """Identifies the source message."""
         return source_hash(self.message)
@@ -54,15 +54,17 @@ def make_source(
     frame_rate: float,
     capture_time_ms: int = 0,
     scene: NDArray[np.float32] | None = None,
-    quality: int = WEBP_QUALITY,
+    quality: int = QUALITY,
+    number: int = 0,
 ) -> SentSource:
     """Makes a source frame of a square, uint8 RGB (S, S, 3).
 
-    scene: the square's scene code (8,) relative to the previous source frame; 0 if None. quality: WebP's, 0 to 100.
+    scene: the square's scene code (8,) relative to the previous source frame; 0 if None. quality: of the picture, 0 to 100.
+    number: by which frames name it.
     """
     bundle = networks.bundle
-    webp = compress(square, quality)
-    picture = decompress(webp, bundle.picture_size)
+    data = compress(square, quality)
+    picture = decompress(data, bundle.picture_size)
     motion, shape = networks.read(picture)
     if scene is not None:
         motion = replace(motion, scene=scene)
@@ -72,11 +74,12 @@ def make_source(
         bundle_hash=bundle.hash,
         side=bundle.picture_size,
         frame_rate=min(max(frame_rate, 0.1), 1000.0),
-        picture_format="webp",
-        picture=webp,
+        picture_format=PICTURE_FORMAT,
+        picture=data,
         canonical=canonical,
         motion_units=units,
         capture_time_ms=capture_time_ms,
+        number=number,
     )
     read_back = (canonical * np.float32(bundle.canonical_step)).astype(np.float32)
     return SentSource(frame, picture, coding.quantiser.motion(units), read_back)

@@ -7,6 +7,8 @@ and strips of pictures for `training.evaluate`, in a worker process. `training.j
 from __future__ import annotations
 
 import functools
+import io
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,21 +17,26 @@ import cv2
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
+from PIL import Image
 
-from facewire.codec import LateAcknowledgements, Motion, Packing, Transfer, rotation_matrix, turn
+from facewire.codec import DEFAULT_SOURCES, LateAcknowledgements, Motion, Packing, Transfer, rotation_matrix, turn
 from facewire.coding import Coding
 from facewire.errors import InputError
 from facewire.metrics.quality import EYES_MOVE, MOUTH_MOVES, agreement, jitter
 from facewire.models.bundle import WEIGHTS_FILE, load_bundle
 from facewire.models.runtime import Appearance, Networks
+from facewire.receiver.decoder import Decoder
+from facewire.sender.encoder import Encoder
 from facewire.sender.scene_motion import SceneSpace, SceneTracker
-from facewire.sender.source import make_source
+from facewire.sender.source import SentSource, make_source
 from facewire.source_picture import compress, decompress
 from facewire.training.data import ClipRow, load_labels, read_clip
 from facewire.training.judge import Judge, Look, Picture, degrees, same_person, turn_between
 from facewire.training.motion_space import MotionSpace, angles, project
 
 ROUND_TRIP_MS = 100.0
+SOURCE_DELAY_MS = 300.0
+"""From the picture that becomes a source frame to the first frame that is drawn from it: 4 kB at 110 kbit/s."""
 HEAD_MOVES_DEG = 2.0
 """Standard deviation from which the head counts as moving in a clip."""
 RUNS, RUN_FRAMES = 2, 12
@@ -59,6 +66,8 @@ class EvaluateOptions:
     """Score only this many clips, the first ones."""
     workers: int = 2
     """Worker processes."""
+    sources: int = DEFAULT_SOURCES
+    """How many source frames are in use at a time; 1 is the paper's setting."""
     curve: bool = False
     """Also measure the rate-distortion curve of the motion code."""
 
@@ -109,6 +118,11 @@ class Stream:
     payload_bytes: float
     """Mean of the frames."""
     source_bytes: float
+    """Of all source frames."""
+    sources: list[SentSource] = field(default_factory=list)
+    """Where there are several: the one that each frame is drawn from."""
+    count: int = 1
+    """How many were sent."""
 
 
 @functools.cache
@@ -177,6 +191,53 @@ def transmit(
     )
 
 
+def transmit_with_bank(networks: Networks, frames: NDArray[np.uint8], fps: float, options: EvaluateOptions) -> Stream:
+    """A clip with up to `options.sources` source frames through real bytes, as a call would send it.
+
+    A new source frame is used from `SOURCE_DELAY_MS` on after its picture; nothing is lost, frames are acknowledged 100 ms late.
+    """
+    encoder = Encoder(networks, frame_rate=fps, packing=Packing(options.preset), sources=options.sources)
+    decoder = Decoder(networks)
+    sent = {0: encoder.use_source(frames[0])}
+    decoder.receive_source(sent[0].message)
+    late = LateAcknowledgements(encoder.acknowledge, int(ROUND_TRIP_MS * fps / 1000))
+    under_way: deque[tuple[float, SentSource]] = deque()
+    first, sizes, source_bytes = sent[0], [], len(sent[0].frame.picture)
+    motions: list[Motion] = []
+    sources: list[SentSource] = []
+    for number, frame in enumerate(frames):
+        now_ms = 1000 * number / fps
+        while under_way and under_way[0][0] <= now_ms:
+            source = under_way.popleft()[1]
+            decoder.receive_source(source.message)
+            encoder.bank.delivered({source.hash})
+        drawn = encoder.bank.look(frame, networks.motion(frame), now_ms)
+        if encoder.wants_source(drawn, now_ms):
+            source = encoder.admit(frame, drawn.motion, round(now_ms), ready=False)
+            sent[source.frame.number] = source
+            source_bytes += len(source.frame.picture)
+            under_way.append((now_ms + SOURCE_DELAY_MS, source))
+        packet = encoder.pack(drawn.motion, round(now_ms))
+        assert packet is not None
+        sizes.append(len(packet))
+        for decoded in decoder.decode(packet):
+            motions.append(decoded.motion)
+            sources.append(sent[decoded.source])
+        late.sent(number)
+        late.advance(number)
+    return Stream(
+        motions=motions,
+        source_motion=first.motion,
+        picture=first.picture,
+        appearance=networks.appearance(first.picture),
+        canonical=first.canonical,
+        payload_bytes=float(np.mean(sizes)),
+        source_bytes=float(source_bytes),
+        sources=sources,
+        count=len(sent),
+    )
+
+
 def evaluate_clip(options: EvaluateOptions, row: ClipRow, other: ClipRow | None) -> ClipScore:
     """Score one clip. other: a clip of another person, whose first frame is moved by this clip's motion."""
     judge = judge_of(options.weights)
@@ -186,14 +247,21 @@ def evaluate_clip(options: EvaluateOptions, row: ClipRow, other: ClipRow | None)
     if len(frames) < 2:
         raise InputError(f"{row.path}: has only one labelled frame; at least two are needed")
     motions = read_motions(networks, frames)
-    stream = transmit(networks, frames[0], motions, row.fps, options.preset)
+    if options.sources == 1 or options.preset == "none":
+        stream = transmit(networks, frames[0], motions, row.fps, options.preset)
+    else:
+        stream = transmit_with_bank(networks, frames, row.fps, options)
     source = judge.look(stream.picture)
     chosen = list(range(1, len(frames), options.every))
-    pairs = _pairs(judge, networks, stream, source, [(frames[index], stream.motions[index]) for index in chosen])
+    pairs = _pairs(judge, networks, stream, source, [(frames[index], index) for index in chosen])
     views, turned = _free_views(judge, networks, stream, source)
     worst = sorted(pairs, key=lambda pair: -pair.figures.get("st_lpips", -pair.figures["psnr"]))
     figures = _pose_read(options, labels, stream) | same_figures(pairs) | view_figures(views)
-    figures |= {"payload_bytes": stream.payload_bytes, "source_bytes": stream.source_bytes}
+    figures |= {
+        "payload_bytes": stream.payload_bytes,
+        "source_bytes": stream.source_bytes,
+        "sources": float(stream.count),
+    }
     if (shaking := _jitter(judge, networks, stream, frames)) is not None:
         figures["jitter"] = shaking
     strips = {"same": _strip(stream.picture, [(p.true, p.ours) for p in worst]), "view": _encoded(turned)}
@@ -230,11 +298,11 @@ class Pair:
 
 
 def _pairs(
-    judge: Judge, networks: Networks, stream: Stream, source: Look, frames: list[tuple[Picture, Motion]]
+    judge: Judge, networks: Networks, stream: Stream, source: Look, frames: list[tuple[Picture, int]]
 ) -> list[Pair]:
     pairs = []
-    for picture, motion in frames:
-        true, ours = judge.look(picture), judge.look(_render(networks, stream, motion))
+    for picture, index in frames:
+        true, ours = judge.look(picture), judge.look(_frame(networks, stream, index))
         figures, repeat = judge.compare(ours, true), judge.compare(source, true)
         # the taps of a picture take 10 MB
         pairs.append(Pair(replace(true, taps=None), replace(ours, taps=None), figures, repeat))
@@ -353,7 +421,7 @@ def _jitter(judge: Judge, networks: Networks, stream: Stream, frames: NDArray[np
     gap = np.full((1, 468, 2), np.nan, np.float32)
     for start in starts:
         for index in range(start, start + length):
-            pictures = frames[index], _render(networks, stream, stream.motions[index])
+            pictures = frames[index], _frame(networks, stream, index)
             for points, picture in zip((true, ours), pictures, strict=True):
                 face = judge.face(picture).face
                 points.append(face.points[None] if face else gap)
@@ -376,6 +444,21 @@ def _features(pairs: Sequence[Pair], source: Look) -> NDArray[np.float32]:
     return np.array(kept, np.float32).transpose(1, 0, 2) if kept else np.zeros((3, 0, 0), np.float32)
 
 
+def _frame(networks: Networks, stream: Stream, index: int) -> Picture:
+    """A frame of a stream as the other side sees it."""
+    if not stream.sources:
+        return _render(networks, stream, stream.motions[index])
+    source = stream.sources[index]
+    appearance = appearance_of(networks, source)
+    return networks.render(appearance, source.canonical, source.motion, stream.motions[index])
+
+
+@functools.lru_cache(maxsize=64)
+def appearance_of(networks: Networks, source: SentSource) -> Appearance:
+    """What F makes of a source frame."""
+    return networks.appearance(source.picture)
+
+
 def _render(networks: Networks, stream: Stream, motion: Motion) -> Picture:
     return networks.render(stream.appearance, stream.canonical, stream.source_motion, motion)
 
@@ -387,4 +470,6 @@ def _strip(source: Picture, pairs: Sequence[tuple[Look, Look]]) -> bytes:
 
 
 def _encoded(pictures: Sequence[Picture]) -> bytes:
-    return compress(np.concatenate(pictures, 1))
+    file = io.BytesIO()
+    Image.fromarray(np.concatenate(pictures, 1)).save(file, "WEBP", quality=90, method=4)
+    return file.getvalue()

@@ -57,7 +57,7 @@ class Facewire:
         """Makes the first picture the source frame and sends the motion of all pictures, its own included."""
         networks = networks_of(self.weights, self.backend)
         squares = [_sized(picture, networks.bundle.picture_size) for picture in pictures]
-        encoder = Encoder(networks, frame_rate=fps)
+        encoder = Encoder(networks, frame_rate=fps, sources=1)
         source = encoder.use_source(squares[0])
         motions = [encoder.measure(square) for square in squares]
         packets = [Packet(source.message, 0, first=True)]
@@ -75,7 +75,7 @@ class Facewire:
         receiver = Receiver(decoder, playout_delay_ms=0)
         for packet in packets[1:]:
             receiver.receive(packet.data)
-        return [decoder.render(due.motion) for due in receiver.due(inf)][:count]
+        return [decoder.render(due.motion, due.source) for due in receiver.due(inf)][:count]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Repeat:
 
 def stream_of(packets: Sequence[Packet]) -> bytes:
     """The packets as the bytes of a `.fw` file, for `facewire decode`."""
-    return write_stream(decode_source(packets[0].data), [packet.data for packet in packets[1:]])
+    return write_stream([decode_source(packets[0].data), *(packet.data for packet in packets[1:])])
 
 
 def _packed(encoder: Encoder, motions: Sequence[Motion], packing: Packing) -> list[tuple[int, bytes]]:

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "call": "errors samples source_picture facewire sender receiver signaling codec models.bundle models.runtime",
     "metrics": "errors files models",
     "benchmark": "errors terminal files workers samples video coding codec models sender receiver metrics",
-    "training": "errors files workers source_picture coding codec models sender metrics",
+    "training": "errors files workers source_picture coding codec models sender receiver metrics",
     "parser": "facewire arguments",
     "settings": "errors arguments parser",
     # highest

@@ -103,9 +103,10 @@ def make_ends(
     sound: Path | None = None,
     shows: bool = False,
     shown_fps: float | None = SHOWN_FPS,
+    sources: int = 1,
 ) -> Ends:
     """What one side does. video: sends a clip, again and again; True for the bundled one. sound: sends that file, again and
-    again. shows: decodes and draws what it gets, shown to nobody.
+    again. shows: decodes and draws what it gets, shown to nobody. sources: source frames in use at a time.
     """
     uplink = Uplink()
     live = voice = playout = None
@@ -114,7 +115,7 @@ def make_ends(
         live = LiveSender(
             networks,
             str(path),
-            LiveSenderOptions(loop=True),
+            LiveSenderOptions(loop=True, sources=sources),
             uplink.source,
             uplink.motion,
             uplink.camera_state,

@@ -95,6 +95,32 @@ async def test_call_resumes_after_a_long_blackout_without_a_new_source(call: Cal
     assert call.a.outgoing.stats.sources == 1
 
 
+async def test_further_source_frames_arrive_and_are_used(call: Call, networks: Networks) -> None:
+    call.start(a=make_ends(networks, video=True, sources=4), b=make_ends(networks, shows=True))
+    playout, live = playout_of(call.b), call.a.ends.live
+    assert live is not None
+    await call.until(lambda: len(playout.source_hashes) >= 3, 40)
+    await call.until(lambda: live.stats().likeness is not None)
+    assert live.stats().sources_in_use >= 3
+    assert call.b.stats.refused["undecodable"] == 0
+
+
+async def test_source_frames_that_the_other_side_has_are_not_sent_again(call: Call, networks: Networks) -> None:
+    call.start(a=make_ends(networks, video=True, sources=2), b=make_ends(networks, shows=True))
+    playout = playout_of(call.b)
+    await call.until(lambda: len(playout.source_hashes) == 2, 40)
+    received = call.b.stats.sources_received
+    call.relay.impairment.blackout = True
+    await call.until(lambda: call.a.stats.attempts > 1, 8)
+    held = set(playout.source_hashes)
+    call.relay.impairment.blackout = False
+    await call.until(lambda: call.a.stats.connections == 2 and call.b.stats.connections == 2, 15)
+    before = playout.stats().frames
+    await call.until(lambda: playout.stats().frames > before + 5, 5)
+    assert held <= set(playout.source_hashes)
+    assert call.b.stats.sources_received <= received + 2, "none of those that were there"
+
+
 async def test_restarted_program_rejoins_the_call(call: Call, networks: Networks) -> None:
     call.start(a=make_ends(networks, video=True), b=make_ends(networks, shows=True))
     playout = playout_of(call.b)

@@ -32,20 +32,20 @@ from facewire.call.messages import (
 from facewire.errors import DecodeError
 
 HELLO = Hello(
-    protocol=2,
+    protocol=3,
     codec=1,
     weights=b"weights!",
     side=256,
     frame_rate=25.0,
     session=b"session!",
-    source=b"",
+    sources=b"",
     video=True,
     sound=True,
     shows=True,
     clock_ms=1234,
     name="Ada",
 )
-GOLDEN_MEDIA = bytes.fromhex("58 3456 8701 0f00 2700 02") + b"\x06mot" + b"\x05so"
+GOLDEN_MEDIA = bytes.fromhex("78 3456 8701 0f00 2700 02") + b"\x06mot" + b"\x05so"
 GOLDEN_STATE = bytes.fromhex("94 01 a7") + b"sending" + bytes.fromhex("c2 a4") + b"live"
 
 reports = st.builds(
@@ -71,7 +71,7 @@ controls: st.SearchStrategy[Control] = st.one_of(
         side=st.integers(1, 4096),
         frame_rate=st.floats(0, 1000),
         session=st.binary(min_size=8, max_size=8),
-        source=st.sampled_from([b"", b"12345678"]),
+        sources=st.sampled_from([b"", b"12345678", b"1234567887654321"]),
         video=st.booleans(),
         sound=st.booleans(),
         shows=st.booleans(),
@@ -186,7 +186,8 @@ def test_other_protocol_version_is_explained() -> None:
     [
         ("weights", b"short"),
         ("session", b""),
-        ("source", b"123"),
+        ("sources", b"123"),
+        ("sources", b"12345678" * 17),
         ("side", 0),
         ("side", 1 << 20),
         ("frame_rate", float("nan")),

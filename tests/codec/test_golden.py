@@ -53,7 +53,7 @@ def test_bitstream_matches_the_golden_file(tables: Tables, quantiser: Quantiser,
         if packet is not None:
             packets.append(packet)
             encoder.acknowledge(number - 7)
-    data = write_stream(SOURCE, packets)
+    data = write_stream([SOURCE, *packets])
     decoder = MotionDecoder(tables, quantiser)
     frames = [frame for packet in read_stream(data).packets for frame in decoder.decode(packet)]
     motion = hashlib.sha256(b"".join(frame.motion.vector().astype("<f4").tobytes() for frame in frames)).hexdigest()

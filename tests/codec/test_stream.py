@@ -57,7 +57,7 @@ def packets(tables: Tables, quantiser: Quantiser, head_walk: np.ndarray) -> list
 
 @pytest.fixture(scope="module")
 def file(packets: list[bytes]) -> bytes:
-    return write_stream(SOURCE, packets)
+    return write_stream([SOURCE, *packets])
 
 
 def test_source_frame_round_trips_through_bytes() -> None:
@@ -115,7 +115,7 @@ def test_stream_round_trips_through_bytes(
     file: bytes, packets: list[bytes], tables: Tables, quantiser: Quantiser
 ) -> None:
     stream = read_stream(file)
-    assert fields(stream.source) == fields(SOURCE)
+    assert fields(stream.sources[0]) == fields(SOURCE)
     assert list(stream.packets) == packets
     assert stream.frames == sum(map(frames_in, packets)) == 50
     decoder = MotionDecoder(tables, quantiser)
@@ -124,7 +124,7 @@ def test_stream_round_trips_through_bytes(
 
 
 def test_stream_may_be_empty() -> None:
-    assert read_stream(write_stream(SOURCE, [])).packets == ()
+    assert read_stream(write_stream([SOURCE])).packets == ()
 
 
 def test_truncation_at_any_byte_raises_decode_error(file: bytes) -> None:
@@ -147,17 +147,17 @@ def test_bytes_after_the_end_raise_decode_error(file: bytes) -> None:
 
 
 def test_missing_packet_raises_decode_error(file: bytes, packets: list[bytes]) -> None:
-    shorter = write_stream(SOURCE, packets[:-1])
-    end_record = len(file) - len(write_stream(SOURCE, [])) + len(shorter)
+    shorter = write_stream([SOURCE, *packets[:-1]])
+    end_record = len(file) - len(write_stream([SOURCE])) + len(shorter)
     assert end_record > 0
     start = file.index(packets[-1]) - 2
-    with pytest.raises(DecodeError, match="its end record says 4 with 50"):
+    with pytest.raises(DecodeError, match="its end record says 1, 4 and 50"):
         read_stream(file[:start] + file[start + len(packets[-1]) + 2 + 4 :])
 
 
 def test_stream_takes_only_motion_packets() -> None:
     with pytest.raises(DecodeError):
-        write_stream(SOURCE, [b"hello"])
+        write_stream([SOURCE, b"\x00hello"])
 
 
 @pytest.mark.parametrize(("payload", "forward"), [(0, 85), (1, 89), (12, 97), (13, 101)])

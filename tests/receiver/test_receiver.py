@@ -109,7 +109,7 @@ def test_file_without_its_first_frame_raises_at_once(
     late = MotionEncoder(coding.tables, coding.quantiser, frame_rate=FPS, first_number=4_000_000_000)
     packet = late.encode(encoder.measure(nodding[0]), 0)
     assert packet is not None
-    (tmp_path / "a.fw").write_bytes(write_stream(source.frame, [packet]))
+    (tmp_path / "a.fw").write_bytes(write_stream([source.frame, packet]))
     with pytest.raises(DecodeError, match=r"a\.fw: damaged stream: frame 0 is missing"):
         play_file(tmp_path / "a.fw", tmp_path / "a.mkv", networks)
     assert not (tmp_path / "a.mkv").exists()
