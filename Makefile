@@ -17,7 +17,7 @@ test-all: $(VENV)/.test check
 check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy facewire
+	$(BIN)/mypy .
 
 # The graph of imports as a picture, and the longest modules and classes: build/graph/.
 graph: $(VENV)/.test

@@ -168,17 +168,19 @@ def add_source_frame(group: Group) -> None:
     )
 
 
-def add_sources(group: Group) -> None:
+def add_sources(group: Group, default: int | None = None) -> None:
+    """default: the codec's if None."""
     from facewire.codec import DEFAULT_SOURCES, MAX_SOURCES
 
+    default = default or DEFAULT_SOURCES
     group.add_argument(
         "--sources",
         type=count,
-        default=DEFAULT_SOURCES,
+        default=default,
         choices=range(1, MAX_SOURCES + 1),
         metavar="N",
-        help=f"pictures of the face in use at a time, 1 to {MAX_SOURCES}: more are sent while the first one shows too little "
-        f"(default {DEFAULT_SOURCES}; 1 sends one only)",
+        help=f"pictures of the face in use at a time, 1 to {MAX_SOURCES}: with more than one, another is sent where they show "
+        f"too little (default {default})",
     )
 
 

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.codec import DEFAULT_SOURCES, Motion, Packing
+from facewire.codec import Motion, Packing
 from facewire.coding import Coding
 from facewire.errors import FacewireError, InputError, NoFaceError
 from facewire.models.runtime import Networks
@@ -58,8 +58,9 @@ class LiveSenderOptions:
     """Play a file again and again."""
     refresh: bool = True
     """Send a new source frame when the scene has changed a lot."""
-    sources: int = DEFAULT_SOURCES
-    """How many source frames are in use at a time, 1 to 8."""
+    sources: int = 1
+    """How many source frames are in use at a time, 1 to 8. With more than one, a fifth of a processor goes into drawing what the
+    other side sees."""
 
 
 @dataclass(frozen=True)
