@@ -101,7 +101,7 @@ def run_demo(
     turns = [f"yaw {yaw:+d}" if yaw else f"pitch {pitch:+d}" for yaw, pitch in TURNS]
     rows = [
         Row("camera", None, _spread(camera), [f"{second:.1f} s" for second in _spread(_seconds(report))]),
-        Row(f"facewire: source frame of {report.source_bytes} bytes, then {rate}", talk_source, _spread(ours)),
+        Row(f"facewire: {_sources(report)} of {report.source_bytes} bytes, then {rate}", talk_source, _spread(ours)),
         *_rival_rows(report),
         Row("the same motion for a portrait: camera", None, _spread(driver)),
         Row("facewire", portrait_source, _spread(moved)),
@@ -148,10 +148,15 @@ def _free_views(loop: Loopback) -> list[Picture]:
     return [source.render(FreeView(radians(yaw), radians(pitch)).seen(source.motion)) for yaw, pitch in TURNS]
 
 
+def _sources(report: LoopbackReport) -> str:
+    count = len(report.sources)
+    return "source frame" if count == 1 else f"{count} source frames"
+
+
 def _source(loop: Loopback) -> ReceivedSource:
     assert loop.decoder is not None
     assert loop.decoder.source is not None
-    return loop.decoder.source
+    return next(iter(loop.decoder.sources.values()))
 
 
 def _spread(values: list[T]) -> list[T]:
