@@ -248,7 +248,8 @@ def _number(packet: av.Packet[Any]) -> int:
 def _av_packet(packet: Packet | None) -> av.Packet[Any] | None:
     if packet is None:
         return None
-    made = av.Packet(packet.data)
+    made = av.Packet(len(packet.data))  # decoders may read beyond the end: only a packet made so has zeros there
+    made.update(packet.data)
     made.pts = made.dts = packet.number
     return made
 
