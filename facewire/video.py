@@ -1,9 +1,8 @@
 """Pictures, and sound with them, into files: bit-exact FFV1 in Matroska for measurement, H.264 in MP4 for viewing, chosen
 by the file's name.
 
-Comes in: pictures from `facewire.receiver`, or framed ones from `facewire.sender`. Goes out: a file that is whole or
-not there: it is written under a temporary name and takes its own at the end, so neither a full disk nor Ctrl-C leaves
-half a video behind.
+Takes pictures from `facewire.receiver`, or framed ones from `facewire.sender`. The file is whole or not there at all: it is written
+under a temporary name and renamed at the end, so neither a full disk nor Ctrl-C leaves half a video behind.
 """
 
 from __future__ import annotations

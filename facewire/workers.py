@@ -1,6 +1,6 @@
 """Processes that share out long work, clip by clip: started, and ended without a trace when one dies or the user gives up.
 
-Comes in: how many. Goes out: a pool, for `training.evaluate` and `benchmark.bandwidth.run`.
+Used by `training.evaluate` and `benchmark.bandwidth.run`.
 """
 
 from __future__ import annotations
