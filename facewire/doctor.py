@@ -226,7 +226,7 @@ def _teachers() -> Iterator[Finding]:
 
     lines = missing()
     for line in lines:
-        figure, _, remedy = line.partition(": not measured; to have it: ")
+        figure, _, remedy = line.partition(": not measured; to get it: ")
         yield Finding("figures", "missing", f"{figure} is not measured by evaluate and bench", remedy)
     if not lines:
         yield Finding("figures", "ok", "ST-LPIPS, identity and Fréchet distance can be measured")
