@@ -181,7 +181,7 @@ def test_info_prints_without_any_backend() -> None:
 
 
 def test_doctor_names_what_is_missing_and_the_command_that_mends_it() -> None:
-    hidden = "onnxruntime,openvino,mediapipe,sounddevice"
+    hidden = "onnxruntime,openvino,mediapipe,sounddevice,stlpips_pytorch"
     done = run_without(hidden, "doctor", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     findings = {finding["subject"]: finding for finding in json.loads(done.stdout)["findings"]}
@@ -189,9 +189,11 @@ def test_doctor_names_what_is_missing_and_the_command_that_mends_it() -> None:
         ("backend", "pip install 'facewire[openvino]'"),
         ("sound", "pip install 'facewire[sound]'"),
         ("face mesh", "mediapipe==0.10.21"),
+        ("figures", "pip install 'facewire[metrics]'"),
     ):
         assert findings[subject]["state"] == "missing"
         assert remedy in findings[subject]["remedy"]
+    assert findings["figures"]["detail"] == "ST-LPIPS is not measured by evaluate and bench"
     assert findings["weights"]["state"] == "ok"
 
 
