@@ -64,7 +64,7 @@ def build_parser(commands: Sequence[Command], wanted: str | None = None) -> tupl
     """
     parser = Parser(
         prog="facewire",
-        description="A neural video-call codec: one source frame, then only head motion, at a few kilobits a second.",
+        description="A neural video-call codec: a few source frames and head motion between them, at a few kilobits a second.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
