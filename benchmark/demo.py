@@ -27,6 +27,7 @@ from facewire.files import write_whole
 from facewire.receiver.decoder import FreeView
 from facewire.receiver.source import ReceivedSource
 from facewire.samples import sample_clip, sample_portrait
+from facewire.sender.bank import counted
 
 COLUMNS = 6
 PORTRAIT_FRAMES = 60
@@ -101,7 +102,11 @@ def run_demo(
     turns = [f"yaw {yaw:+d}" if yaw else f"pitch {pitch:+d}" for yaw, pitch in TURNS]
     rows = [
         Row("camera", None, _spread(camera), [f"{second:.1f} s" for second in _spread(_seconds(report))]),
-        Row(f"facewire: {_sources(report)} of {report.source_bytes} bytes, then {rate}", talk_source, _spread(ours)),
+        Row(
+            f"facewire: {counted(len(report.sources))} of {report.source_bytes} bytes, then {rate}",
+            talk_source,
+            _spread(ours),
+        ),
         *_rival_rows(report),
         Row("the same motion for a portrait: camera", None, _spread(driver)),
         Row("facewire", portrait_source, _spread(moved)),
@@ -146,11 +151,6 @@ def _free_views(loop: Loopback) -> list[Picture]:
     """The source face seen from several sides."""
     source = _source(loop)
     return [source.render(FreeView(radians(yaw), radians(pitch)).seen(source.motion)) for yaw, pitch in TURNS]
-
-
-def _sources(report: LoopbackReport) -> str:
-    count = len(report.sources)
-    return "source frame" if count == 1 else f"{count} source frames"
 
 
 def _source(loop: Loopback) -> ReceivedSource:

@@ -47,8 +47,6 @@ class Entry:
     """Measures the scene against it; None for a portrait."""
     ready: bool = True
     """The other side has it."""
-    uses: int = 0
-    """Frames that were sent with it."""
     appearance: Appearance | None = None
     """What F makes of it, once it was drawn from."""
 
@@ -208,6 +206,11 @@ class UsedSources:
     def list(self) -> list[UsedSource]:
         """All of them, in order."""
         return [UsedSource(*sent, used) for sent, used in zip(self._sent, self._used, strict=True)]
+
+
+def counted(sources: int) -> str:
+    """How many source frames, in words: "source frame" or "5 source frames"."""
+    return "source frame" if sources == 1 else f"{sources} source frames"
 
 
 def likeness(error: float) -> float:

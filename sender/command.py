@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from facewire.arguments import (
     Command,
@@ -17,9 +16,6 @@ from facewire.arguments import (
     add_sources,
 )
 from facewire.terminal import check_json, output, print_notes, progress, write_json
-
-if TYPE_CHECKING:
-    from facewire.sender.record import Recording
 
 EXAMPLES = """\
 examples:
@@ -44,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from facewire.models.runtime import load_networks
+    from facewire.sender.bank import counted
     from facewire.sender.record import record
 
     check_json(options.json, options.clip, options.out, options.crop_video)
@@ -77,17 +74,12 @@ def run(options: argparse.Namespace) -> None:
     }
     if not write_json(options.json, values):
         output().print(
-            f"{options.out}: {done.frames} frames in {done.file_bytes} bytes: {_sources(done)}, "
+            f"{options.out}: {done.frames} frames in {done.file_bytes} bytes: {counted(len(done.sources))} {done.source_bytes}, "
             f"motion {payload} ({kbps:.2f} kbps)",
             markup=False,
             soft_wrap=True,
         )
         print_notes(done.remarks, quiet=options.quiet)
-
-
-def _sources(done: Recording) -> str:
-    count = len(done.sources)
-    return f"source frame {done.source_bytes}" if count == 1 else f"{count} source frames {done.source_bytes}"
 
 
 COMMANDS = (Command("encode", "a clip into a .fw file of source frame and motion", add_arguments, run, EXAMPLES),)

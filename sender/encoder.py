@@ -246,9 +246,6 @@ class Encoder:
 
     def pack(self, motion: Motion, capture_time_ms: int) -> bytes | None:
         """Adds the next frame's motion. Returns a packet once it is full, otherwise None."""
-        current = self.bank.current
-        if current is not None:
-            current.uses += 1
         return self._packets.encode(motion, capture_time_ms, self.source_number)
 
     def flush(self) -> bytes | None:
