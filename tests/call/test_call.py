@@ -61,7 +61,7 @@ async def test_call_works_over_a_lossy_path(call: Call, networks: Networks, voic
     call.start(a=make_ends(networks, video=True, shows=True), b=make_ends(networks, sound=voice, shows=True))
     playout = playout_of(call.b)
     await call.until(lambda: playout.stats().frames > 40, 30)
-    assert call.a.link.loss is not None
+    await call.until(lambda: call.a.link.loss is not None)  # reports come now and then, and one in ten is lost
     assert call.b.stats.connections == 1
     assert playout.stats().undecodable <= 4
 
