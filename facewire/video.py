@@ -70,7 +70,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self.frames = 0
         self.closed = False
         try:
-            self._container = av.open(str(self._temporary), "w")
+            self._container = av.open(f"file:{self._temporary}", "w")
         except (av.FFmpegError, OSError) as error:
             raise InputError(f"{path}: cannot be written ({reason(error)})") from error
         if synthesised:

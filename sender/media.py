@@ -6,6 +6,8 @@ Whatever cannot be used raises an InputError that says why in one line.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import time
 import warnings
 from collections.abc import Iterator
@@ -22,8 +24,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewire.errors import InputError, reason
+from facewire.sender.container import (
+    MIN_SIDE_PX,
+    Filters,
+    Timeline,
+    Upright,
+    audio_stream,
+    check_file,
+    decoded,
+    is_spliced,
+    open_container,
+    playing_s,
+    video_streams,
+)
 
-MIN_SIDE_PX = 32
+ENDS_EARLY_S = 0.5
+"""A file whose pictures end so long before it says is cut short; less is rounding."""
 CAMERA_LOOKS = 20
 """How many of a camera's first pictures are searched for a face; the first few are often black."""
 MAX_CAMERA = 99
@@ -60,7 +76,9 @@ class VideoSource(AbstractContextManager["VideoSource"], Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
 
     def looks(self, per_second: float, seconds: float) -> Iterator[Frame]:
-        """Yields a few frames from the beginning, to find the face in, and spends no time on the others."""
+        """Yields a few frames from the first so many seconds, or with inf from all, to find the face in, and spends no time on
+        the others.
+        """
         ...
 
     def stop(self) -> None:
@@ -87,33 +105,31 @@ def open_live_video(clip: str | Path | int | VideoSource) -> VideoSource:
 
 
 class VideoFile(VideoSource):
-    """A video file. Honours rotation, pixel aspect ratio and uneven frame times; reduces deeper colour to 8 bits, and scales
-    pictures to the size of the first.
+    """A video file, with the pictures that a player shows (`container`), at the times at which it shows them.
+
+    stream: which of several video streams, counted from 0 as in the file; None for the one that players show.
     """
 
     live = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stream: int | None = None) -> None:
         self.name = path.name
         self.remarks: list[str] = []
-        _check_file(path)
-        try:
-            self._container = av.open(str(path))
-        except PermissionError as error:
-            raise InputError(f"{path}: permission denied") from error
-        except (av.FFmpegError, OSError) as error:
-            raise InputError(f"{path}: cannot be read as a video ({reason(error)})") from error
-        streams = [s for s in self._container.streams.video if s.codec_context is not None]
-        if not streams:
-            sound = any(stream.type == "audio" for stream in self._container.streams)
-            self._container.close()
-            raise InputError(f"{path}: holds only sound, no video" if sound else f"{path}: not a video")
         self._path = path
-        self._stream = streams[0]
+        self._container = open_container(path)
+        try:
+            self._stream = self._choose(stream)
+        except InputError:
+            self._container.close()
+            raise
         self._stream.thread_type = "AUTO"
         self.fps = _frame_rate(float(self._stream.average_rate or self._stream.base_rate or 0))
-        self.duration_s = self._container.duration / av.time_base if self._container.duration else None
-        self._size: tuple[int, int] | None = None
+        self.duration_s = playing_s(path, self._container, self._stream)
+        self._upright = Upright(path, self._stream)
+        self._damage = ""
+
+    def __enter__(self) -> VideoFile:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -122,7 +138,7 @@ class VideoFile(VideoSource):
 
     def __iter__(self) -> Iterator[Frame]:
         for frame, time_ms in self._timed():
-            yield Frame(self._upright(frame), time_ms)
+            yield Frame(self._upright.picture(frame), time_ms)
 
     def looks(self, per_second: float, seconds: float) -> Iterator[Frame]:
         next_ms = 0.0
@@ -131,55 +147,63 @@ class VideoFile(VideoSource):
                 return
             if time_ms >= next_ms:
                 next_ms = time_ms + 1000 / per_second - 1
-                yield Frame(self._upright(frame), time_ms)
+                yield Frame(self._upright.picture(frame), time_ms)
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether there is sound beside the pictures."""
+        return audio_stream(self._container) is not None
+
+    @property
+    def streams(self) -> int:
+        """How many video streams there are."""
+        return len(video_streams(self._container))
+
+    def _choose(self, number: int | None) -> av.VideoStream:
+        streams = video_streams(self._container)
+        if not streams:
+            sound = audio_stream(self._container) is not None
+            raise InputError(f"{self._path}: holds only sound, no video" if sound else f"{self._path}: not a video")
+        if number is None:
+            return streams[0]
+        if number >= len(streams):
+            raise InputError(f"{self._path}: there is no video stream {number}; it has {len(streams)}, counted from 0")
+        return sorted(streams, key=lambda stream: stream.index)[number]
 
     def _timed(self) -> Iterator[tuple[av.VideoFrame, int]]:
         """Yields frames with their times in ms since the first, and at the end remarks on what is missing."""
-        count, last_ms, start = 0, -1, None
-        for frame in self._decoded():
-            seconds = frame.time if frame.time is not None else count / self.fps
-            start = seconds if start is None else start
-            last_ms = max(last_ms + 1, round(1000 * (seconds - start)))
+        timeline = Timeline(spliced=is_spliced(self._container))
+        count, last_ms = 0, -1
+        for frame in Filters(self._stream).frames(self._decoded()):
+            last_ms = max(last_ms + 1, round(1000 * timeline.at(frame.time, 1 / self.fps)))
             yield frame, last_ms
             count += 1
         if count == 0:
             raise InputError(f"{self._path}: none of its frames can be decoded")
-        if self._stream.frames > count and not self.remarks:
-            self.remarks.append(f"{self.name} ends early: it has {count} of {self._stream.frames} frames")
+        if self._damage:
+            self.remarks.append(f"{self.name} is damaged or cut short ({self._damage}): what decodes is used")
+        elif self._shown_s - last_ms / 1000 > ENDS_EARLY_S + 1 / self.fps:
+            self.remarks.append(
+                f"{self.name} ends early: it has pictures for {last_ms / 1000:.1f} of {self._shown_s:.1f} s"
+            )
+
+    @property
+    def _shown_s(self) -> float:
+        """For how long the file says that it has pictures."""
+        stream = self._stream
+        if stream.duration is not None and stream.time_base is not None:
+            return float(stream.duration * stream.time_base)
+        return 0.0 if self.has_sound else self.duration_s or 0.0
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
-        """Yields frames as far as they can be decoded. Damage in the middle of the file ends them with a remark."""
-        frames = self._container.decode(self._stream)
-        damaged = False
-        while not damaged:
-            try:
-                frame = next(frames, None)
-            except (av.FFmpegError, OSError) as error:
-                self.remarks.append(f"{self.name} is damaged or cut short ({reason(error)}): what decodes is used")
-                damaged, frame = True, None
-            if frame is None:
-                return
+        """Yields frames as far as they can be decoded."""
+
+        def damaged(why: str) -> None:
+            self._damage = self._damage or why
+
+        for frame in decoded(self._container, self._stream, damaged):
+            assert isinstance(frame, av.VideoFrame)
             yield frame
-
-    def _upright(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        if self._size is None:
-            self._size = self._square_pixels(frame)
-        width, height = self._size
-        picture = frame.to_ndarray(format="rgb24", width=width, height=height)
-        turns = round(frame.rotation / 90) % 4
-        return np.ascontiguousarray(np.rot90(picture, turns), np.uint8)
-
-    def _square_pixels(self, frame: av.VideoFrame) -> tuple[int, int]:
-        """Width and height of a picture once its pixels are square."""
-        width, height = frame.width, frame.height
-        aspect = self._stream.sample_aspect_ratio
-        if aspect and 0.2 < aspect < 5 and abs(aspect - 1) > 0.01:
-            width = max(2, round(width * float(aspect)))
-        if min(width, height) < MIN_SIDE_PX:
-            raise InputError(
-                f"{self._path}: {width}x{height} is too small; at least {MIN_SIDE_PX} pixels a side are needed"
-            )
-        return width, height
 
 
 class Camera(VideoSource):
@@ -256,8 +280,10 @@ class SwayingPicture(VideoSource):
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Reads a still picture, uint8 RGB (H, W, 3): upright by its EXIF orientation, with white for transparency."""
-    _check_file(path)
+    """Reads a still picture, uint8 RGB (H, W, 3), as a viewer shows it: upright by its EXIF orientation, its colour profile
+    applied, deeper grey in 8 bits, white for transparency.
+    """
+    check_file(path)
     return decode_picture(path, str(path))
 
 
@@ -274,10 +300,10 @@ def decode_picture(
         with opened:
             if opened.width * opened.height > MAX_PICTURE_PX:
                 raise InputError(f"{name}: {opened.width}x{opened.height} is too large for a portrait")
-            image: Any = ImageOps.exif_transpose(opened)
+            image: Any = _eight_bits(ImageOps.exif_transpose(opened))
             if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-            picture = np.array(image.convert("RGB"), np.uint8)
+            picture = np.array(_srgb(image, opened.info.get("icc_profile")), np.uint8)
     except UnidentifiedImageError as error:
         raise InputError(f"{name}: cannot be read as a picture") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -289,14 +315,30 @@ def decode_picture(
     return picture
 
 
-def _check_file(path: Path) -> None:
-    try:
-        if not path.exists():
-            raise InputError(f"{path}: no such file")
-        if not path.is_file():
-            raise InputError(f"{path}: not a file")
-    except OSError as error:  # such as a folder on its path that may not be read
-        raise InputError(f"{path}: cannot be read ({reason(error)})") from error
+def _eight_bits(image: Any) -> Any:
+    """A picture of grey values with 16 bits and more, or with fractions, in 8; others as they are."""
+    from PIL import Image
+
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return image
+    grey = np.nan_to_num(np.asarray(image, np.float64))
+    white = 65535.0 if image.mode != "F" else 1.0
+    if grey.max() > white or (image.mode == "F" and grey.max() > 1):
+        white = float(grey.max())
+    return Image.fromarray(np.round(np.clip(grey / white, 0, 1) * 255).astype(np.uint8))
+
+
+def _srgb(image: Any, profile: bytes | None) -> Any:
+    """A picture in RGB as a screen without colour management shows it: sRGB. profile: the picture's own ICC profile, if any."""
+    from PIL import ImageCms
+
+    if profile and image.mode != "P":
+        with contextlib.suppress(ImageCms.PyCMSError, OSError):  # a damaged profile, or one of another kind of picture
+            own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            assert converted is not None
+            return converted
+    return image.convert("RGB")
 
 
 def _frame_rate(claimed: float) -> float:

@@ -22,11 +22,22 @@ from typing import Any, Protocol
 
 import av
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from facewire.codec import SILENT_DBFS, encode_silence, encode_speech
 from facewire.errors import InputError, reason
 from facewire.sender.clock import CaptureClock
+from facewire.sender.container import (
+    Timeline,
+    audio_stream,
+    decoded,
+    is_spliced,
+    open_container,
+    playing_s,
+    start_s,
+    video_streams,
+)
 
 RATE_HZ = 48000
 FRAME_MS = (40, 60)
@@ -46,6 +57,9 @@ HANGOVER_MS = 240
 WHOLE_TIME_EVERY = 16
 """One in this many packets carries its whole capture time: one a second, at 16 bit/s."""
 LEVEL_CHANGED_DB, LEVEL_EVERY_MS = 6.0, 2000
+
+STEP_SAMPLES = RATE_HZ // 50
+"""Timestamps of a file's sound may be off by this much; beyond, samples are left out or silence is put in."""
 
 DEFAULT_DEVICE = "default"
 REOPEN_S = 2.0
@@ -265,10 +279,10 @@ class SoundFile(SoundSource):
 
     def __init__(self, path: Path, clock: CaptureClock, *, loop: bool = False) -> None:
         self._path, self._clock, self._loop = path, clock, loop
-        with self._opened() as container:
-            if not container.streams.audio:
+        with open_container(path) as container:
+            if audio_stream(container) is None:
                 raise InputError(f"{path}: holds no sound")
-            self._duration_s = container.duration / av.time_base if container.duration else 0.0
+            self._duration_s = playing_s(path, container, _first_video(container)) if loop else None
 
     def blocks(self, count: int, stop: threading.Event) -> Iterator[tuple[Samples, int]]:
         origin_ms = float(self._clock.now_ms())
@@ -283,7 +297,7 @@ class SoundFile(SoundSource):
                 if stop.is_set():
                     return
                 yield samples, round(capture_ms)
-            if not self._loop or not self._duration_s:
+            if not self._duration_s:
                 return
             origin_ms += 1000 * self._duration_s
 
@@ -293,7 +307,7 @@ class SoundFile(SoundSource):
     def _pieces(self, count: int) -> Iterator[Samples]:
         """Yields int16 (count,) each, from the first picture on. The last is padded, or left out if the file loops."""
         left = np.zeros(0, np.int16)
-        for part in self._decoded():
+        for part in read_sound(self._path):
             left = np.concatenate([left, part])
             while left.size >= count:
                 yield left[:count]
@@ -301,33 +315,49 @@ class SoundFile(SoundSource):
         if left.size and not self._loop:
             yield np.pad(left, (0, count - left.size))
 
-    def _decoded(self) -> Iterator[Samples]:
-        """Yields all sound, shifted so that it begins with the first picture. Damage ends it early."""
-        with self._opened() as container:
-            stream = container.streams.audio[0]
-            video = container.streams.video[0] if container.streams.video else None
-            start_s = float((video.start_time or 0) * (video.time_base or 0)) if video is not None else 0.0
-            resampler = av.AudioResampler("s16", "mono", RATE_HZ)
-            first = True
-            with contextlib.suppress(av.FFmpegError):
-                for frame in container.decode(stream):
-                    shift = round(((frame.time or 0.0) - start_s) * RATE_HZ) if first else 0
-                    for resampled in resampler.resample(frame):
-                        samples = resampled.to_ndarray().reshape(-1).astype(np.int16)
-                        if first and shift > 0:
-                            yield np.zeros(min(shift, 60 * RATE_HZ), np.int16)
-                        yield samples[max(0, -shift) :] if first else samples
-                        first = False
-            for resampled in resampler.resample(None):
-                yield resampled.to_ndarray().reshape(-1).astype(np.int16)
 
-    def _opened(self) -> Any:
-        try:
-            return av.open(str(self._path))
-        except FileNotFoundError as error:
-            raise InputError(f"{self._path}: no such file") from error
-        except (av.FFmpegError, OSError) as error:
-            raise InputError(f"{self._path}: its sound cannot be read ({reason(error)})") from error
+def read_sound(path: Path) -> Iterator[Samples]:
+    """Yields all sound of a file as int16 (N,) at 48 kHz mono, N at most a second, without a gap from the first picture on.
+
+    Sound before the first picture is left out, and where the file has none for a while there is silence, so that it stays in
+    step with the pictures. What is damaged becomes silence too.
+    """
+    with open_container(path) as container:
+        stream = audio_stream(container)
+        if stream is None:
+            raise InputError(f"{path}: holds no sound")
+        timeline = Timeline(start_s(container, _first_video(container)), spliced=is_spliced(container))
+        resampler, kind, at = av.AudioResampler("s16", "mono", RATE_HZ), None, 0
+        for frame in decoded(container, stream, lambda _why: None):
+            assert isinstance(frame, av.AudioFrame)
+            if kind not in (None, (frame.format.name, frame.layout.name, frame.sample_rate)):
+                yield from _resampled(resampler, None)
+                resampler = av.AudioResampler("s16", "mono", RATE_HZ)
+            kind = frame.format.name, frame.layout.name, frame.sample_rate
+            length_s = frame.samples / frame.sample_rate
+            begins = round(timeline.at(frame.time, length_s) * RATE_HZ)
+            late = begins - at if abs(begins - at) > STEP_SAMPLES else 0
+            for start in range(0, max(0, late), RATE_HZ):
+                yield np.zeros(min(RATE_HZ, late - start), np.int16)
+            skip = min(max(0, -late), round(length_s * RATE_HZ))
+            at += max(0, late) + round(length_s * RATE_HZ) - skip
+            for samples in _resampled(resampler, frame):
+                yield samples[skip:]
+                skip = max(0, skip - samples.size)
+        yield from _resampled(resampler, None)
+
+
+def _resampled(resampler: av.AudioResampler, frame: av.AudioFrame | None) -> Iterator[Samples]:
+    """The next samples, or with None the last ones."""
+    if frame is not None:
+        frame.pts = None  # the resampler would fill gaps by itself, in its own way
+    with contextlib.suppress(av.error.EOFError):  # nothing was ever put in
+        for resampled in resampler.resample(frame):
+            yield resampled.to_ndarray().reshape(-1).astype(np.int16)
+
+
+def _first_video(container: InputContainer) -> av.VideoStream | None:
+    return next(iter(video_streams(container)), None)
 
 
 class Microphone(SoundSource):

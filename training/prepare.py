@@ -32,7 +32,7 @@ from rich.table import Table
 
 from facewire.errors import InputError, reason
 from facewire.files import write_whole
-from facewire.sender.media import MIN_SIDE_PX
+from facewire.sender.container import MIN_SIDE_PX
 from facewire.training.clips import (
     RECORDS,
     Record,

@@ -34,6 +34,13 @@ def test_lossless_video_round_trips(tmp_path: Path, size: tuple[int, int]) -> No
     assert all(np.array_equal(frame.picture, picture) for frame, picture in zip(frames, pictures, strict=True))
 
 
+def test_name_with_a_colon_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with VideoWriter(Path("10:30.mkv"), 25) as writer:
+        writer.write(noise(64, 64))
+    assert [path.name for path in tmp_path.iterdir()] == ["10:30.mkv"]
+
+
 def test_synthesised_video_is_marked(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 25) as writer:
         writer.write(noise(64, 64))
@@ -104,6 +111,53 @@ def test_picture_is_rotated_by_its_exif_orientation(tmp_path: Path) -> None:
     exif[0x0112] = 6
     image.save(tmp_path / "a.jpg", exif=exif)
     assert read_picture(tmp_path / "a.jpg").shape == (96, 64, 3)
+
+
+def display_p3() -> bytes:
+    """An ICC profile of the Display P3 primaries, with a gamma of 2.2."""
+
+    def xyz(*values: float) -> bytes:
+        return b"XYZ " + bytes(4) + struct.pack(">3i", *(round(65536 * value) for value in values))
+
+    gamma = b"curv" + bytes(4) + struct.pack(">IHH", 1, round(2.2 * 256), 0)
+    tags = {
+        b"desc": b"desc" + bytes(4) + struct.pack(">I", 3) + b"P3\0" + bytes(81),
+        b"wtpt": xyz(0.9642, 1.0, 0.8249),
+        b"rXYZ": xyz(0.51512, 0.24120, -0.00105),
+        b"gXYZ": xyz(0.29198, 0.69225, 0.04189),
+        b"bXYZ": xyz(0.15710, 0.06657, 0.78407),
+        b"rTRC": gamma,
+        b"gTRC": gamma,
+        b"bTRC": gamma,
+    }
+    table, body, begins = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for name, data in tags.items():
+        table += name + struct.pack(">II", begins + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    size = struct.pack(">I", begins + len(body))
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    head = size + bytes(4) + bytes([2, 64, 0, 0]) + b"mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28) + white
+    return head.ljust(128, b"\0") + table + body
+
+
+def test_sixteen_bits_of_grey_become_eight(tmp_path: Path) -> None:
+    ramp = np.tile(np.linspace(0, 255, 64).round(), (64, 1))
+    Image.fromarray((ramp * 257).astype(np.uint16)).save(tmp_path / "a.png")
+    Image.fromarray((ramp / 255).astype(np.float32)).save(tmp_path / "a.tif")
+    for name in ("a.png", "a.tif"):
+        assert abs(read_picture(tmp_path / name)[..., 0].astype(float) - ramp).max() <= 1
+
+
+def test_colour_profile_is_applied(tmp_path: Path) -> None:
+    """Telephones take pictures in Display P3; read as sRGB, faces are pale."""
+    wide = np.full((64, 64, 3), (200, 90, 60), np.uint8)
+    Image.fromarray(wide).save(tmp_path / "a.png", icc_profile=display_p3())
+    Image.fromarray(wide).save(tmp_path / "damaged.png", icc_profile=b"no profile" * 20)
+    red, green, blue = read_picture(tmp_path / "a.png")[0, 0].tolist()
+    assert red > 210
+    assert green < 88
+    assert 40 < blue < 60
+    assert (read_picture(tmp_path / "damaged.png") == wide).all()
 
 
 def test_huge_picture_is_rejected_before_decoding(tmp_path: Path) -> None:
