@@ -52,11 +52,11 @@ class FaceCodec(nn.Module):
         if n > 1:
             fields = {name: value.repeat(n, *[1] * (value.ndim - 1)) for name, value in vars(appearance).items()}
             appearance = replace(appearance, **fields)
-            source, shape, source_motion = source.repeat(n, 1, 1, 1), shape.repeat(n, 1), source_motion.repeat(n, 1)
+            shape, source_motion = shape.repeat(n, 1), source_motion.repeat(n, 1)
         with float32_region(source):
             field = self.scene(scene.float())
             geo = geometry(self.face, shape.float(), source_motion.float(), driving_motion.float(), field)
-        return self.receiver.render(appearance, source, geo)
+        return self.receiver.render(appearance, geo)
 
 
 def motion_vector(reading: Reading) -> Tensor:

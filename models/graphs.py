@@ -42,10 +42,10 @@ class SenderGraph(TorchGraph):
 
 
 class AppearanceGraph(TorchGraph):
-    """Picture uint8 (B, S, S, 3) -> volume, skip64, skip128 and the source as float planes."""
+    """Picture uint8 (B, S, S, 3) -> the fields of `receiver_networks.Appearance`."""
 
     inputs = ("picture",)
-    outputs = ("volume", "skip64", "skip128", "source")
+    outputs = ("volume", "skip64", "skip128", "texture")
 
     def __init__(self, codec: FaceCodec) -> None:
         super().__init__()
@@ -53,9 +53,8 @@ class AppearanceGraph(TorchGraph):
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See the class."""
-        source = _floats(picture)
-        out = self.receiver.appearance(source)
-        return out.volume, out.skip64, out.skip128, source
+        out = self.receiver.appearance(_floats(picture))
+        return out.volume, out.skip64, out.skip128, out.texture
 
 
 class RenderGraph(TorchGraph):
@@ -74,7 +73,7 @@ class RenderGraph(TorchGraph):
         volume: Tensor,
         skip64: Tensor,
         skip128: Tensor,
-        source: Tensor,
+        texture: Tensor,
         shape: Tensor,
         source_motion: Tensor,
         driving_motion: Tensor,
@@ -82,7 +81,7 @@ class RenderGraph(TorchGraph):
     ) -> Tensor:
         """See the class."""
         geo = geometry(self.face, shape, source_motion, driving_motion, self.scene(scene))
-        planes, _, _ = self.receiver.planes(Appearance(volume, skip64, skip128), source, geo)
+        planes, _, _ = self.receiver.planes(Appearance(volume, skip64, skip128, texture), geo)
         planes = (planes * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
         b, h, w, _ = planes.shape
         ratio = self.receiver.generator.ratio

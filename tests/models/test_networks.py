@@ -23,7 +23,7 @@ def test_untrained_receiver_without_motion_shows_the_source() -> None:
     motion = torch.zeros(1, 26)
     with torch.no_grad():
         out = codec.synthesise(picture, torch.zeros(1, 40), motion, motion, torch.zeros(1, 8))
-    torch.testing.assert_close(out.warped, picture, atol=2e-3, rtol=0)
+    torch.testing.assert_close(out.warped, picture, atol=4e-3, rtol=0)
 
 
 def test_several_drivings_of_a_source_agree_with_single_ones() -> None:
