@@ -19,27 +19,27 @@ from numpy.typing import NDArray
 
 from facewire.benchmark.channel import Channel
 from facewire.benchmark.rivals import Rival, x264
-from facewire.codec import DEFAULT_SOURCES, Packing, wire_bytes
+from facewire.codec import DEFAULT_SOURCES, Motion, Packing, wire_bytes
 from facewire.coding import Coding
-from facewire.errors import InputError
+from facewire.errors import InputError, NoFaceError
 from facewire.metrics.quality import Face, FaceMesh, Score, Scorer
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 from facewire.receiver.decoder import Decoder, FreeView
 from facewire.receiver.receiver import Due, Receiver
 from facewire.sender.bank import UsedSource, UsedSources
+from facewire.sender.clip import Beginning, BeginningFinder, ClipFrame, FollowedClip
 from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
-from facewire.sender.framing import FollowingFraming, FramingReport, frame_picture, frame_video
-from facewire.sender.media import Frame, VideoSource, open_video, read_picture
+from facewire.sender.framing import frame_picture
+from facewire.sender.media import is_camera, open_video, read_picture
+from facewire.sender.source import SentSource
 from facewire.video import VideoWriter, check_video_path
 
 STAGES = ("framing", "motion", "encode", "decode", "render")
 MAX_RIVAL_FRAMES = 2000
 """Longer clips are not compared with x264, since all their pictures, 0.2 MB each, would have to be kept."""
 MAX_PLAYOUT_DELAY_MS = 60_000
-CAMERA_LOOK_EVERY = 5
-"""The face detector runs on every fifth picture of a camera."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class LoopbackOptions:
     """Path of a video, or a camera's number."""
     packing: Packing = Packing(redundancy=1)
     """How motion is packed."""
-    source_frame: int = 0
-    """Number of the frame that becomes the first source frame."""
+    source_frame: int | None = None
+    """Number of the frame that becomes the first source frame; None for the first good one."""
     sources: int = DEFAULT_SOURCES
     """How many source frames are in use at a time."""
     step_scale: float = 1.0
@@ -113,6 +113,8 @@ class LoopbackReport:
     concealed: int = 0
     """Frames shown that did not arrive in time."""
     longest_concealed_run: int = 0
+    held: int = 0
+    """Frames in which the camera does not show the face: the picture before is held."""
     ms: dict[str, float] = field(default_factory=dict)
     """Mean milliseconds per frame of each of the `STAGES`."""
     quality: dict[str, Score | None] = field(default_factory=dict)
@@ -164,7 +166,7 @@ class Loopback:
     def __init__(self, options: LoopbackOptions) -> None:
         if not 0 <= options.playout_delay_ms <= MAX_PLAYOUT_DELAY_MS:
             raise InputError(f"playout delay {options.playout_delay_ms} ms: must be 0 to {MAX_PLAYOUT_DELAY_MS}")
-        if options.portrait is not None and options.source_frame:
+        if options.portrait is not None and options.source_frame is not None:
             raise InputError(
                 "--source-frame picks a frame of the clip; with --portrait that picture is the source frame"
             )
@@ -188,8 +190,8 @@ class Loopback:
 
     def __iter__(self) -> Iterator[Shown]:
         options, report = self._options, self.report
-        framed = self._frame_clip()
-        source_square = self._source_square(framed)
+        portrait = None if options.portrait is None else self._portrait_square(options.portrait)
+        beginning = self._look_through()
         if options.landmarks and self._compare and FaceMesh.installed():
             try:
                 self._mesh = FaceMesh()
@@ -200,7 +202,8 @@ class Loopback:
         with open_video(options.clip) as video:
             report.fps = video.fps
             self._keep = self._keep and not video.live
-            for shown in self._loop(video, framed, source_square):
+            clip = FollowedClip(video, self.networks, self._detector, beginning, video.name)
+            for shown in self._loop(clip, beginning, portrait):
                 run = run + 1 if shown.due.concealed else 0
                 report.longest_concealed_run = max(report.longest_concealed_run, run)
                 if self._compare:
@@ -210,7 +213,8 @@ class Loopback:
                     ours.add(shown.picture, shown.camera, truth)
                     repeat.add(self._first_picture, shown.camera, truth)
                 yield shown
-            report.remarks += video.remarks
+            report.held = clip.held
+            report.remarks += [*clip.remarks(), *video.remarks]
         report.quality = {"ours": ours.score(), "repeat": repeat.score()}
         report.ms = self._watch.means_ms(report.frames)
         report.packets, report.packets_lost = self._channel.sent, self._channel.lost
@@ -239,39 +243,54 @@ class Loopback:
                     f"{name} cannot go that low: it takes {spent} bytes at its coarsest (CRF 51), and ours are {budget}"
                 )
 
-    def _loop(self, video: VideoSource, framed: FramingReport, source: NDArray[np.uint8]) -> Iterator[Shown]:
+    def _loop(
+        self, clip: FollowedClip, beginning: Beginning | None, portrait: NDArray[np.uint8] | None
+    ) -> Iterator[Shown]:
+        """beginning: None for a camera, whose first frame is the first source frame. portrait: takes the place of all of them."""
         options, report, channel, watch = self._options, self.report, self._channel, self._watch
         encoder = Encoder(
-            self.networks, frame_rate=video.fps, packing=options.packing, sources=options.sources, coding=self._coding
+            self.networks, frame_rate=report.fps, packing=options.packing, sources=options.sources, coding=self._coding
         )
-        sent = encoder.use_source(source) if options.portrait is None else encoder.appear_as(source)
-        self.used_sources.sent(sent, options.source_frame)
         decoder = self.decoder = Decoder(self.networks, view=options.view, coding=self._coding)
-        decoder.receive_source(sent.message)
-        self._first_picture = sent.picture
-        receiver = Receiver(decoder, playout_delay_ms=options.playout_delay_ms)
-        squares = self._cut(video, framed)
+        if portrait is not None:
+            self._use_source(encoder.appear_as(portrait), 0)
+        elif beginning is not None:
+            self._use_source(encoder.use_source(beginning.square), beginning.number)
+        motion: Motion | None = None
+        receiver: Receiver | None = None
         now_ms, number, first_unsent = 0.0, 0, 0
-        for number, (square, frame) in enumerate(squares, start=1):
+        for number, frame in enumerate(self._cut(clip), start=1):
             now_ms = float(frame.time_ms)
-            self._squares[number - 1] = square
-            if number > MAX_RIVAL_FRAMES and self._keep:
-                self._forget_pictures(receiver.shown)
+            self._squares[number - 1] = frame.square
             for acknowledged in channel.acknowledgements(now_ms):
                 encoder.acknowledge(acknowledged)
-            with watch("motion"):
-                prepared = encoder.prepare(square, frame.time_ms)
-            if prepared.new_source is not None:
-                self.used_sources.sent(prepared.new_source, number - 1)
-                decoder.receive_source(prepared.new_source.message)
+            if frame.new_source and portrait is None:
+                if (packet := encoder.flush()) is not None:
+                    self._send(packet, now_ms, number - 1 - first_unsent)
+                    first_unsent = number - 1
+                self._use_source(encoder.use_source(frame.square, frame.time_ms), number - 1)
+            receiver = receiver or Receiver(decoder, playout_delay_ms=options.playout_delay_ms)
+            if number > MAX_RIVAL_FRAMES and self._keep:
+                self._forget_pictures(receiver.shown)
+            if frame.face:
+                with watch("motion"):
+                    prepared = encoder.prepare(frame.square, frame.time_ms)
+                if prepared.new_source is not None:
+                    self._use_source(prepared.new_source, number - 1)
+                motion = prepared.motion
+            elif motion is None:
+                assert encoder.source is not None
+                motion = encoder.source.motion
             self.used_sources.used(encoder.source_number)
             with watch("encode"):
-                packet = encoder.pack(prepared.motion, frame.time_ms)
+                packet = encoder.pack(motion, frame.time_ms)
             if packet is not None:
                 self._send(packet, now_ms, number - first_unsent)
                 first_unsent = number
             self._deliver(receiver, now_ms)
             yield from self._show(receiver.due(now_ms))
+        if receiver is None:
+            raise NoFaceError(f"{options.clip}: it ended before a face was seen")
         report.frames = number
         report.sources = self.used_sources.list()
         report.source_bytes = sum(source.bytes for source in report.sources)
@@ -281,6 +300,14 @@ class Loopback:
         self._deliver(receiver, now_ms + options.rtt_ms)
         yield from self._show(receiver.drain(number))
         report.concealed = receiver.concealed
+
+    def _use_source(self, source: SentSource, frame: int) -> None:
+        """Delivers a source frame, of that frame of the clip; the first is what "repeat" shows."""
+        assert self.decoder is not None
+        if not self.decoder.ready:
+            self._first_picture = source.picture
+        self.used_sources.sent(source, frame)
+        self.decoder.receive_source(source.message)
 
     def _send(self, packet: bytes, now_ms: float, new_frames: int) -> None:
         self._channel.send(packet, now_ms)
@@ -315,40 +342,39 @@ class Loopback:
             f"--max-frames {MAX_RIVAL_FRAMES} compares its beginning"
         )
 
-    def _cut(self, video: VideoSource, framed: FramingReport) -> Iterator[tuple[NDArray[np.uint8], Frame]]:
-        size, following = self.report.size, None
-        for number, frame in enumerate(islice(video, self._options.max_frames)):
+    def _cut(self, clip: FollowedClip) -> Iterator[ClipFrame]:
+        """The frames to encode, timed."""
+        frames = islice(iter(clip), self._options.max_frames)
+        while True:
             with self._watch("framing"):
-                framing = framed.framing
-                if video.live:
-                    following = following or FollowingFraming(framing, frame.picture.shape[1], frame.picture.shape[0])
-                    if number % CAMERA_LOOK_EVERY == 0:
-                        following.update(self._detector.detect(frame.picture))
-                    framing = following.framing
-                square = framing.cut(frame.picture, size)
-            yield square, frame
+                frame = next(frames, None)
+            if frame is None:
+                return
+            yield frame
 
-    def _frame_clip(self) -> FramingReport:
-        with open_video(self._options.clip) as video:
-            if video.live and self._options.max_frames is None:
-                raise InputError(f"{video.name}: a camera has no end; set the number of frames with --max-frames")
-            framed = frame_video(video, self._detector)
-            self.report.remarks += framed.remarks()
-        return framed
-
-    def _source_square(self, framed: FramingReport) -> NDArray[np.uint8]:
-        options, size = self._options, self.report.size
-        if options.portrait is not None:
-            picture = read_picture(options.portrait)
-            portrait = frame_picture(picture, self._detector, options.portrait.name)
-            self.report.remarks += [f"{options.portrait.name}: {remark}" for remark in portrait.remarks()]
-            return portrait.framing.cut(picture, size)
+    def _look_through(self) -> Beginning | None:
+        """Where a file begins; None for a camera, which cannot be looked through."""
+        options = self._options
+        if is_camera(options.clip):
+            if options.max_frames is None:
+                raise InputError(f"camera {options.clip}: has no end; set the number of frames with --max-frames")
+            if options.source_frame is not None:
+                raise InputError("--source-frame picks a frame of a file; a camera starts with its first good one")
+            return None
+        finder = BeginningFinder(self.networks, self._detector)
         with open_video(options.clip) as video:
-            if video.live and options.source_frame:
-                raise InputError("--source-frame picks a frame of a file; a camera starts with its first")
-            for frame in islice(video, options.source_frame, None):
-                return framed.framing.cut(frame.picture, size)
-        raise InputError(f"{options.clip}: there is no frame {options.source_frame}")
+            report = finder.framing(video)
+        self.report.remarks += report.remarks()
+        with open_video(options.clip) as video:
+            if options.source_frame is not None:
+                return finder.chosen(video, report, options.source_frame)
+            return finder.first_good(video, report)
+
+    def _portrait_square(self, path: Path) -> NDArray[np.uint8]:
+        picture = read_picture(path)
+        framed = frame_picture(picture, self._detector, path.name)
+        self.report.remarks += [f"{path.name}: {remark}" for remark in framed.remarks()]
+        return framed.framing.cut(picture, self.report.size)
 
 
 def film(loop: Loopback, out: Path | None, each: Callable[[int, Shown], None], *, side_by_side: bool = True) -> None:

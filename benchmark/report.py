@@ -54,6 +54,7 @@ def to_json(report: LoopbackReport) -> dict[str, Any]:
         "packets_lost": report.packets_lost,
         "concealed": report.concealed,
         "longest_concealed_run": report.longest_concealed_run,
+        "held": report.held,
         "ms": report.ms,
         "quality": {name: score.to_json() if score else None for name, score in report.quality.items()},
         "x264": {

@@ -164,7 +164,10 @@ def add_preset(group: Group, *others: str) -> None:
 
 def add_source_frame(group: Group) -> None:
     group.add_argument(
-        "--source-frame", type=number, default=0, metavar="N", help="frame to send as the first picture (default 0)"
+        "--source-frame",
+        type=number,
+        metavar="N",
+        help="frame to send as the first picture (default: the first with the face to the front, eyes open, well lit)",
     )
 
 

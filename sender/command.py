@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> None:
         "payload_bytes": [round(size, 2) for size in done.payload_bytes],
         "payload_kbps": round(kbps, 3),
         "file_bytes": done.file_bytes,
+        "held": done.held,
         "remarks": done.remarks,
     }
     if not write_json(options.json, values):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import cv2
 import numpy as np
@@ -30,7 +31,9 @@ ROOM_X, ROOM_Y = 1.3, 1.45
 """The square is at least this many times as wide and high as the area that the face covers while it moves."""
 LOOKS_PER_S = 5
 LOOK_S = 12.0
-"""How many seconds of a clip are searched for faces."""
+"""How many seconds of a clip are looked at for where the face goes, from where it first appears."""
+TURNED_LOOKS = 5
+"""Of pictures without a face the first so many are also looked at turned: a video may lie on its side."""
 
 FRAMED_SHARE = (0.40, 0.75)
 FRAMED_X, FRAMED_Y = (0.42, 0.60), (0.37, 0.63)
@@ -72,6 +75,10 @@ class FramingReport:
     """The most faces in one picture. Of several, the largest is followed."""
     whole_picture: bool
     """The picture was already framed and is taken as it is."""
+    first_ms: int = 0
+    """When the first of them with a face was shown."""
+    brightness: float = 0.0
+    """Of the face in most of them, 0 to 255."""
 
     def remarks(self) -> list[str]:
         """What the user should know about the framing, one line each."""
@@ -84,10 +91,11 @@ class FramingReport:
 
 
 def frame_video(video: VideoSource, detector: FaceDetector) -> FramingReport:
-    """Chooses the framing for a video from five pictures per second of its beginning. Raises NoFaceError if none shows a
-    face.
+    """Chooses the framing for a video from five pictures per second of the twelve seconds after a face first appears.
+
+    Raises NoFaceError if none does to the end.
     """
-    return _frame(video.looks(LOOKS_PER_S, LOOK_S), detector, video.name)
+    return _frame(video.looks(LOOKS_PER_S, inf), detector, video.name)
 
 
 def frame_picture(picture: NDArray[np.uint8], detector: FaceDetector, name: str = "the picture") -> FramingReport:
@@ -97,18 +105,45 @@ def frame_picture(picture: NDArray[np.uint8], detector: FaceDetector, name: str 
 
 def _frame(frames: Iterable[Frame], detector: FaceDetector, name: str) -> FramingReport:
     boxes: list[Face] = []
-    looked, most, size = 0, 0, (0, 0)
+    levels: list[float] = []
+    looked, most, size, first_ms = 0, 0, (0, 0), 0
+    turned = {1: 0.0, 2: 0.0, 3: 0.0}
     for frame in frames:
+        if boxes and frame.time_ms > first_ms + 1000 * LOOK_S:
+            break
         faces = detector.detect(frame.picture)
         looked, most, size = looked + 1, max(most, len(faces)), (frame.picture.shape[1], frame.picture.shape[0])
         if faces:
+            first_ms = first_ms if boxes else frame.time_ms
             boxes.append(_same_face(faces, boxes[-1]) if boxes else faces[0])
+            levels.append(brightness(frame.picture, boxes[-1]))
+        elif looked - len(boxes) <= TURNED_LOOKS:
+            for quarter in (1, 2, 3):
+                turned[quarter] += sum(face.score for face in detector.detect(_turned(frame.picture, quarter))[:1])
+    quarter = max(turned, key=turned.__getitem__)
+    if turned[quarter] > 0.6 * min(TURNED_LOOKS, looked) and len(boxes) < looked / 2:
+        how = "upside down" if quarter == 2 else "on its side"
+        raise NoFaceError(
+            f"{name}: the face is {how}; turn it first, a video with ffmpeg -display_rotation {90 * quarter} -i IN -c copy OUT"
+        )
     if not boxes:
-        where = "" if looked == 1 else f" in the {looked} frames searched"
+        where = "" if looked == 1 else f" in the {looked} frames searched, to the end"
         raise NoFaceError(f"{name}: no face found{where}; one face is needed, seen roughly from the front")
     whole = already_framed(boxes, *size)
     framing = _centre_square(*size) if whole else choose_square(boxes, *size)
-    return FramingReport(framing, looked, len(boxes), most, whole)
+    return FramingReport(framing, looked, len(boxes), most, whole, first_ms, float(np.median(levels)))
+
+
+def brightness(picture: NDArray[np.uint8], face: Face) -> float:
+    """Mean brightness of a face in a picture, uint8 RGB (H, W, 3): 0 to 255."""
+    x, y = max(0, round(face.x)), max(0, round(face.y))
+    box = picture[y : max(y + 1, round(face.y + face.height)), x : max(x + 1, round(face.x + face.width))]
+    return float(box.mean()) if box.size else 0.0
+
+
+def _turned(picture: NDArray[np.uint8], quarters: int) -> NDArray[np.uint8]:
+    """Turned counter-clockwise by so many quarters."""
+    return np.ascontiguousarray(np.rot90(picture, quarters))
 
 
 def choose_square(boxes: Sequence[Face], width: int, height: int) -> Framing:

@@ -24,6 +24,7 @@ from facewire.errors import FacewireError, InputError, NoFaceError
 from facewire.models.runtime import Networks
 from facewire.sender.bank import likeness
 from facewire.sender.clock import CaptureClock
+from facewire.sender.cuts import CutWatch
 from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.face_tracker import FaceTracker
@@ -151,9 +152,13 @@ class LiveSender:
             np.zeros((self._size, self._size, 3), np.uint8)
         )  # loads the graph, so that bad weights fail here
         self._video_spec = video
+        self._detector = detector
         self._face = FaceTracker(detector, self._frame_file(video, detector))
         self._video: VideoSource | None = open_live_video(video)
         self._live = self._video.live
+        self._cuts = None if self._live else CutWatch()
+        self._after_cut = False
+        """Another shot has begun that has no source frame yet."""
         self._gate = FrameGate(min(options.fps, self._video.fps))
         self._encoder = Encoder(
             networks, frame_rate=self._gate.fps, packing=options.packing, sources=options.sources, coding=coding
@@ -314,6 +319,9 @@ class LiveSender:
             self._hold("paused")
             return
         started = time.perf_counter()
+        if self._cuts is not None and self._cuts.cut(picture) and self._source is not None:
+            self._face = FaceTracker(self._detector)
+            self._source_wanted_ms, self._after_cut = capture_ms, True
         framing = self._face.locate(picture, capture_ms)
         if framing is None or not self._face.present:
             self._without_face += 1
@@ -327,6 +335,10 @@ class LiveSender:
         motion = self._look(square, motion, capture_ms)
         self._apply_portrait(motion, capture_ms)
         self._refresh_source(square, motion, self._moment.is_good(motion, shape), capture_ms)
+        if self._after_cut and not self._encoder.is_portrait:
+            self._without_face += 1
+            self._hold(self._state)  # it may be somebody else
+            return
         motion = self._encoder.transferred(motion)
         with self._lock:
             packet = self._encoder.pack(motion, capture_ms)
@@ -395,6 +407,7 @@ class LiveSender:
             source = self._encoder.use_source(square, capture_ms, motion.scene)
             self._announce(source, square, "live" if self._live else "file")
             self._scene.new_source(square, motion, capture_ms)
+            self._after_cut = False
         with self._lock:
             again, self._send_source_again = self._send_source_again, False
         if again and self._source is not None:

@@ -88,11 +88,14 @@ class VideoSource(AbstractContextManager["VideoSource"], Protocol):
 
 def open_video(clip: str | Path | int) -> VideoSource:
     """Opens a file by its path, or a camera by its number (also as text: "0")."""
+    return Camera(int(str(clip))) if is_camera(clip) else VideoFile(Path(str(clip)))
+
+
+def is_camera(clip: str | Path | int) -> bool:
+    """Whether that is a camera's number and not the name of a file."""
     if isinstance(clip, int):
-        return Camera(clip)
-    if len(str(clip)) < 20 and str(clip).isdecimal() and not Path(clip).exists():
-        return Camera(int(str(clip)))
-    return VideoFile(Path(clip))
+        return True
+    return len(str(clip)) < 20 and str(clip).isdecimal() and not Path(clip).exists()
 
 
 def open_live_video(clip: str | Path | int | VideoSource) -> VideoSource:

@@ -15,13 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from facewire.codec import DEFAULT_SOURCES, Packing, SourceFrame, frames_in, write_stream
-from facewire.errors import InputError
 from facewire.files import check_output, write_whole
 from facewire.models.runtime import Networks
 from facewire.sender.bank import UsedSource, UsedSources, likeness
+from facewire.sender.clip import BeginningFinder, FollowedClip
 from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
-from facewire.sender.framing import frame_video
 from facewire.sender.media import VideoFile
 from facewire.video import VideoWriter, check_video_path
 
@@ -46,6 +45,8 @@ class Recording:
     payload_bytes: list[float] = field(default_factory=list)
     """Motion payload of each frame, an equal share of its packet."""
     file_bytes: int = 0
+    held: int = 0
+    """Frames that do not show the face: the picture before is held."""
     remarks: list[str] = field(default_factory=list)
 
 
@@ -55,7 +56,7 @@ def record(
     networks: Networks,
     *,
     preset: str = "default",
-    source_frame: int = 0,
+    source_frame: int | None = None,
     max_frames: int | None = None,
     sources: int = DEFAULT_SOURCES,
     crop_video: Path | None = None,
@@ -63,7 +64,7 @@ def record(
 ) -> Recording:
     """Encodes a clip into a `.fw` file.
 
-    source_frame: number of the frame that becomes the source frame. sources: how many
+    source_frame: number of the frame that becomes the first source frame; None for the first good one. sources: how many
     source frames are in use at a time, 1 to 8. max_frames: stop after that many. crop_video: also write
     the framed pictures, which the networks see, as a video. progress: called with the current step and its frames so far.
     """
@@ -72,44 +73,53 @@ def record(
         check_video_path(crop_video, clip, out)
     errors: list[float] = []
     result = Recording(size=networks.bundle.picture_size)
+    detector = FaceDetector()
+    finder = BeginningFinder(networks, detector)
     with VideoFile(clip) as video:
-        framed = frame_video(video, FaceDetector())
-    result.remarks += framed.remarks()
+        report = finder.framing(video)
     with VideoFile(clip) as video:
-        first = next(islice(video, source_frame, None), None)
-        if first is None:
-            raise InputError(f"{clip}: there is no frame {source_frame}")
-    square_of_source = framed.framing.cut(first.picture, result.size)
+        number = source_frame
+        beginning = finder.first_good(video, report) if number is None else finder.chosen(video, report, number)
     records: list[SourceFrame | bytes] = []
     with VideoFile(clip) as video, ExitStack() as stack:
         result.fps = video.fps
         encoder = Encoder(networks, frame_rate=video.fps, packing=Packing(preset, FRAMES_PER_PACKET), sources=sources)
-        source = encoder.use_source(square_of_source)
+        source = encoder.use_source(beginning.square)
+        motion = source.motion
         use = UsedSources()
-        use.sent(source, source_frame)
+        use.sent(source, beginning.number)
         records.append(source.frame)
         crops = stack.enter_context(VideoWriter(crop_video, video.fps, synthesised=False)) if crop_video else None
         time_ms = 0
-        for frame in islice(video, max_frames):
-            square, time_ms = framed.framing.cut(frame.picture, result.size), frame.time_ms
+        followed = FollowedClip(islice(video, max_frames), networks, detector, beginning, video.name)
+        for frame in followed:
+            time_ms = frame.time_ms
             if crops is not None:
-                crops.write(square, time_ms)
-            encoded = encoder.encode_square(square, time_ms)
-            if encoded.new_source is not None:
-                use.sent(encoded.new_source, result.frames)
-                records.append(encoded.new_source.frame)
+                crops.write(frame.square, time_ms)
+            new_source = None
+            if frame.new_source:
+                records += [packet] if (packet := encoder.flush()) is not None else []
+                encoder.acknowledge_all()
+                new_source = encoder.use_source(frame.square, time_ms)
+            if frame.face:
+                prepared = encoder.prepare(frame.square, time_ms)
+                motion, new_source = prepared.motion, prepared.new_source or new_source
+                if prepared.drawn is not None:
+                    errors.append(prepared.drawn.error)
+            if new_source is not None:
+                use.sent(new_source, result.frames)
+                records.append(new_source.frame)
             use.used(encoder.source_number)
-            if encoded.drawn is not None:
-                errors.append(encoded.drawn.error)
-            if encoded.packet is not None:
-                records.append(encoded.packet)
+            if (packet := encoder.pack(motion, time_ms)) is not None:
+                records.append(packet)
                 encoder.acknowledge_all()
             result.frames += 1
             if progress is not None:
                 progress("encoding", result.frames)
         if (packet := encoder.flush()) is not None:
             records.append(packet)
-        result.remarks += video.remarks
+        result.held = followed.held
+        result.remarks += [*report.remarks(), *followed.remarks(), *video.remarks]
         result.seconds = (time_ms + 1000 / video.fps) / 1000
     data = write_stream(records)
     write_whole(out, data)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facewire.sender.cuts import ALIKE, Thumb, cut_limit
 from facewire.sender.face_detector import Face, FaceDetector
 from facewire.sender.framing import LOOKS_PER_S, MESH_PER_BOX, Framing, already_framed, choose_square
 from facewire.sender.media import VideoFile
@@ -36,11 +36,6 @@ CROWD = 0.2
 """A video with several faces in more than this share of its looks is left out, since it is unclear who is seen in the rest."""
 JUMP, GROWTH = 0.55, 1.4
 """A face that moves by this many times its size, or grows by this factor, between two looks is another one."""
-ALIKE = 0.55
-"""Colour histograms of frames or neighbouring looks in one scene overlap by more than this."""
-CHANGE, CHANGE_FACTOR = 12.0, 8.0
-"""Mean change of a pixel, of 255, from which there is a cut between two frames. In a video that always moves: times its median."""
-THUMB_PX = 48
 SAME_RATE = 0.01
 """The file's frame rate is used if it is this close to the one by its frames' timestamps."""
 
@@ -147,23 +142,20 @@ def scan(path: Path, detector: FaceDetector, min_side: int, tick: Callable[[], N
 def _watch(path: Path, detector: FaceDetector, tick: Callable[[], None]) -> _Film:
     looks: list[_Look] = []
     changes, likeness = [0.0], [1.0]
-    before: tuple[NDArray[np.int16], NDArray[np.float32]] | None = None
+    before: Thumb | None = None
     next_ms, last_ms, shape = 0.0, 0, (0, 0)
     with VideoFile(path) as video:
         for number, frame in enumerate(video):
             tick()
             shape, last_ms = frame.picture.shape[:2], frame.time_ms
-            small = cv2.resize(frame.picture, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA)
-            counts = cv2.calcHist([small], [0, 1, 2], None, [6] * 3, [0, 256] * 3)
-            histogram = np.asarray(counts.ravel() / THUMB_PX**2, np.float32)
-            thumb = small.astype(np.int16)
+            thumb = Thumb.of(frame.picture)
             if before is not None:
-                changes.append(float(np.abs(thumb - before[0]).mean()))
-                likeness.append(float(np.minimum(histogram, before[1]).sum()))
-            before = thumb, histogram
+                changes.append(thumb.change(before))
+                likeness.append(thumb.likeness(before))
+            before = thumb
             if frame.time_ms >= next_ms:
                 next_ms = frame.time_ms + 1000 / LOOKS_PER_S - 1
-                looks.append(_Look(number, detector.detect(frame.picture), histogram))
+                looks.append(_Look(number, detector.detect(frame.picture), thumb.histogram))
         fps = 1000 * number / last_ms if last_ms else video.fps
         if abs(fps / video.fps - 1) < SAME_RATE:  # timestamps are whole milliseconds
             fps = video.fps
@@ -194,8 +186,7 @@ def _runs(film: _Film, verdicts: Sequence[str | None]) -> Iterator[tuple[int, in
 
     A run reaches from its first to its last look. The frames between a usable and an unusable look are left out.
     """
-    limit = max(CHANGE, CHANGE_FACTOR * (float(np.median(film.change)) + 0.5))
-    cut = (film.change > limit) | (film.alike < ALIKE)
+    cut = (film.change > cut_limit(float(np.median(film.change)))) | (film.alike < ALIKE)
     run: list[_Look] = []
     for look, verdict in zip(film.looks, verdicts, strict=True):
         if run and (verdict is not None or _breaks(run[-1], look, cut)):

@@ -207,7 +207,7 @@ def test_lost_face_pauses_sending_becomes_a_state_and_recovers(
     assert len(other.packets) == said
     give(sender, nodding, now_ms)
     assert other.states == ["sending", "no-face", "sending"]
-    assert len(other.sources) == 1
+    assert len(other.sources) == 2  # there were cuts in the file: it may be somebody else
     times = decoded(networks, other)
     assert list(times) == list(range(len(times)))
     assert sender.stats().without_face > 20
