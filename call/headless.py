@@ -46,7 +46,7 @@ async def hold_call(options: CallOptions, json_target: Callable[[dict[str, Any]]
     view = free_view(options.media)
     client, session = open_room(options, bundle, ends, terminal)
     async with client:
-        for name in (signal.SIGINT, signal.SIGTERM):
+        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(name, session.end)
         stats = CallStats(session)
         with Keys(session, terminal, view).read() as keys:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from mmap import mmap
 
 from facewire.codec.packets import MAX_PACKET_BYTES, frames_in
 from facewire.codec.source import MAX_PICTURE_BYTES, SourceFrame, decode_source, encode_source
@@ -66,9 +67,11 @@ def write_stream(records: Iterable[SourceFrame | bytes]) -> bytes:
     return b"".join(parts)
 
 
-def read_stream(data: bytes) -> Stream:
-    """The inverse of `write_stream`. Raises DecodeError, saying what is wrong, if a file is damaged, truncated or not
-    a `.fw` file. What is inside the packets is left to `MotionDecoder`.
+def read_stream(data: bytes | mmap) -> Stream:
+    """The inverse of `write_stream`. Of a mapped file, no more is read than is needed.
+
+    Raises DecodeError, saying what is wrong, if it is damaged, truncated or not a `.fw` file. What is inside the packets is left to
+    `MotionDecoder`.
     """
     if data[:4] != STREAM_MAGIC:
         raise DecodeError("this is not a facewire stream (a .fw file begins with FWIR)")
@@ -111,7 +114,7 @@ def _record(kind: bytes, payload: bytes) -> bytes:
     return kind + _number(len(payload)) + payload + checksum
 
 
-def _next_record(data: bytes, position: int) -> tuple[bytes, bytes, int]:
+def _next_record(data: bytes | mmap, position: int) -> tuple[bytes, bytes, int]:
     """Kind, payload, and where the record ends."""
     if position >= len(data):
         raise DecodeError(f"the stream is cut off at byte {position}: its end record is missing")
@@ -138,7 +141,7 @@ def _number(value: int) -> bytes:
     return bytes(encoded)
 
 
-def _read_number(data: bytes, position: int) -> tuple[int, int]:
+def _read_number(data: bytes | mmap, position: int) -> tuple[int, int]:
     """A number and where it ends."""
     value = 0
     for index in range(5):

@@ -15,6 +15,7 @@ from math import isfinite
 from pathlib import Path
 
 from facewire.errors import InputError
+from facewire.files import same_file
 
 MAX_NUMBER = 1_000_000_000
 AXES = ("yaw", "pitch", "roll")
@@ -45,6 +46,12 @@ METAVARS = {
     "LOSS=W": "the name of a loss and its weight",
 }
 """The word that stands for a value in every command's help, and its meaning: one word for one thing."""
+
+WRITTEN = ("out", "json", "crop_video", "speaker", "recordings")
+"""Options that name what is written; whatever file another option names is read, and must not be overwritten."""
+
+NOT_FILES = ("command", "commands", "configured")
+"""What a command's options hold besides."""
 
 Group = argparse._ActionsContainer
 """A parser, or a group of its options."""
@@ -103,6 +110,34 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """ "; did you mean X?" if one of the known words looks like this one, else nothing."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def check_apart(options: argparse.Namespace) -> None:
+    """InputError if a file to write is one that the same command line names for reading, or for another purpose."""
+    written = {name: Path(str(value)) for name in WRITTEN if (value := getattr(options, name, None)) is not None}
+    others = {name: value for name, value in vars(options).items() if name not in WRITTEN and name not in NOT_FILES}
+    named = [Path(str(one)) for value in others.values() for one in (value if isinstance(value, list) else [value])]
+    read = [path for path in named if _is_file(path)]
+    for name, path in written.items():
+        for other in read:
+            if same_file(path, other):
+                raise InputError(
+                    f"--{name.replace('_', '-')} {path}: would replace {other}, which is read; choose another name"
+                )
+    files = [(name, path) for name, path in written.items() if path.suffix]
+    for at, (name, path) in enumerate(files):
+        for earlier, other in files[:at]:
+            if same_file(path, other):
+                raise InputError(
+                    f"--{name.replace('_', '-')} {path}: --{earlier.replace('_', '-')} is written there too"
+                )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # too long for a name: it is something else
+        return False
 
 
 # --- the types of arguments

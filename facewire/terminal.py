@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def output() -> Console:
-    """Standard output, for results."""
+def output(*, stderr: bool = False) -> Console:
+    """Standard output, for results; standard error where that is taken."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, stderr=stderr)
 
 
-def print_notes(notes: Sequence[str], *, quiet: bool) -> None:
+def print_notes(notes: Sequence[str], *, quiet: bool, stderr: bool = False) -> None:
     """What the user should know about a result, below it."""
     if not quiet:
-        console = output()
+        console = output(stderr=stderr)
         for note in notes:
             console.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
 
@@ -59,6 +59,11 @@ def write_json(target: str | None, values: dict[str, Any]) -> bool:
     if target is None:
         return False
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    encoding = "utf-8" if target != "-" else sys.stdout.encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:  # a terminal of another encoding, or a file's name that is no text
+        text = json.dumps(values, indent=2) + "\n"
     if target == "-":
         sys.stdout.write(text)
         sys.stdout.flush()

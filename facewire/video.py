@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewire.errors import InputError, reason
-from facewire.files import check_output
+from facewire.files import check_output, temporary_path
 
 SUFFIXES = (".mkv", ".mp4")
 SYNTHESISED = "Pictures synthesised by facewire from head motion; not camera footage"
@@ -59,7 +59,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
     ) -> None:
         check_video_path(path)
         self._path = path
-        self._temporary = path.with_name(f".{path.stem}.part{path.suffix}")
+        self._temporary = temporary_path(path)
         self._lossless = path.suffix.lower() == ".mkv"
         self._rate = Fraction(fps).limit_denominator(1001)
         self._stream: av.VideoStream | None = None

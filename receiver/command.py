@@ -17,7 +17,9 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="a .fw file; nothing else is read but the weights")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="a .fw file, or - for standard input; nothing else is read"
+    )
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="FILE", help="video to write: .mkv (lossless) or .mp4"
     )

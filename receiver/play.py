@@ -5,15 +5,22 @@ Reads nothing but the file that `facewire.sender.record` wrote, and writes a vid
 
 from __future__ import annotations
 
+import contextlib
+import mmap
+import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from facewire.codec import DecodedFrame, SourceFrame, Stream, read_stream
+from facewire.codec.stream import STREAM_MAGIC
 from facewire.errors import DecodeError, InputError, reason
 from facewire.models.runtime import Networks
 from facewire.receiver.decoder import Decoder, FreeView
 from facewire.video import VideoWriter, check_video_path
+
+STANDARD_INPUT = Path("-")
 
 
 @dataclass(frozen=True)
@@ -36,18 +43,12 @@ def play(
 ) -> Playback:
     """Writes the video of a `.fw` file.
 
-    progress: called with the current step and its frames so far.
+    file: "-" is standard input. progress: called with the current step and its frames so far.
     Raises DecodeError for a file that is damaged or something else, and WeightsError for one that needs other weights.
     """
     check_video_path(out, file)
     try:
-        data = file.read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"{file}: no such file") from error
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({reason(error)})") from error
-    try:
-        stream = read_stream(data)
+        stream, size = _read(file)
         decoder = Decoder(networks, view=view)
         first = stream.sources[0]
         decoder.use_source(decoder.read_source(first))
@@ -61,7 +62,27 @@ def play(
             raise DecodeError("holds a source frame but no motion that can be decoded")
     except DecodeError as error:
         raise DecodeError(f"{file}: {error}") from error
-    return Playback(shown, first.frame_rate, networks.bundle.picture_size, len(data))
+    return Playback(shown, first.frame_rate, networks.bundle.picture_size, size)
+
+
+def _read(file: Path) -> tuple[Stream, int]:
+    """The stream and its size in bytes. Of a file that is something else, only the beginning is read."""
+    try:
+        if file == STANDARD_INPUT or file.is_fifo():
+            opened = sys.stdin.buffer if file == STANDARD_INPUT else file.open("rb")
+            with contextlib.nullcontext(opened) if file == STANDARD_INPUT else opened:
+                data = opened.read(len(STREAM_MAGIC))
+                data += opened.read() if data == STREAM_MAGIC else b""
+            return read_stream(data), len(data)
+        with file.open("rb") as opened:
+            if not opened.seek(0, os.SEEK_END):
+                return read_stream(b""), 0
+            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                return read_stream(mapped), len(mapped)
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: cannot be read ({reason(error)})") from error
 
 
 def _frames(decoder: Decoder, stream: Stream) -> Iterator[DecodedFrame]:

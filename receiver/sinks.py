@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewire.errors import InputError, reason
-from facewire.files import check_output
+from facewire.files import check_output, temporary_path
 from facewire.receiver.sound import RATE_HZ, Samples
 from facewire.video import VideoWriter, check_video_path
 
@@ -244,7 +244,7 @@ class WavFile(SoundSink):
     def __init__(self, path: Path) -> None:
         check_output(path)
         self._path = path
-        self._temporary = path.with_name(f".{path.name}.part")
+        self._temporary = temporary_path(path)
         self._paced = PacedSound(self._write)
         try:
             self._file: wave.Wave_write | None = wave.open(str(self._temporary), "wb")  # noqa: SIM115

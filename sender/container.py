@@ -50,6 +50,8 @@ def open_container(path: Path) -> InputContainer:
 def check_file(path: Path) -> None:
     """InputError unless there is an ordinary file of that name."""
     try:
+        if str(path) == "-":
+            raise InputError("-: standard input cannot be used here, since media are read more than once; name a file")
         if not path.exists():
             raise InputError(f"{path}: no such file")
         if path.is_fifo() or path.is_char_device():

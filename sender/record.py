@@ -45,6 +45,8 @@ class Recording:
     payload_bytes: list[float] = field(default_factory=list)
     """Motion payload of each frame, an equal share of its packet."""
     file_bytes: int = 0
+    data: bytes = field(default=b"", repr=False)
+    """The file."""
     held: int = 0
     """Frames that do not show the face: the picture before is held."""
     remarks: list[str] = field(default_factory=list)
@@ -52,7 +54,7 @@ class Recording:
 
 def record(
     clip: Path,
-    out: Path,
+    out: Path | None,
     networks: Networks,
     *,
     preset: str = "default",
@@ -62,15 +64,16 @@ def record(
     crop_video: Path | None = None,
     progress: Callable[[str, int], None] | None = None,
 ) -> Recording:
-    """Encodes a clip into a `.fw` file.
+    """Encodes a clip into a `.fw` file; with None for its name, into bytes alone.
 
     source_frame: number of the frame that becomes the first source frame; None for the first good one. sources: how many
     source frames are in use at a time, 1 to 8. max_frames: stop after that many. crop_video: also write
     the framed pictures, which the networks see, as a video. progress: called with the current step and its frames so far.
     """
-    check_output(out, clip)
+    if out is not None:
+        check_output(out, clip)
     if crop_video is not None:
-        check_video_path(crop_video, clip, out)
+        check_video_path(crop_video, clip, *([out] if out is not None else []))
     errors: list[float] = []
     result = Recording(size=networks.bundle.picture_size)
     detector = FaceDetector()
@@ -119,14 +122,17 @@ def record(
         if (packet := encoder.flush()) is not None:
             records.append(packet)
         result.held = followed.held
+        if video.has_sound:
+            result.remarks.append(f"the sound of {video.name} is left out: a .fw file holds pictures only")
         result.remarks += [*report.remarks(), *followed.remarks(), *video.remarks]
         result.seconds = (time_ms + 1000 / video.fps) / 1000
-    data = write_stream(records)
-    write_whole(out, data)
+    result.data = write_stream(records)
+    if out is not None:
+        write_whole(out, result.data)
     packets = [record for record in records if isinstance(record, bytes)]
     result.sources = use.list()
     result.source_bytes = sum(source.bytes for source in result.sources)
     result.likeness = likeness(float(np.mean(errors))) if errors else None
     result.payload_bytes = [len(packet) / frames_in(packet) for packet in packets for _ in range(frames_in(packet))]
-    result.file_bytes = len(data)
+    result.file_bytes = len(result.data)
     return result

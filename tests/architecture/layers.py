@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "signaling": "errors",
     "codec": "errors",
     "models": "errors codec.motion",
-    "arguments": "errors codec models.config",
+    "arguments": "errors files codec models.config",
     "terminal": "files",
     "coding": "errors codec models.bundle",
     "sender": "errors files video source_picture coding codec models.backend_types models.backends "
