@@ -380,7 +380,17 @@ def test_two_outputs_of_one_name_are_refused(tmp_path: Path, capsys: pytest.Capt
 
 def test_every_file_is_read_or_written() -> None:
     """A new option that names a file belongs to one or the other, so that what is read is protected."""
-    read = {"answers", "config", "file", "secret", "secret_file", "tls_cert", "tls_key", "token_file"}
+    read = {
+        "answers",
+        "config",
+        "file",
+        "secret_file",
+        "start",
+        "tls_cert",
+        "tls_key",
+        "token_file",
+        "turn_secret_file",
+    }
     _, parsers = build_parser(COMMANDS)
     named = {
         action.dest for parser in parsers.values() for action in parser._actions if action.metavar in ("FILE", "SINK")
