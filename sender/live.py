@@ -193,6 +193,8 @@ class LiveSender:
         self._waiting: tuple[NDArray[np.uint8], int] | None = None
         self._final_state: SenderState | None = None
         """Entered once the last picture has been processed."""
+        self._load_error: FacewireError | None = None
+        """Why the graphs that draw cannot be loaded; ends the sender with the next picture."""
         self._origin_ms = 0.0
         """When the current pass through the file began."""
         self._arrived = threading.Condition()
@@ -211,7 +213,7 @@ class LiveSender:
             threading.Thread(target=self._work, name="facewire-motion", daemon=True),
         ]
         if self._encoder.bank.size > 1:
-            self._threads.append(threading.Thread(target=self._encoder.load_drawing, name="facewire-load", daemon=True))
+            self._threads.append(threading.Thread(target=self._load_drawing, name="facewire-load", daemon=True))
         for thread in self._threads:
             thread.start()
 
@@ -493,6 +495,12 @@ class LiveSender:
             self._final_state = state
             self._arrived.notify()
 
+    def _load_drawing(self) -> None:
+        try:
+            self._encoder.load_drawing()
+        except FacewireError as error:
+            self._load_error = error
+
     def _work(self) -> None:
         while not self._stop.is_set():
             with self._arrived:
@@ -502,6 +510,8 @@ class LiveSender:
                 if waiting is None:
                     state, self._final_state = self._final_state, None
             try:
+                if self._load_error is not None:
+                    raise self._load_error
                 if waiting is not None:
                     self.take(*waiting)
             except FacewireError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -172,6 +174,18 @@ def test_file_is_sent_in_real_time_to_its_end(networks: Networks, clip: Path) ->
     assert stats.captured == 12
     assert stats.sent == len(decoded(networks, other)) == 12 - stats.skipped
     assert sender.problem == ""
+
+
+@pytest.mark.parametrize("graph", ["appearance", "render"])
+def test_weights_that_cannot_draw_end_the_sender(networks: Networks, clip: Path, tmp_path: Path, graph: str) -> None:
+    folder = shutil.copytree(networks.bundle.folder, tmp_path / "weights")
+    (folder / f"{graph}.onnx").write_bytes(b"no graph")
+    other, broken = Other(), Networks(dataclasses.replace(networks.bundle, folder=folder), threads=1)
+    sender = other.sender(broken, str(clip), LiveSenderOptions(sources=2, loop=True))
+    sender.start()
+    other.wait_for("ended")
+    sender.stop()
+    assert f"{graph}.onnx cannot be loaded" in sender.problem
 
 
 def test_looped_file_continues_with_increasing_times(networks: Networks, clip: Path) -> None:
