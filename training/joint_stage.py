@@ -98,6 +98,8 @@ class JointStage(SynthesisStage):
     The sender's batch norms are in evaluation mode, since frames of one person are no fair sample for batch statistics.
     """
 
+    name = "joint"
+
     def __init__(self, setup: StageSetup, weights: JointWeights | None = None) -> None:
         super().__init__(setup, Rows(setup.batch, driving_rows=DRIVING_ROWS, neighbour_row=True))
         self.weights = weights or JointWeights()

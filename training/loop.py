@@ -10,6 +10,7 @@ import copy
 import csv
 import json
 import math
+import pickle
 import signal
 import time
 from collections.abc import Callable
@@ -59,7 +60,8 @@ def train(
     """Run a stage until its time budget is spent or it is stopped by SIGTERM or Ctrl-C, and leave a checkpoint to resume from.
 
     log: called with lines about the progress. ranks: the processes that train together; all of them call this with the same
-    options, and the first one writes. Raises FacewireError if the loss is repeatedly not finite.
+    options, and the first one writes. Raises InputError if there is nothing to resume, or what there is does not suit this run, and
+    FacewireError if the loss is repeatedly not finite.
     """
     out.mkdir(parents=True, exist_ok=True)
     if not resume and (out / "state.pt").is_file():
@@ -99,6 +101,7 @@ class _Run:
     def state(self) -> dict[str, Any]:
         return copy.deepcopy(
             {
+                "made_by": self.stage.run_name(),
                 "model": self.stage.model.state_dict(),
                 "ema": self.ema.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
@@ -119,7 +122,30 @@ class _Run:
         path = self.out / "state.pt"
         if not path.is_file():
             raise InputError(f"nothing to resume in {self.out}: no state.pt; start without --resume")
-        self.restore(torch.load(path, map_location="cpu", weights_only=False))
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=False)
+            made_by = state.get("made_by")  # older files do not say
+        except (
+            OSError,
+            EOFError,
+            RuntimeError,
+            ValueError,
+            AttributeError,
+            ImportError,
+            pickle.UnpicklingError,
+        ) as error:
+            raise InputError(f"{path} is damaged ({error}): start anew with another --out") from error
+        mine = self.stage.run_name()
+        if made_by is not None and made_by != mine:
+            raise InputError(
+                f"{path} is of another run: {made_by}, not {mine}; resume with the same, or choose another --out"
+            )
+        try:
+            self.restore(state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise InputError(
+                f"{path} does not suit this run ({mine}): resume with the stage, --model and --size that it was started with"
+            ) from error
         self.snapshot = self.state()
         self.stage.reseed(self.step)
         self.log(f"resumed at step {self.step}, {self.elapsed / 60:.1f} min")

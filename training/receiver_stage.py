@@ -22,6 +22,8 @@ WARPED_WEIGHT = 0.2
 class ReceiverStage(SynthesisStage):
     """Trains F, M and G on label motion with noise."""
 
+    name = "receiver"
+
     def __init__(self, setup: StageSetup) -> None:
         super().__init__(setup, Rows(setup.batch, driving_rows=DRIVING_ROWS))
         self.model.sender.requires_grad_(False)

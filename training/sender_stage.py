@@ -104,6 +104,8 @@ def label_losses(reading: Reading, batch: Batch, face: FaceModel) -> dict[str, T
 class SenderStage(Stage):
     """Trains L, H and Δ on labelled pairs."""
 
+    name = "sender"
+
     def __init__(self, setup: StageSetup) -> None:
         setup = replace(setup, size=PICTURE_SIZE, model="laptop")
         super().__init__(setup, Rows(setup.batch), PORTRAIT_SHARE, VAL_FRAMES)

@@ -50,6 +50,8 @@ class Stage(ABC):
     that are looked at, evenly spread.
     """
 
+    name: str
+    """As in `facewire train NAME`."""
     samples_per_step: int
     """Pictures that a step learns from, for the speed shown."""
 
@@ -83,6 +85,11 @@ class Stage(ABC):
         """Draw other samples than at the start of the run; called when a run resumes at a step."""
         self.sampler.reseed(self.setup.seed + step)
         self.augment.reseed(self.setup.seed + step)
+
+    def run_name(self) -> str:
+        """What must be the same for a run to be resumed, in words of the command line."""
+        config = self.model.config
+        return f"{self.name} --model {config.name} --size {config.picture_size}"
 
     def state_dict(self) -> dict[str, Any]:
         """What the stage needs to resume in addition to the model, for the run's checkpoint."""

@@ -88,6 +88,29 @@ def test_resume_without_a_run_raises_input_error(clips: Path, cache: Path, tmp_p
         train(stage_of(ReceiverStage, clips, cache), LoopOptions(minutes=0.01), tmp_path, resume=True)
 
 
+def test_resume_as_another_run_is_refused_and_loses_nothing(clips: Path, cache: Path, tmp_path: Path) -> None:
+    train(stage_of(SenderStage, clips, cache), LoopOptions(steps=1), tmp_path, resume=False, log=lambda _: None)
+    file = tmp_path / "state.pt"
+
+    def refused(words: str) -> None:
+        before = file.read_bytes()
+        with pytest.raises(InputError, match=words):
+            train(
+                stage_of(ReceiverStage, clips, cache), LoopOptions(steps=2), tmp_path, resume=True, log=lambda _: None
+            )
+        assert file.read_bytes() == before
+
+    refused("is of another run: sender --model laptop --size 256, not receiver --model laptop --size 128")
+    state = torch.load(file, weights_only=False)
+    del state["made_by"]  # as older versions wrote it
+    torch.save(state, file)
+    refused("does not suit this run .*--model and --size")
+    file.write_bytes(file.read_bytes()[:1000])
+    refused("is damaged")
+    file.write_bytes(b"no state at all")
+    refused("is damaged")
+
+
 def test_nan_loss_returns_to_the_last_snapshot(
     clips: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
