@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 import subprocess
@@ -59,6 +60,17 @@ def test_lower_target_gives_lower_rate_and_coding_is_repeatable(name: str, clip:
     assert low.first_bytes + low.payload_bytes < high.first_bytes + high.payload_bytes
     again = RIVALS[name].at(kbps=2).encode(clip.pictures, clip.fps)
     assert [packet.data for packet in again.packets] == [packet.data for packet in low.packets]
+
+
+@pytest.mark.parametrize("name", [name for name, rival in RIVALS.items() if rival.quantiser == "q"])
+@pytest.mark.parametrize("quality", [FINE, COARSE])
+def test_fixed_quantiser_is_not_moved_by_the_rate_control(name: str, quality: int, clip: Clip) -> None:
+    if (why := RIVALS[name].missing()) is not None:
+        pytest.skip(why)
+    codec = RIVALS[name].at(quality=quality)
+    starved = dataclasses.replace(codec, bit_rate=20_000)
+    loose, tight = (one.encode(clip.pictures[:8], clip.fps).packets for one in (codec, starved))
+    assert [packet.data for packet in loose] == [packet.data for packet in tight]
 
 
 def test_encoder_does_not_make_the_process_real_time(clip: Clip) -> None:
