@@ -9,6 +9,7 @@ Runtime on the CPU; `models.torch_backend` is used on request only. All give the
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import sys
 import threading
@@ -84,9 +85,7 @@ def advice(chosen: Backend) -> str:
 def _providers() -> list[str]:
     if importlib.util.find_spec("onnxruntime") is None:
         return []
-    import onnxruntime
-
-    available = onnxruntime.get_available_providers()
+    available = quiet_onnxruntime().get_available_providers()
     return [provider for provider in ("CUDAExecutionProvider", "CPUExecutionProvider") if provider in available]
 
 
@@ -102,8 +101,7 @@ class OnnxRuntime:
 
     def __init__(self, threads: int | None = None, on_cpu: bool = False) -> None:
         """threads: see `backend`. on_cpu: do not use CUDA even if it is available."""
-        import onnxruntime
-
+        onnxruntime = quiet_onnxruntime()
         providers = ["CPUExecutionProvider"] if on_cpu else _providers()
         self._providers = [(name, _PROVIDER_OPTIONS.get(name, {})) for name in providers]
         cuda = "CUDAExecutionProvider" in providers
@@ -118,8 +116,7 @@ class OnnxRuntime:
 
     def load(self, folder: Path, graph: str) -> Run:
         """See `Backend`."""
-        import onnxruntime
-
+        onnxruntime = quiet_onnxruntime()
         path = folder / f"{graph}.onnx"
         try:
             session = onnxruntime.InferenceSession(str(path), self._options, providers=self._providers)
@@ -127,6 +124,17 @@ class OnnxRuntime:
             raise unusable(path, error) from None
         names = [output.name for output in session.get_outputs()]
         return lambda batch: [dict(zip(names, session.run(names, feeds), strict=True)) for feeds in batch]
+
+
+def quiet_onnxruntime() -> Any:
+    """The onnxruntime module, imported without its telemetry.
+
+    By default it keeps a device id and a database of events in the home folder, and sends them to Microsoft.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 def quiet_openvino() -> Any:
