@@ -164,10 +164,13 @@ class Conversation(ConnectionUser, UplinkTarget):
             self.outgoing.sound(packet, time.monotonic())
 
     def take_camera_state(self, state: SenderState) -> None:
-        self._camera = state
+        before, self._camera = self._camera, state
         self._tell_state()
-        if state == "ended" and self._ends.live is not None and self._ends.live.problem:
-            self._listener.notice(self._ends.live.problem)
+        if state in ("ended", "camera-lost") and self._ends.live is not None and self._ends.live.problem:
+            again = "; it is used again as soon as it is back" if state == "camera-lost" else ""
+            self._listener.notice(f"{self._ends.live.problem}{again}")
+        elif before == "camera-lost":
+            self._listener.notice("the camera is back")
         self._end_with_videos()
 
     def playout_ended(self, reason: str) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from facewire.codec import Motion, Packing
 from facewire.coding import Coding
-from facewire.errors import FacewireError, InputError, NoFaceError
+from facewire.errors import FacewireError, InputError, NoFaceError, reason
 from facewire.models.runtime import Networks
 from facewire.sender.bank import likeness
 from facewire.sender.clock import CaptureClock
@@ -29,7 +29,7 @@ from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.face_tracker import FaceTracker
 from facewire.sender.framing import Framing, frame_video
-from facewire.sender.media import Frame, VideoSource, open_live_video
+from facewire.sender.media import Frame, VideoSource, is_camera, open_live_video
 from facewire.sender.policy import PATIENCE_MS, FrameGate, LookDuty, SceneWatch, SourceMoment
 from facewire.sender.source import SentSource
 from facewire.source_picture import PREVIEW_QUALITY
@@ -449,6 +449,9 @@ class LiveSender:
                             self._offer(frame.picture, capture_ms)
                 except FacewireError as error:
                     self.problem = str(error)
+                except Exception as error:  # of a video source that is not ours
+                    _log.exception("the video source failed")
+                    self.problem = f"{video.name} failed ({reason(error)})"
             again = self._reopen(video)
         self._enter_after_last("ended")
 
@@ -525,11 +528,8 @@ class LiveSender:
     @staticmethod
     def _frame_file(video: str | int | VideoSource, detector: FaceDetector) -> Framing | None:
         """The square for a file, found by searching its beginning. None for a camera, or if no face appears in time."""
-        if not isinstance(video, (str, int)):
+        if not isinstance(video, (str, int)) or is_camera(video):
             return None
-        with open_live_video(video) as opened:
-            if opened.live:
-                return None
-            with contextlib.suppress(NoFaceError):
-                return frame_video(opened, detector).framing
+        with open_live_video(video) as opened, contextlib.suppress(NoFaceError):
+            return frame_video(opened, detector).framing
         return None

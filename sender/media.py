@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewire.errors import InputError, reason
+from facewire.sender.camera import CameraFeed, FreezeWatch
 from facewire.sender.container import (
     MIN_SIDE_PX,
     Filters,
@@ -210,41 +211,47 @@ class VideoFile(VideoSource):
 
 
 class Camera(VideoSource):
-    """A camera by its number. Frames carry the time at which they arrived."""
+    """A camera by its number. Frames carry the time at which they arrived.
+
+    When the camera fails, the iteration ends with a remark; if it froze, it is opened again first.
+    """
 
     live = True
     duration_s = None
 
     def __init__(self, index: int) -> None:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self.name = f"camera {index}"
         self.remarks: list[str] = []
         if index > MAX_CAMERA:
             raise InputError(f"{self.name}: no such file, and cameras are numbered from 0 to {MAX_CAMERA}")
-        self._capture = cv2.VideoCapture(index)
-        if not self._capture.isOpened():
-            raise InputError(f"camera {index}: not found, or in use by another program")
-        self.fps = _frame_rate(self._capture.get(cv2.CAP_PROP_FPS) or 30.0)
+        self._index = index
+        self._feed = CameraFeed(index)
+        self.fps = _frame_rate(self._feed.fps or 30.0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._capture.release()
+        self._feed.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        start, last_ms = time.monotonic(), -1
-        while True:
-            there, picture = self._capture.read()
-            if not there:
-                if last_ms < 0:
-                    raise InputError(f"{self.name}: delivers no pictures")
-                self.remarks.append(f"{self.name} was unplugged")
-                return
-            last_ms = max(last_ms + 1, round(1000 * (time.monotonic() - start)))
-            yield Frame(np.ascontiguousarray(picture[..., ::-1], np.uint8), last_ms)
+        start, last_ms, watch = time.monotonic(), -1, FreezeWatch()
+        while (shot := self._feed.next()) is not None:
+            if watch.frozen(shot):
+                self._feed.close()
+                self._feed = CameraFeed(self._index)
+                continue
+            last_ms = max(last_ms + 1, round(1000 * (shot.at_s - start)))
+            yield Frame(shot.picture, last_ms)
+        if self._feed.failure:
+            if last_ms < 0:
+                raise InputError(f"{self.name}: delivers no pictures ({self._feed.failure})")
+            self.remarks.append(f"{self.name} {self._feed.failure}")
 
     def looks(self, per_second: float, seconds: float) -> Iterator[Frame]:
         return islice(self, CAMERA_LOOKS)
+
+    def stop(self) -> None:
+        self._feed.stop()
 
 
 class SwayingPicture(VideoSource):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -98,7 +99,21 @@ def test_whole_clip_with_a_fifth_of_bundles_lost(carphone: Path) -> None:
 
 def test_camera_stops_after_max_frames(carphone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     capture = cv2.VideoCapture
-    monkeypatch.setattr(cv2, "VideoCapture", lambda _number: capture(str(carphone)))  # a camera that plays a clip
+
+    class Playing:
+        """A camera that plays a clip, 10 frames a second."""
+
+        def __init__(self, _number: int) -> None:
+            self._file = capture(str(carphone))
+
+        def read(self) -> tuple[bool, np.ndarray]:
+            time.sleep(0.1)
+            return self._file.read()
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._file, name)
+
+    monkeypatch.setattr(cv2, "VideoCapture", Playing)
     with pytest.raises(InputError, match="--max-frames"):
         run(LoopbackOptions("0", threads=1))
     loop = Loopback(LoopbackOptions("0", max_frames=7, landmarks=False, threads=1))
