@@ -91,7 +91,8 @@ def run_demo(
 
     frames = min(max_frames or PORTRAIT_FRAMES, PORTRAIT_FRAMES)
     transfer = Loopback(
-        LoopbackOptions(clip, portrait=portrait, max_frames=frames, weights=weights, rivals=False, backend=backend)
+        LoopbackOptions(clip, portrait=portrait, max_frames=frames, weights=weights, rivals=False, backend=backend),
+        talk.networks,
     )
     driver, moved = _film(transfer, folder / "portrait.mp4", tell, "portrait")
 

@@ -161,9 +161,11 @@ class Stopwatch:
 class Loopback:
     """One run. Iterate over it for frames as they are shown. Then `report` is complete, except for the rivals, which
     `score_rivals` adds.
+
+    networks: loaded already; None loads those that the options name.
     """
 
-    def __init__(self, options: LoopbackOptions) -> None:
+    def __init__(self, options: LoopbackOptions, networks: Networks | None = None) -> None:
         if not 0 <= options.playout_delay_ms <= MAX_PLAYOUT_DELAY_MS:
             raise InputError(f"playout delay {options.playout_delay_ms} ms: must be 0 to {MAX_PLAYOUT_DELAY_MS}")
         if options.portrait is not None and options.source_frame is not None:
@@ -173,7 +175,7 @@ class Loopback:
         self._options = options
         self.report = LoopbackReport()
         self._watch = Stopwatch(STAGES)
-        self.networks = Networks(load_bundle(options.weights), options.threads, options.backend)
+        self.networks = networks or Networks(load_bundle(options.weights), options.threads, options.backend)
         bundle = self.networks.bundle
         self.report.size, self.report.weights = bundle.picture_size, f"{bundle.name} {bundle.hash.hex()}"
         self._coding = Coding.of(bundle).altered(options.step_scale, options.coefficients)
@@ -393,13 +395,20 @@ def film(loop: Loopback, out: Path | None, each: Callable[[int, Shown], None], *
             each(number, shown)
 
 
-def run(options: LoopbackOptions, progress: Callable[[str, int], None] | None = None) -> LoopbackReport:
-    """Runs a loopback, writes its video and scores x264. progress: called with the current step and its frames so far."""
+def run(
+    options: LoopbackOptions,
+    progress: Callable[[str, int], None] | None = None,
+    networks: Networks | None = None,
+) -> LoopbackReport:
+    """Runs a loopback, writes its video and scores x264.
+
+    progress: called with the current step and its frames so far. networks: see `Loopback`.
+    """
     tell = progress or (lambda _what, _frames: None)
     if options.out is not None:
         check_video_path(options.out, Path(options.clip), *([options.portrait] if options.portrait else []))
     tell("looking for the face", 0)
-    loop = Loopback(options)
+    loop = Loopback(options, networks)
     film(loop, options.out, lambda number, _: tell("loopback", number), side_by_side=options.side_by_side)
     if options.rivals:
         tell("x264 at the same bytes", loop.report.frames)

@@ -65,7 +65,9 @@ def test_unusual_clips_survive_loopback_and_file(
 ) -> None:
     clip, times = strange_clip(kind, nodding, tmp_path)
     near, stream, far = (tmp_path / name for name in ("near.mkv", "a.fw", "far.mkv"))
-    report = run(LoopbackOptions(str(clip), out=near, side_by_side=False, rivals=False, landmarks=False, threads=1))
+    report = run(
+        LoopbackOptions(str(clip), out=near, side_by_side=False, rivals=False, landmarks=False), networks=networks
+    )
     assert report.frames == len(report.payload_bytes) == len(times)
     assert record(clip, stream, networks).frames == len(times)
     assert play(stream, far, networks).frames == len(times)
@@ -75,12 +77,15 @@ def test_unusual_clips_survive_loopback_and_file(
 
 
 @pytest.mark.parametrize(("frames_per_packet", "redundancy"), [(3, 1), (5, 2), (16, 0)])
-def test_bundled_packets_with_losses_show_every_frame(carphone: Path, frames_per_packet: int, redundancy: int) -> None:
+def test_bundled_packets_with_losses_show_every_frame(
+    carphone: Path, networks: Networks, frames_per_packet: int, redundancy: int
+) -> None:
     packing = Packing(frames_per_packet=frames_per_packet, redundancy=redundancy)
     loop = Loopback(
         LoopbackOptions(
-            str(carphone), packing, loss=0.2, seed=2, max_frames=20, rivals=False, landmarks=False, threads=1
-        )
+            str(carphone), packing, loss=0.2, seed=2, max_frames=20, rivals=False, landmarks=False, sources=1
+        ),
+        networks,
     )
     assert [shown.due.number for shown in loop] == list(range(20))
     assert loop.report.packets == -(-20 // frames_per_packet)
@@ -97,7 +102,7 @@ def test_whole_clip_with_a_fifth_of_bundles_lost(carphone: Path) -> None:
     assert loop.report.concealed < loop.report.frames / 5
 
 
-def test_camera_stops_after_max_frames(carphone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_camera_stops_after_max_frames(carphone: Path, networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
     capture = cv2.VideoCapture
 
     class Playing:
@@ -115,28 +120,30 @@ def test_camera_stops_after_max_frames(carphone: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(cv2, "VideoCapture", Playing)
     with pytest.raises(InputError, match="--max-frames"):
-        run(LoopbackOptions("0", threads=1))
-    loop = Loopback(LoopbackOptions("0", max_frames=7, landmarks=False, threads=1))
+        run(LoopbackOptions("0"), networks=networks)
+    loop = Loopback(LoopbackOptions("0", max_frames=7, landmarks=False), networks)
     assert [shown.due.number for shown in loop] == list(range(7))
     loop.score_rivals()
     assert loop.report.x264 == {}
 
 
-def test_long_clip_is_not_kept_for_x264(carphone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_clip_is_not_kept_for_x264(carphone: Path, networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loopback, "MAX_RIVAL_FRAMES", 4)
-    report = run(LoopbackOptions(str(carphone), max_frames=7, landmarks=False, threads=1))
+    report = run(LoopbackOptions(str(carphone), max_frames=7, landmarks=False), networks=networks)
     assert report.quality.keys() == {"ours", "repeat"}
     assert report.quality["ours"] is not None
     assert report.quality["ours"].frames == 7
     assert any("more than 4 frames" in remark for remark in report.remarks)
 
 
-def test_mediapipe_without_face_mesh_gives_a_remark(carphone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mediapipe_without_face_mesh_gives_a_remark(
+    carphone: Path, networks: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "mediapipe", ModuleType("mediapipe"))
     with pytest.raises(InputError, match="face mesh"):
         FaceMesh()
     monkeypatch.setattr(FaceMesh, "installed", staticmethod(lambda: True))
-    report = run(LoopbackOptions(str(carphone), max_frames=2, rivals=False, threads=1))
+    report = run(LoopbackOptions(str(carphone), max_frames=2, rivals=False), networks=networks)
     assert report.frames == 2
     assert any("landmarks are left out" in remark for remark in report.remarks)
 

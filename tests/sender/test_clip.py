@@ -74,7 +74,7 @@ def test_chosen_source_frame_without_a_face_is_refused(
     with pytest.raises(NoFaceError, match=f"frame {number} shows no face"):
         encode(path, networks, number)
     with pytest.raises(NoFaceError, match=f"frame {number} shows no face"):
-        run(LoopbackOptions(str(path), source_frame=number, rivals=False, landmarks=False))
+        run(LoopbackOptions(str(path), source_frame=number, rivals=False, landmarks=False), networks=networks)
     assert not path.with_suffix(".fw").exists()
     assert encode(path, networks, 12).sources[0].frame == 12
 
@@ -92,7 +92,8 @@ def test_face_that_leaves_is_held_and_said(networks: Networks, talking: list[Pic
     done = encode(path, networks)
     assert done.held == 10
     assert len(done.sources) == 1
-    report = run(LoopbackOptions(str(path), rivals=False, landmarks=False, sources=1, out=tmp_path / "out.mkv"))
+    options = LoopbackOptions(str(path), rivals=False, landmarks=False, sources=1, out=tmp_path / "out.mkv")
+    report = run(options, networks=networks)
     assert report.held == 10
     assert any("do not show the face" in remark for remark in report.remarks)
     with open_video(tmp_path / "out.mkv") as video:
@@ -105,19 +106,28 @@ def test_face_that_leaves_is_held_and_said(networks: Networks, talking: list[Pic
 def test_cut_to_somebody_else_brings_their_source_frame(
     networks: Networks, talking: list[Picture], other_man: list[Picture], tmp_path: Path, sources: int
 ) -> None:
-    path = write_clip(tmp_path / "a.mp4", talking + other_man, 10)
-    done = encode(path, networks, sources=sources)
-    cut = next(source for source in done.sources if source.frame >= 20)
-    assert cut.frame <= 30
-    assert done.held == cut.frame - 20
-    assert any("a new source frame after a cut" in remark for remark in done.remarks)
-    assert not any(source.used > 20 for source in done.sources)
-    report = run(LoopbackOptions(str(path), rivals=False, landmarks=False, sources=sources, out=tmp_path / "out.mkv"))
-    assert report.held == done.held
+    path = write_clip(tmp_path / "a.mp4", talking[:10] + other_man[:14], 10)
+    options = LoopbackOptions(str(path), rivals=False, landmarks=False, sources=sources, out=tmp_path / "out.mkv")
+    report = run(options, networks=networks)
+    cut = next(source for source in report.sources if source.frame >= 10)
+    assert cut.frame <= 20
+    assert report.held == cut.frame - 10
+    assert any("a new source frame after a cut" in remark for remark in report.remarks)
+    assert not any(source.used > 14 for source in report.sources)
     with open_video(tmp_path / "out.mkv") as video:
         shown = [frame.picture.astype(int) for frame in video]
     apart = [float(np.abs(picture[:, :256] - picture[:, 256:]).mean()) for picture in shown]
     assert max(apart[cut.frame :]) < 20  # 60 with the first one's face
+
+
+def test_file_has_the_source_frames_of_both_sides_of_a_cut(
+    networks: Networks, talking: list[Picture], other_man: list[Picture], tmp_path: Path
+) -> None:
+    done = encode(write_clip(tmp_path / "a.mp4", talking[:10] + other_man[:14], 10), networks)
+    first, second = done.sources
+    assert first.frame < 10 <= second.frame <= 20
+    assert done.held == second.frame - 10
+    assert any("a new source frame after a cut" in remark for remark in done.remarks)
 
 
 def test_upside_down_video_is_refused_with_the_remedy(
