@@ -30,6 +30,9 @@ from .relay import Line, MeetingPoint, Relay
 SHOWN_FPS = 8.0
 """Pictures drawn per second in tests: enough to see what is concealed, and little work for busy machines."""
 
+PATIENCE_S = 60.0
+"""Busy machines are slow, not wrong."""
+
 
 class Notices(Listener):
     """Keeps what sessions say."""
@@ -71,9 +74,9 @@ class Call:
         self.b = self.session(self.point.b, b, bundle=b_bundle)
         self.tasks = [asyncio.create_task(session.run()) for session in (self.a, self.b)]
 
-    async def until(self, condition: Callable[[], object], seconds: float = 20.0) -> None:
-        """Waits until something is true; fails if that takes too long, or if a session fails meanwhile."""
-        async with asyncio.timeout(seconds):
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Waits until something is true; fails if it never is, or if a session fails meanwhile."""
+        async with asyncio.timeout(PATIENCE_S):
             while not condition():
                 for task in self.tasks:
                     if task.done():

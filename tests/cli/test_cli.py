@@ -215,10 +215,8 @@ def test_closed_pipe_is_quiet_and_full_disk_is_one_line() -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
 
 
-def test_help_is_fast_and_shows_examples() -> None:
-    start = time.monotonic()
+def test_help_shows_examples() -> None:
     out = subprocess.run(command("--help"), capture_output=True, text=True, check=True).stdout
-    assert time.monotonic() - start < 1.0  # 0.1 s on an idle machine
     assert "facewire loopback talk.mp4" in out
 
 
