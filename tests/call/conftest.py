@@ -74,9 +74,9 @@ class Call:
         self.b = self.session(self.point.b, b, bundle=b_bundle)
         self.tasks = [asyncio.create_task(session.run()) for session in (self.a, self.b)]
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Waits until something is true; fails if it never is, or if a session fails meanwhile."""
-        async with asyncio.timeout(PATIENCE_S):
+    async def until(self, condition: Callable[[], object], seconds: float = PATIENCE_S) -> None:
+        """Waits until something is true; fails if that takes too long, or if a session fails meanwhile."""
+        async with asyncio.timeout(seconds):
             while not condition():
                 for task in self.tasks:
                     if task.done():

@@ -95,7 +95,7 @@ async def measure(
     began = time.monotonic()
     call.start(a, b, a_options=SessionOptions(max_kbps=budget))
     playout = playout_of(call.b)
-    await call.until(lambda: playout.stats().sources and playout.stats().frames)
+    await call.until(lambda: playout.stats().sources and playout.stats().frames, 90)
     first_s = time.monotonic() - began
     whole = asyncio.create_task(call.until(lambda: playout.stats().sources > 1, SETTLING_S + seconds))
     sharp_s: list[float] = []

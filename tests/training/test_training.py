@@ -90,14 +90,12 @@ def test_resume_without_a_run_raises_input_error(clips: Path, cache: Path, tmp_p
 
 def test_resume_as_another_run_is_refused_and_loses_nothing(clips: Path, cache: Path, tmp_path: Path) -> None:
     train(stage_of(SenderStage, clips, cache), LoopOptions(steps=1), tmp_path, resume=False, log=lambda _: None)
-    file = tmp_path / "state.pt"
+    file, other = tmp_path / "state.pt", stage_of(ReceiverStage, clips, cache)
 
     def refused(words: str) -> None:
         before = file.read_bytes()
         with pytest.raises(InputError, match=words):
-            train(
-                stage_of(ReceiverStage, clips, cache), LoopOptions(steps=2), tmp_path, resume=True, log=lambda _: None
-            )
+            train(other, LoopOptions(steps=2), tmp_path, resume=True, log=lambda _: None)
         assert file.read_bytes() == before
 
     refused("is of another run: sender --model laptop --size 256, not receiver --model laptop --size 128")

@@ -54,7 +54,7 @@ def test_high_frame_rates_are_thinned(tmp_path: Path, nodding: list[np.ndarray])
     ("name", "data", "said"),
     [
         ("empty.mp4", b"", "empty.mp4"),
-        ("noise.mp4", bytes(range(256)) * 64, "cannot be read as a video"),
+        ("noise.mp4", bytes(range(256)) * 64, "cannot be read as video or sound"),
         (None, None, "no such file"),
     ],
 )

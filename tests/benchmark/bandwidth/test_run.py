@@ -40,7 +40,7 @@ def without_times(point: Point) -> Point:
 def test_broken_clip_is_named_and_the_others_are_measured(quick: Result) -> None:
     assert [clip.name for clip in quick.clips] == ["carphone_pristine"]
     (line,) = quick.refused
-    assert "broken.mp4: cannot be read as a video" in line
+    assert "broken.mp4: cannot be read as video or sound" in line
     names = [(point.family, point.name) for point in quick.clips[0].points]
     assert ("facewire", "default half-rate") in names
     assert ("x264-veryfast", "crf30 half-size half-rate") in names
