@@ -159,6 +159,17 @@ def count(text: str) -> int:
     return value
 
 
+def share(text: str) -> float:
+    """A number above 0, at most 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError("a number above 0, at most 1")
+    return value
+
+
 # --- options of several commands
 
 

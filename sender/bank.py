@@ -21,19 +21,27 @@ COMPARED_PX = 128
 """Side of the pictures whose difference counts. On 61 validation clips their mean absolute difference correlates with ST-LPIPS at
 .96; PSNR does at .82."""
 CANDIDATES = 2
-"""How many source frames besides the one in use are tried on a picture, the nearest by motion first."""
+"""How many source frames besides the one in use are tried on a picture, the likeliest first."""
 CHANGE_GAIN = 0.1
 """Share by which another source frame must be better to take over: no flicker between two that are alike."""
 STEADY_MS = 400.0
 STEADY_GAIN = 0.3
 """And so much better if the last change was less than so long ago."""
-FLOOR = 1.2
+FLOOR = 1.1
 """Error, in levels of 255, of a source frame drawn as itself: what a new one would have."""
+OTHERS_EVERY = 3
+"""Every so many glances are at a source frame that is not in use."""
 GOOD = FLOOR + 0.6
 """Up to this error no other source frame is tried."""
-WORTH = 1.5
-"""Error above the floor, in levels of 255, from which a new source frame is worth its bytes while the budget is full; as
-it empties, up to twice that."""
+WORTH, WORTH_WHEN_EMPTY = 1.0, 4.0
+"""Error above the floor, in levels of 255, from which a new source frame is worth its bytes while the budget is full, and when it
+is spent; in between in proportion. With less of a rise, the first seconds take what later ones need more."""
+SLOPE = 1.5
+"""Levels of error above the floor to expect for each unit of `codec.distance`, until a source frame has been drawn from."""
+SLOPE_MEMORY = 0.3
+"""Weight of one picture in a source frame's own slope. One that shows another light or another room soon has a steep one."""
+NEAR = 0.5
+"""Distances below this count as this much: what is wrong there is not the motion."""
 EVERY_MS = 300.0
 """New source frames are at least so long apart."""
 
@@ -49,6 +57,17 @@ class Entry:
     """The other side has it."""
     appearance: Appearance | None = None
     """What F makes of it, once it was drawn from."""
+    slope: float = SLOPE
+    """Levels of error above the floor for each unit of distance, as learnt from what was drawn from it."""
+
+    def expected(self, motion: Motion) -> float:
+        """The error to expect of a picture in which the head moves like that."""
+        return FLOOR + self.slope * max(NEAR, distance(self.source.motion, motion))
+
+    def learn(self, motion: Motion, error: float) -> None:
+        """Records the error of a picture that was drawn from it."""
+        apart = max(NEAR, distance(self.source.motion, motion))
+        self.slope += SLOPE_MEMORY * (max(0.0, error - FLOOR) / apart - self.slope)
 
 
 @dataclass(frozen=True)
@@ -96,6 +115,7 @@ class SourceBank:
         self.current: Entry | None = None
         self._changed_ms = -1e9
         self._number = -1
+        self._glances = 0
 
     def next_number(self) -> int:
         """The number of the next source frame."""
@@ -126,10 +146,10 @@ class SourceBank:
         """Forgets all source frames but the one in use: the other side has none of them."""
         self.entries = [entry for entry in self.entries if entry is self.current]
 
-    def nearest(self, motion: Motion, count: int) -> list[Entry]:
-        """Source frames that the other side has, the nearest in motion first."""
+    def likeliest(self, motion: Motion) -> list[Entry]:
+        """Source frames that the other side has, the one with the least error to expect first."""
         ready = [entry for entry in self.entries if entry.ready]
-        return sorted(ready, key=lambda entry: distance(entry.source.motion, motion))[:count]
+        return sorted(ready, key=lambda entry: entry.expected(motion))
 
     def follow(self, square: NDArray[np.uint8], motion: Motion) -> Motion:
         """A square's motion with its scene code against the source frame in use."""
@@ -143,31 +163,53 @@ class SourceBank:
         if entry.appearance is None:
             entry.appearance = self._networks.appearance(source.picture)
         picture = self._networks.render(entry.appearance, source.canonical, source.motion, seen)
-        return Drawn(entry, seen, difference(picture, square))
+        error = difference(picture, square)
+        entry.learn(motion, error)
+        return Drawn(entry, seen, error)
+
+    def glance(self, square: NDArray[np.uint8], motion: Motion) -> Drawn:
+        """Draws a square from one source frame, for a call that has time for no more: the one in use, or now and then the
+        likeliest other one, so that it is known what to expect of that.
+        """
+        assert self.current is not None, "no source frame yet"
+        self._glances += 1
+        others = [entry for entry in self.likeliest(motion) if entry is not self.current]
+        return self.draw(others[0] if others and self._glances % OTHERS_EVERY == 0 else self.current, square, motion)
+
+    def choose(self, motion: Motion, time_ms: float) -> Entry:
+        """Uses the source frame with the least error to expect from now on: for pictures that there is no time to draw."""
+        assert self.current is not None, "no source frame yet"
+        best = self.likeliest(motion)[0]
+        self._change(best, best.expected(motion), self.current.expected(motion), time_ms)
+        return self.current
+
+    def _change(self, entry: Entry, error: float, current_error: float, time_ms: float) -> bool:
+        """Uses another source frame if it is so much better that the change is worth it."""
+        gain = STEADY_GAIN if time_ms - self._changed_ms < STEADY_MS else CHANGE_GAIN
+        if entry is self.current or error >= (1 - gain) * current_error:
+            return False
+        self.current, self._changed_ms = entry, time_ms
+        return True
 
     def look(self, square: NDArray[np.uint8], motion: Motion, time_ms: float) -> Drawn:
         """Draws a square from the source frame in use and the nearest others, and uses the best from now on."""
         assert self.current is not None, "no source frame yet"
         drawn = [self.draw(self.current, square, motion)]
         if drawn[0].error > GOOD:
-            others = [entry for entry in self.nearest(motion, CANDIDATES + 1) if entry is not self.current]
+            others = [entry for entry in self.likeliest(motion) if entry is not self.current]
             drawn += [self.draw(entry, square, motion) for entry in others[:CANDIDATES]]
         best = min(drawn, key=lambda one: one.error)
-        gain = STEADY_GAIN if time_ms - self._changed_ms < STEADY_MS else CHANGE_GAIN
-        if best.entry is not self.current and best.error < (1 - gain) * drawn[0].error:
-            self.current, self._changed_ms = best.entry, time_ms
-            return best
-        return drawn[0]
+        return best if self._change(best.entry, best.error, drawn[0].error, time_ms) else drawn[0]
 
     def _least_useful(self) -> Entry:
-        """The one that another is nearest to, among those not in use."""
+        """The one whose place another takes with the least loss, among those not in use."""
         others = [entry for entry in self.entries if entry is not self.current]
         if not others:
             return self.entries[0]
 
         def apart(entry: Entry) -> float:
             rest = [other for other in self.entries if other is not entry]
-            return min((distance(entry.source.motion, other.source.motion) for other in rest), default=0.0)
+            return min(distance(entry.source.motion, other.source.motion) for other in rest) / max(0.1, entry.slope)
 
         return min(others, key=apart)
 
@@ -234,4 +276,5 @@ def worth(best: Drawn, budget: ByteBudget, time_ms: float) -> bool:
     left = budget.left(time_ms)
     if left < len(best.entry.source.message):
         return False
-    return best.error - FLOOR > WORTH * (2 - left / budget.bytes_per_minute)
+    full = left / budget.bytes_per_minute
+    return best.error - FLOOR > full * WORTH + (1 - full) * WORTH_WHEN_EMPTY

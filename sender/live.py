@@ -60,7 +60,7 @@ class LiveSenderOptions:
     refresh: bool = True
     """Send a new source frame when the scene has changed a lot."""
     sources: int = 1
-    """How many source frames are in use at a time, 1 to 8. With more than one, a fifth of a processor goes into drawing what the
+    """How many source frames are in use at a time, 1 to 8. With more than one, a tenth of a processor goes into drawing what the
     other side sees."""
 
 
@@ -352,8 +352,8 @@ class LiveSender:
             self._notify(self._on_motion, packet, capture_ms)
 
     def _look(self, square: NDArray[np.uint8], motion: Motion, capture_ms: int) -> Motion:
-        """A square's motion with its scene code. Now and then also draws it as the other side sees it, chooses the source frame
-        that it is best drawn from, and has one more sent if none is good.
+        """A square's motion with its scene code, against the source frame that it is likely to be drawn best from. Where there is
+        time it is also drawn as the other side sees it, and one more source frame is sent if that is bad.
         """
         encoder = self._encoder
         with self._lock:
@@ -362,10 +362,15 @@ class LiveSender:
         if forget:
             encoder.bank.keep_current()
         encoder.bank.delivered(delivered)
-        if not encoder.draws or not self._looks.due(capture_ms):
+        if not encoder.draws:
+            return encoder.with_scene(square, motion)
+        encoder.bank.choose(motion, capture_ms)
+        if self._waiting is not None or not self._looks.due(capture_ms):  # no time if the next picture is there already
             return encoder.with_scene(square, motion)
         with self._looks:
-            drawn = encoder.bank.look(square, motion, capture_ms)
+            drawn = encoder.bank.glance(square, motion)
+        if drawn.entry is not encoder.bank.current:
+            return encoder.with_scene(square, motion)
         self._error = drawn.error
         if encoder.wants_source(drawn, capture_ms):
             extra = encoder.admit(square, drawn.motion, capture_ms, ready=False)

@@ -141,12 +141,12 @@ class SourceMoment:
 
 
 class LookDuty:
-    """How often there is time to draw what the other side sees: for at most a fifth of a processor.
+    """How often there is time to draw what the other side sees: for at most a tenth of a processor.
 
     Asked with `due` at every picture; entered as a context around each look, which it times.
     """
 
-    SHARE = 0.2
+    SHARE = 0.1
     MOST_S = 0.1
     """Credit that is saved up, at most."""
 

@@ -7,7 +7,7 @@ import math
 import os
 from pathlib import Path
 
-from facewire.arguments import Command, Group, Need, add_preset, add_sources, add_weights, count
+from facewire.arguments import Command, Group, Need, add_preset, add_sources, add_weights, count, share
 from facewire.errors import InputError
 
 PREPARE_EXAMPLES = """\
@@ -208,6 +208,13 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="val", metavar="NAME", help="which people (default val)")
     add_preset(parser, UNCODED)
     add_sources(parser)
+    parser.add_argument(
+        "--sources-until",
+        type=share,
+        default=1.0,
+        metavar="SHARE",
+        help="send source frames in this share of each clip only, and score its second half: how they last (at most .5)",
+    )
     parser.add_argument("--every", type=count, default=1, metavar="N", help="score every n-th frame; all are coded")
     parser.add_argument("--clips", type=count, metavar="N", help="only the first N clips")
     parser.add_argument("--workers", type=count, default=2, metavar="N", help="processes (default 2)")
@@ -247,6 +254,7 @@ def evaluate(options: argparse.Namespace) -> None:
         options.clips,
         options.workers,
         options.sources,
+        options.sources_until,
         options.curve,
     )
     evaluate(what, options.out, console, quiet=options.quiet)

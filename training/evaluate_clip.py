@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import io
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,7 +19,16 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from PIL import Image
 
-from facewire.codec import DEFAULT_SOURCES, LateAcknowledgements, Motion, Packing, Transfer, rotation_matrix, turn
+from facewire.codec import (
+    DEFAULT_SOURCES,
+    DecodedFrame,
+    LateAcknowledgements,
+    Motion,
+    Packing,
+    Transfer,
+    rotation_matrix,
+    turn,
+)
 from facewire.coding import Coding
 from facewire.errors import InputError
 from facewire.metrics.quality import EYES_MOVE, MOUTH_MOVES, agreement, jitter
@@ -68,6 +77,8 @@ class EvaluateOptions:
     """Worker processes."""
     sources: int = DEFAULT_SOURCES
     """How many source frames are in use at a time; 1 is the paper's setting."""
+    sources_until: float = 1.0
+    """Send source frames in this share of each clip only. Below 1, the second half of each clip is scored."""
     curve: bool = False
     """Also measure the rate-distortion curve of the motion code."""
 
@@ -168,72 +179,81 @@ def transmit(
     sent = make_source(networks, coding, source, fps)
     if transfer:
         motions = [Transfer(sent.motion, motions[0])(motion) for motion in motions]
-    decoded: list[Motion] = list(motions) if preset == "none" else []
-    sizes: list[int] = []
-    encoder = coding.motion_encoder(Packing("default" if preset == "none" else preset), fps)
-    decoder = coding.motion_decoder(sent.frame.frame_rate)
-    late = LateAcknowledgements(encoder.acknowledge, int(ROUND_TRIP_MS * fps / 1000))
-    for number, motion in enumerate(motions if preset != "none" else ()):
-        packet = encoder.encode(motion, round(1000 * number / fps))
-        assert packet is not None
-        sizes.append(len(packet))
-        decoded.extend(frame.motion for frame in decoder.decode(packet))
-        late.sent(number)
-        late.advance(number)
+    decoded, payload_bytes = list(motions), 0.0
+    if preset != "none":
+        encoder = coding.motion_encoder(Packing(preset), fps)
+        decoder = coding.motion_decoder(sent.frame.frame_rate)
+        frames, payload_bytes = _coded(motions, encoder.encode, encoder.acknowledge, decoder.decode, fps)
+        decoded = [frame.motion for frame in frames]
     return Stream(
         motions=decoded,
         source_motion=sent.motion,
         picture=sent.picture,
         appearance=networks.appearance(sent.picture),
         canonical=sent.canonical,
-        payload_bytes=float(np.mean(sizes)) if sizes else 0.0,
+        payload_bytes=payload_bytes,
         source_bytes=float(len(sent.frame.picture)),
     )
+
+
+def _coded(
+    motions: Iterable[Motion],
+    encode: Callable[[Motion, int], bytes | None],
+    acknowledge: Callable[[int], None],
+    decode: Callable[[bytes], list[DecodedFrame]],
+    fps: float,
+) -> tuple[list[DecodedFrame], float]:
+    """Motions as they come out of packets of one frame each, acknowledged late, and the mean bytes of a packet."""
+    late = LateAcknowledgements(acknowledge, int(ROUND_TRIP_MS * fps / 1000))
+    decoded: list[DecodedFrame] = []
+    sizes: list[int] = []
+    for number, motion in enumerate(motions):
+        packet = encode(motion, round(1000 * number / fps))
+        assert packet is not None
+        sizes.append(len(packet))
+        decoded += decode(packet)
+        late.sent(number)
+        late.advance(number)
+    return decoded, float(np.mean(sizes))
 
 
 def transmit_with_bank(networks: Networks, frames: NDArray[np.uint8], fps: float, options: EvaluateOptions) -> Stream:
     """A clip with up to `options.sources` source frames through real bytes, as a call would send it.
 
     A new source frame is used from `SOURCE_DELAY_MS` on after its picture; nothing is lost, frames are acknowledged 100 ms late.
+    There are none after `options.sources_until` of the clip.
     """
     encoder = Encoder(networks, frame_rate=fps, packing=Packing(options.preset), sources=options.sources)
     decoder = Decoder(networks)
     sent = {0: encoder.use_source(frames[0])}
     decoder.receive_source(sent[0].message)
-    late = LateAcknowledgements(encoder.acknowledge, int(ROUND_TRIP_MS * fps / 1000))
-    under_way: deque[tuple[float, SentSource]] = deque()
-    first, sizes, source_bytes = sent[0], [], len(sent[0].frame.picture)
-    motions: list[Motion] = []
-    sources: list[SentSource] = []
-    for number, frame in enumerate(frames):
-        now_ms = 1000 * number / fps
-        while under_way and under_way[0][0] <= now_ms:
-            source = under_way.popleft()[1]
-            decoder.receive_source(source.message)
-            encoder.bank.delivered({source.hash})
-        drawn = encoder.bank.look(frame, networks.motion(frame), now_ms)
-        if encoder.wants_source(drawn, now_ms):
-            source = encoder.admit(frame, drawn.motion, round(now_ms), ready=False)
-            sent[source.frame.number] = source
-            source_bytes += len(source.frame.picture)
-            under_way.append((now_ms + SOURCE_DELAY_MS, source))
-        packet = encoder.pack(drawn.motion, round(now_ms))
-        assert packet is not None
-        sizes.append(len(packet))
-        for decoded in decoder.decode(packet):
-            motions.append(decoded.motion)
-            sources.append(sent[decoded.source])
-        late.sent(number)
-        late.advance(number)
+    first = sent[0]
+
+    def motions() -> Iterator[Motion]:
+        under_way: deque[tuple[float, SentSource]] = deque()
+        for number, frame in enumerate(frames):
+            now_ms = 1000 * number / fps
+            while under_way and under_way[0][0] <= now_ms:
+                source = under_way.popleft()[1]
+                decoder.receive_source(source.message)
+                encoder.bank.delivered({source.hash})
+            drawn = encoder.bank.look(frame, networks.motion(frame), now_ms)
+            if number < options.sources_until * len(frames) and encoder.wants_source(drawn, now_ms):
+                source = encoder.admit(frame, drawn.motion, round(now_ms), ready=False)
+                sent[source.frame.number] = source
+                under_way.append((now_ms + SOURCE_DELAY_MS, source))
+            yield drawn.motion
+
+    decoded, payload_bytes = _coded(motions(), encoder.pack, encoder.acknowledge, decoder.decode, fps)
     return Stream(
-        motions=motions,
+        motions=[frame.motion for frame in decoded],
         source_motion=first.motion,
         picture=first.picture,
         appearance=networks.appearance(first.picture),
         canonical=first.canonical,
-        payload_bytes=float(np.mean(sizes)),
-        source_bytes=float(source_bytes),
-        sources=sources,
+        payload_bytes=payload_bytes,
+        source_bytes=float(sum(len(source.frame.picture) for source in sent.values())),
+        sources=[sent[frame.source] for frame in decoded],
         count=len(sent),
     )
 
@@ -252,7 +272,8 @@ def evaluate_clip(options: EvaluateOptions, row: ClipRow, other: ClipRow | None)
     else:
         stream = transmit_with_bank(networks, frames, row.fps, options)
     source = judge.look(stream.picture)
-    chosen = list(range(1, len(frames), options.every))
+    begin = 1 if options.sources_until == 1 else len(frames) // 2
+    chosen = list(range(begin, len(frames), options.every))
     pairs = _pairs(judge, networks, stream, source, [(frames[index], index) for index in chosen])
     views, turned = _free_views(judge, networks, stream, source)
     worst = sorted(pairs, key=lambda pair: -pair.figures.get("st_lpips", -pair.figures["psnr"]))
@@ -261,6 +282,7 @@ def evaluate_clip(options: EvaluateOptions, row: ClipRow, other: ClipRow | None)
         "payload_bytes": stream.payload_bytes,
         "source_bytes": stream.source_bytes,
         "sources": float(stream.count),
+        "source_kilobytes_per_minute": stream.source_bytes / 1000 * 60 * row.fps / len(frames),
     }
     if (shaking := _jitter(judge, networks, stream, frames)) is not None:
         figures["jitter"] = shaking

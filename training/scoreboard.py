@@ -46,8 +46,8 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             "PSNR over repeat",
             2,
             1,
-            4.0,
-            6.0,
+            6.5,
+            8.5,
             "dB",
             note="The same, minus the score of the still source frame.",
         ),
@@ -66,10 +66,20 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             "ST-LPIPS against repeat",
             2,
             -1,
-            0.6,
-            0.4,
+            0.42,
+            0.33,
             "×",
             note="The still source frame is sharp, so a picture must be both right and sharp to do better.",
+        ),
+        Figure(
+            "st_lpips_worst",
+            "The same, worst tenth of the clips",
+            2,
+            -1,
+            0.6,
+            0.45,
+            "×",
+            note="Mean over those clips, most of which hardly move: there the still source frame is hard to beat.",
         ),
         Figure(
             "fd_lite0",
@@ -100,8 +110,8 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             "Identity cosine",
             3,
             1,
-            0.75,
-            0.88,
+            0.87,
+            0.91,
             note="MobileFace embeddings of our picture and the camera picture at that moment.",
         ),
         Figure(
@@ -136,7 +146,7 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
             "Temporal jitter",
             2,
             -1,
-            1.6,
+            1.25,
             1.1,
             "×",
             note="Landmark acceleration relative to the camera picture, in 2 x 12 consecutive frames of a clip.",
@@ -156,7 +166,16 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
         Figure(
             "payload_bytes", "Motion payload a frame", 2, -1, unit="B", note="Without packet overhead and redundancy."
         ),
-        Figure("source_bytes", "Source frame, once", 0, -1, unit="B"),
+        Figure("sources", "Source frames a clip", 2),
+        Figure("source_bytes", "Source frames of a clip", 0, -1, unit="B"),
+        Figure(
+            "source_kilobytes_per_minute",
+            "Source frames a minute, at this pace",
+            0,
+            -1,
+            unit="kB",
+            note="Clips are short and a minute's budget may be spent at once, so that a call stays far below it.",
+        ),
     ),
     "Another person's face, moved (relative transfer)": (
         Figure("cross_identity", "Identity cosine to the source", 3, 1, note="Whose face is seen after the transfer."),
@@ -220,7 +239,7 @@ REPEAT = {
     "cross_identity": 1.0, "cross_mouth_r": 0.0, "cross_mouth_slope": 0.0, "cross_eye_r": 0.0, "cross_eye_slope": 0.0,
     "cross_yaw_r": 0.0, "cross_pitch_r": 0.0, "cross_roll_r": 0.0, "mouth_r": 0.0, "mouth_slope": 0.0, "eye_r": 0.0,
     "eye_slope": 0.0, "jitter": 0.0, "view_yaw_slope": 0.0, "view_pitch_slope": 0.0, "view_identity": 1.0,
-    "psnr_gain": 0.0, "st_lpips_ratio": 1.0, "payload_bytes": 0.0,
+    "psnr_gain": 0.0, "st_lpips_ratio": 1.0, "st_lpips_worst": 1.0, "payload_bytes": 0.0,
 }  # fmt: skip
 """Scores that repeating the source frame has by definition."""
 
@@ -272,6 +291,8 @@ def summarise(scores: list[dict[str, float]]) -> dict[str, float]:
     summary["ssim_gain"] = summary["ssim"] - summary["ssim_repeat"]
     if summary.get("st_lpips_repeat"):
         summary["st_lpips_ratio"] = summary["st_lpips"] / summary["st_lpips_repeat"]
+        ratios = sorted(s["st_lpips"] / s["st_lpips_repeat"] for s in scores if s.get("st_lpips_repeat"))
+        summary["st_lpips_worst"] = float(np.mean(ratios[-max(1, round(len(ratios) / 10)) :]))
     return summary
 
 

@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -69,16 +70,28 @@ class _Program:
 
 
 async def measure(
-    folder: Path, seconds: float, *, voice: Path | None, one_way: bool = False, fps: float = 25.0
+    folder: Path,
+    seconds: float,
+    *,
+    voice: Path | None,
+    one_way: bool = False,
+    fps: float = 25.0,
+    video: Path | None = None,
+    more: Sequence[str] = (),
 ) -> dict[Way, Side]:
-    """Measures both sides for `seconds` after settling. voice: None for no sound. one_way: only a sends video."""
-    relay = Relay()
+    """Measures both sides for `seconds` after settling. voice: None for no sound. one_way: only a sends video.
+
+    video: the sample clip if None. more: options for both programs.
+    """
+    relay, shown = Relay(), video or sample_clip()
     server = SignalingServer(ServerOptions(port=0))
     await server.start()
     try:
         async with Doorway(server.url, relay) as doorway:
             programs = [
-                await _start(folder, name, doorway.url, seconds, voice, fps, video=name == "a" or not one_way)
+                await _start(
+                    folder, name, doorway.url, seconds, voice, fps, shown if name == "a" or not one_way else None, more
+                )
                 for name in "ab"
             ]
             try:
@@ -123,18 +136,25 @@ async def measure(
 
 
 async def _start(
-    folder: Path, name: str, url: str, seconds: float, voice: Path | None, fps: float, *, video: bool
+    folder: Path,
+    name: str,
+    url: str,
+    seconds: float,
+    voice: Path | None,
+    fps: float,
+    video: Path | None,
+    more: Sequence[str],
 ) -> _Program:
     figures = folder / f"{name}.json"
     sends = [
         "--video",
-        str(sample_clip()) if video else "none",
+        "none" if video is None else str(video),
         "--sound",
         "none" if voice is None else str(voice),
         "--loop",
     ]
     ends = ["--seconds", str(seconds + SETTLING_S + 2), "--wait", str(PATIENCE_S), "--threads", "1", "--fps", str(fps)]
-    command = ["-m", "facewire", "call", "room", "--server", url, "--name", name, *sends, *ends]
+    command = ["-m", "facewire", "call", "room", "--server", url, "--name", name, *sends, *ends, *more]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, "--out", "raw", "--json", str(figures), stdout=asyncio.subprocess.PIPE, env=os.environ
     )
@@ -208,13 +228,25 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=25.0, metavar="N")
     parser.add_argument("--no-sound", action="store_true", help="no sound either way")
     parser.add_argument("--voice", type=Path, metavar="FILE", help="sound to send in place of the synthetic voice")
+    parser.add_argument("--video", type=Path, metavar="FILE", help="what both send in place of the sample clip")
+    parser.add_argument(
+        "more", nargs="*", metavar="OPTION", help="after --: options for both programs, such as --sources 1"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         voice = None
         if not options.no_sound:
             voice = options.voice or write_voice(Path(folder) / "voice.wav")
         sides = asyncio.run(
-            measure(Path(folder), options.seconds, voice=voice, one_way=options.one_way, fps=options.fps)
+            measure(
+                Path(folder),
+                options.seconds,
+                voice=voice,
+                one_way=options.one_way,
+                fps=options.fps,
+                video=options.video,
+                more=options.more,
+            )
         )
         for way, side in sides.items():
             print(way, json.dumps(asdict(side)), flush=True)

@@ -16,6 +16,7 @@ from facewire.sender.bank import (
     EVERY_MS,
     FLOOR,
     WORTH,
+    WORTH_WHEN_EMPTY,
     ByteBudget,
     Drawn,
     Entry,
@@ -162,7 +163,7 @@ def test_source_frame_is_worth_more_the_less_is_left(networks: Networks, nodding
     assert not worth(drawn(FLOOR), full, 0)
     assert worth(drawn(FLOOR + 1.1 * WORTH), full, 0)
     assert not worth(drawn(FLOOR + 1.1 * WORTH), spent, 0)
-    assert worth(drawn(FLOOR + 2.1 * WORTH), spent, 0)
+    assert worth(drawn(FLOOR + 1.1 * WORTH_WHEN_EMPTY), spent, 0)
     spent.spend(30_000)
     assert not worth(drawn(100), spent, 0)
 
@@ -190,7 +191,40 @@ def test_counts_of_use_follow_numbers_that_come_again(networks: Networks, noddin
     assert [(one.frame, one.used) for one in used.list()] == [(0, 1), (7, 2)]
 
 
-def test_looks_take_a_fifth_of_a_processor() -> None:
+def test_source_frame_is_chosen_by_motion_where_there_is_no_time_to_draw(
+    bank: SourceBank, networks: Networks, nodding: list[Picture]
+) -> None:
+    encoder = Encoder(networks, sources=3)
+    encoder.use_source(nodding[0])
+    moved = shifted(nodding[0], 40)
+    other = encoder.admit(moved, networks.motion(moved), 1000, ready=False)
+    assert encoder.bank.choose(networks.motion(moved), 2000).source is not other, "the other side does not have it yet"
+    encoder.bank.delivered({other.hash})
+    assert encoder.bank.choose(networks.motion(moved), 3000).source is other
+    assert encoder.bank.choose(networks.motion(nodding[0]), 5000).source is not other
+
+
+def test_source_frame_of_another_light_is_not_used_and_dropped_first(
+    networks: Networks, nodding: list[Picture]
+) -> None:
+    encoder = Encoder(networks, sources=3)
+    motion = encoder.use_source(np.ascontiguousarray(nodding[0] // 3)).motion
+    light = encoder.admit(nodding[0], networks.motion(nodding[0]), 1000, ready=True)
+    dark = encoder.bank.entries[0]
+    assert encoder.bank.choose(motion, 2000) is dark, "nothing is known of either yet"
+    looked = [encoder.bank.glance(nodding[0], motion) for _ in range(6)]
+    assert {drawn.entry.source.frame.number for drawn in looked} == {0, 1}
+    assert dark.expected(motion) > 10
+    for _ in range(10):
+        encoder.bank.entries[1].learn(motion, 2.0)
+    assert encoder.bank.choose(motion, 3000).source is light
+    for number in (1, 2):
+        square = shifted(nodding[0], 20 * number)
+        encoder.admit(square, networks.motion(square), 3000 + 1000 * number, ready=True)
+    assert dark not in encoder.bank.entries
+
+
+def test_looks_take_a_tenth_of_a_processor() -> None:
     now = [0.0]
     duty = LookDuty(lambda: now[0])
     spent = 0.0
