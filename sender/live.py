@@ -22,7 +22,7 @@ from facewire.codec import Motion, Packing
 from facewire.coding import Coding
 from facewire.errors import FacewireError, InputError, NoFaceError, reason
 from facewire.models.runtime import Networks
-from facewire.sender.bank import likeness
+from facewire.sender.bank import Drawn, likeness
 from facewire.sender.clock import CaptureClock
 from facewire.sender.cuts import CutWatch
 from facewire.sender.encoder import Encoder
@@ -36,6 +36,8 @@ from facewire.source_picture import PREVIEW_QUALITY
 
 REOPEN_CAMERA_S = 2.0
 """How often to look for an unplugged camera."""
+TOO_SLOW_MS = 2000
+"""If there was no time to draw what the other side sees for so long, the error to expect decides on new source frames."""
 STOP_S = 5.0
 """How long to wait for a thread to end; a camera's driver may hang."""
 
@@ -186,6 +188,8 @@ class LiveSender:
         self._looks = LookDuty()
         self._error: float | None = None
         """Of the picture as the other side sees it, when it was last looked at."""
+        self._looked_ms = 0
+        """When the other side's picture was last drawn here."""
         self._newest_ms = 0
 
         # Guards the encoder's packets and the requests of other threads. Never held while a network runs.
@@ -353,7 +357,8 @@ class LiveSender:
 
     def _look(self, square: NDArray[np.uint8], motion: Motion, capture_ms: int) -> Motion:
         """A square's motion with its scene code, against the source frame that it is likely to be drawn best from. Where there is
-        time it is also drawn as the other side sees it, and one more source frame is sent if that is bad.
+        time it is also drawn as the other side sees it, and one more source frame is sent if that is bad; on a machine that never
+        has the time, if it is to be expected.
         """
         encoder = self._encoder
         with self._lock:
@@ -364,14 +369,18 @@ class LiveSender:
         encoder.bank.delivered(delivered)
         if not encoder.draws:
             return encoder.with_scene(square, motion)
-        encoder.bank.choose(motion, capture_ms)
-        if self._waiting is not None or not self._looks.due(capture_ms):  # no time if the next picture is there already
-            return encoder.with_scene(square, motion)
-        with self._looks:
-            drawn = encoder.bank.glance(square, motion)
-        if drawn.entry is not encoder.bank.current:
-            return encoder.with_scene(square, motion)
-        self._error = drawn.error
+        current = encoder.bank.choose(motion, capture_ms)
+        drawn = None
+        if self._waiting is None and self._looks.due(capture_ms):  # no time if the next picture is there already
+            with self._looks:
+                drawn = encoder.bank.glance(square, motion)
+            self._looked_ms = capture_ms
+        if drawn is not None and drawn.entry is current:
+            self._error = drawn.error
+        else:
+            drawn = Drawn(current, encoder.with_scene(square, motion), current.expected(motion))
+            if capture_ms - self._looked_ms < TOO_SLOW_MS:
+                return drawn.motion
         if encoder.wants_source(drawn, capture_ms):
             extra = encoder.admit(square, drawn.motion, capture_ms, ready=False)
             kind: PictureKind = "live" if self._live else "file"

@@ -22,6 +22,7 @@ from facewire.sender.face_tracker import FaceTracker
 from facewire.sender.framing import frame_video
 from facewire.sender.live import LiveSender, LiveSenderOptions, SenderState, SourceMessage
 from facewire.sender.media import Frame, VideoSource, open_live_video
+from facewire.sender.policy import LookDuty
 
 WALL = np.full((256, 256, 3), 127, np.uint8)
 
@@ -397,3 +398,26 @@ def test_still_picture_sways_by_a_known_motion(portrait_file: Path, networks: Ne
     rolls = [float(networks.motion(framing.cut(frames[at].picture, 256)).rotation[2]) for at in (0, 25, 75, 100)]
     assert np.degrees(rolls[1] - rolls[2]) == pytest.approx(-10, abs=2)
     assert np.degrees(rolls[0] - rolls[3]) == pytest.approx(0, abs=1)
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["looks", "has no time to look"])
+def test_head_that_moved_far_brings_a_further_source_frame(
+    networks: Networks, clip: Path, nodding: list[np.ndarray], monkeypatch: pytest.MonkeyPatch, slow: bool
+) -> None:
+    if slow:
+        monkeypatch.setattr(LookDuty, "due", lambda _self, _time_ms: False)
+    other = Other()
+    sender = other.sender(networks, str(clip), LiveSenderOptions(sources=3))
+    sender._encoder.load_drawing()
+    give(sender, [nodding[0]] * 8)
+    moved = np.ascontiguousarray(np.roll(nodding[0], 40, axis=1))
+    give(sender, [moved] * 60, 400)
+    extra = [source for source in other.sources if source.extra]
+    assert len(other.sources) == 2
+    assert len(extra) == 1, "the second one is not there yet, so there is no third"
+    assert sender.stats().sources_in_use == 2
+    assert (sender.stats().likeness is None) == slow
+    sender.source_delivered(extra[0].hash)
+    give(sender, [moved] * 4, 3000)
+    assert sender._encoder.source is not None
+    assert sender._encoder.source.hash == extra[0].hash, "pictures are drawn from it now"
