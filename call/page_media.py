@@ -30,7 +30,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
-from facewire.call.webrtc import LoopbackConnection
+from facewire.call.webrtc import LocalConnection
 from facewire.errors import DecodeError, reason
 from facewire.receiver.sinks import VideoSink
 from facewire.receiver.sound import RATE_HZ, Samples
@@ -154,7 +154,7 @@ class LocalLeg:
         self, on_camera: Callable[[av.VideoFrame], None], on_microphone: Callable[[av.AudioFrame], None]
     ) -> None:
         self._takers: dict[str, Callable[[Any], None]] = {"video": on_camera, "audio": on_microphone}
-        self._connection: LoopbackConnection | None = None
+        self._connection: LocalConnection | None = None
         self._picture: _Outlet | None = None
         self._sound: _Outlet | None = None
         self._started_s = time.monotonic()
@@ -164,7 +164,7 @@ class LocalLeg:
     async def answer(self, offer: str) -> str:
         """Answers the page's offer and replaces any earlier connection; DecodeError for an invalid offer."""
         await self.close()
-        connection = LoopbackConnection(RTCConfiguration([]))
+        connection = LocalConnection(RTCConfiguration([]))
         self._connection = connection
         connection.on("track", self._consume)
         try:

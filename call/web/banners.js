@@ -68,6 +68,7 @@ export class Banners {
         ],
       },
       state.link !== "open" && { id: "process", kind: "bad", icon: "warn", words: words.process },
+      state.link === "open" && state.mediaBlocked && { id: "media", kind: "bad", icon: "warn", words: words.mediaBlocked },
       state.soundBlocked && {
         id: "sound",
         kind: "ask",

@@ -118,8 +118,9 @@ function veilOf({ camera, wantCamera }) {
 }
 
 /** @param {State} state */
-function noteOf({ own, microphone, wantMicrophone }) {
+function noteOf({ own, microphone, wantMicrophone, mediaBlocked }) {
   const words = text.lobby;
+  if (mediaBlocked) return text.banner.mediaBlocked;
   if (wantMicrophone && microphone === "denied") return words.microphoneDenied;
   if (wantMicrophone && (microphone === "missing" || microphone === "lost")) return words.microphoneMissing;
   if (wantMicrophone && microphone === "busy") return words.microphoneBusy;

@@ -8,6 +8,10 @@ import { $ } from "./dom.js";
 
 const GATHER_MS = 1000;
 const AGAIN_MS = 1000;
+/** How long a connection within one machine may take. */
+const CONNECT_MS = 10_000;
+/** After so many in a row the person is told. */
+const SILENT_FAILURES = 2;
 const LEVEL_MS = 150;
 const RETRY_ONCE = new Set(["NotFoundError", "NotReadableError", "OverconstrainedError", "AbortError"]);
 
@@ -18,6 +22,7 @@ export class Media {
   /** @type {((answer: string) => void) | null} */ #answered = null;
   #remote = $("remote", HTMLVideoElement);
   #began = false;
+  #failures = 0;
   #previews = [$("preview-video", HTMLVideoElement), $("self-video", HTMLVideoElement)];
 
   /**
@@ -134,6 +139,23 @@ export class Media {
     setTimeout(() => this.#connection === failed && this.store.state.link === "open" && void this.connect(), AGAIN_MS);
   }
 
+  /**
+   * The connection to the process came to nothing: another one is made.
+   * @param {RTCPeerConnection} connection
+   */
+  #fail(connection) {
+    if (this.#connection !== connection || connection.signalingState === "closed") return;
+    connection.close();
+    this.#failed(this.#failures + 1);
+    this.connectSoon();
+  }
+
+  /** @param {number} failures in a row */
+  #failed(failures) {
+    this.#failures = failures;
+    this.store.set({ mediaBlocked: failures >= SILENT_FAILURES });
+  }
+
   /** Connects, or reconnects, to the process. */
   async connect() {
     this.#connection?.close();
@@ -146,7 +168,8 @@ export class Media {
     }
     connection.ontrack = (event) => this.#receive(event.streams[0] ?? new MediaStream([event.track]));
     connection.onconnectionstatechange = () => {
-      if (connection.connectionState === "failed" && this.#connection === connection) this.connectSoon();
+      if (connection.connectionState === "connected") this.#failed(0);
+      if (connection.connectionState === "failed") this.#fail(connection);
     };
     await connection.setLocalDescription();
     await gathered(connection);
@@ -154,6 +177,7 @@ export class Media {
     this.send({ type: "offer", sdp: connection.localDescription?.sdp ?? "" });
     const sdp = await answer;
     if (connection.signalingState !== "have-local-offer") return;
+    setTimeout(() => connection.connectionState !== "connected" && this.#fail(connection), CONNECT_MS);
     await connection.setRemoteDescription({ type: "answer", sdp });
     const sender = this.#sender("camera");
     const parameters = sender?.getParameters();

@@ -32,6 +32,7 @@
  * @property {boolean} wantMicrophone
  * @property {MediaDeviceInfo[]} devices
  * @property {boolean} soundBlocked until a click, by the browser
+ * @property {boolean} mediaBlocked whether the local connection failed again and again: no picture or sound gets through
  * @property {boolean} panel whether the statistics are shown
  * @property {boolean} turnOpen
  * @property {boolean} pip
@@ -67,6 +68,7 @@ export function firstState() {
     wantMicrophone: true,
     devices: [],
     soundBlocked: false,
+    mediaBlocked: false,
     panel: matchMedia("(min-width: 64rem), (orientation: portrait)").matches,
     turnOpen: false,
     pip: false,

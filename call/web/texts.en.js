@@ -117,6 +117,9 @@ export const texts = {
     slow: "This computer is slow, so some pictures are skipped. Closing other programs helps.",
     serverGone: "Lost contact with the server. Your call continues, but could not reconnect if it drops.",
     process: "Lost the connection to facewire on this computer. Trying again…",
+    mediaBlocked:
+      "Your browser blocks WebRTC on this computer, so no picture or sound gets through. Pause VPN and privacy add-ons for this page, " +
+      "make sure that a network is on, or start facewire again and open its address in another browser.",
     sound: "Your browser has muted the sound.",
     soundButton: "Turn sound on",
     portrait: (/** @type {string} */ name) =>

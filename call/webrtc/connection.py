@@ -5,9 +5,13 @@ aiortc builds the layers of a connection (ICE, DTLS, SCTP) in private methods of
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import re
+import socket
 from typing import Any
 
+from aioice.ice import get_host_addresses
 from aiortc import RTCCertificate, RTCConfiguration, RTCDtlsTransport, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -46,17 +50,74 @@ class _ChosenAddresses(RTCPeerConnection):
         gather = ice.get_component_candidates
 
         async def gather_from_chosen(component: int, addresses: list[str], timeout: int = 5) -> Any:
-            return await gather(component, self._choose(addresses), timeout)
+            candidates = await gather(component, self._choose(addresses), timeout)
+            for protocol in ice._protocols:
+                self._bound(protocol)
+            return candidates
 
         ice.get_component_candidates = gather_from_chosen  # type: ignore[method-assign]
         return dtls
 
+    def _bound(self, protocol: Any) -> None:
+        """A socket of this connection is there. protocol: an `aioice.ice.StunProtocol`."""
 
-class LoopbackConnection(_ChosenAddresses):
-    """A connection that nothing outside this machine can reach."""
+
+class LocalConnection(_ChosenAddresses):
+    """A connection to a browser on this machine that nothing outside this machine can reach.
+
+    Chromium connects to 127.0.0.1. Firefox never does, so the machine's own addresses that lead outside are offered as well;
+    whatever reaches them from another machine is dropped unread. Browsers replace their addresses by `.local` names
+    until the person allows the camera. Nobody need resolve these: the browser has the addresses of this machine.
+    """
+
+    def __init__(self, configuration: RTCConfiguration) -> None:
+        super().__init__(configuration)
+        self._own = {LOOPBACK, *get_host_addresses(use_ipv4=True, use_ipv6=True)}
+        self._offered = [LOOPBACK, *_outward_addresses()]
+        self.strange = 0
+        """Datagrams dropped because they came from another machine."""
+
+    async def setRemoteDescription(self, sessionDescription: RTCSessionDescription) -> None:
+        sdp = _with_hosts(sessionDescription.sdp, self._offered)
+        await super().setRemoteDescription(RTCSessionDescription(sdp, sessionDescription.type))
 
     def _choose(self, addresses: list[str]) -> list[str]:
-        return [LOOPBACK]
+        return self._offered
+
+    def _bound(self, protocol: Any) -> None:
+        receive = protocol.datagram_received
+
+        def receive_from_here(data: bytes, address: Any) -> None:
+            if address[0].partition("%")[0] in self._own:
+                receive(data, address)
+            else:
+                self.strange += 1
+
+        protocol.datagram_received = receive_from_here
+
+
+def _outward_addresses() -> list[str]:
+    """The addresses with which this machine would reach the Internet, IPv4 and IPv6, where it has them. Nothing is sent."""
+    found = []
+    for family, somewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((somewhere, 9))
+            found.append(probe.getsockname()[0])
+    return [address for address in found if address != LOOPBACK]
+
+
+def _with_hosts(sdp: str, hosts: list[str]) -> str:
+    """A description whose UDP host candidates are at these addresses, whatever they name, and without other candidates."""
+    lines = []
+    for line in sdp.splitlines():
+        if not line.startswith("a=candidate:"):
+            lines.append(line)
+        elif (candidate := _HOST_CANDIDATE.fullmatch(line)) is not None:
+            lines += [f"{candidate[1]}{host}{candidate[2]}" for host in hosts]
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+_HOST_CANDIDATE = re.compile(r"(a=candidate:\S+ \d+ udp \d+ )\S+( \d+ typ host(?: .*)?)", re.IGNORECASE)
 
 
 class DataConnection(_ChosenAddresses):

@@ -121,7 +121,7 @@ class Browsers:
 
     def __init__(self, folder: Path, clip: Path, server: str) -> None:
         self._folder, self._clip, self._server = folder, clip, server
-        self._people: list[Person] = []
+        self._programs: list[asyncio.subprocess.Process] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Browsers:
@@ -145,14 +145,24 @@ class Browsers:
     ) -> None:
         await self.browser.close()
         await self._playwright.stop()
-        for person in self._people:
-            if person.process.returncode is None:
-                person.process.terminate()
-            await asyncio.wait_for(person.process.wait(), PATIENCE_S)
+        for process in self._programs:
+            if process.returncode is None:
+                process.terminate()
+            await asyncio.wait_for(process.wait(), PATIENCE_S)
         for task in self._tasks:
             task.cancel()
 
     async def person(self, name: str, *more: str) -> Person:
+        process, url = await self.program(name, *more)
+        context = await self.browser.new_context(viewport={"width": 480, "height": 640}, reduced_motion="reduce")
+        page = await context.new_page()
+        person = Person(name, process, url, page, [])
+        page.on("pageerror", lambda error: person.errors.append(str(error)))
+        await page.goto(person.url)
+        return person
+
+    async def program(self, name: str, *more: str) -> tuple[asyncio.subprocess.Process, str]:
+        """A program without a browser, and the address of its page."""
         command = ["-m", "facewire", "call", "room", "--server", self._server, "--name", name, "--no-browser"]
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -161,19 +171,14 @@ class Browsers:
             stderr=asyncio.subprocess.PIPE,
             env=os.environ,
         )
+        self._programs.append(process)
         assert process.stderr is not None
         async with asyncio.timeout(PATIENCE_S):
             line = (await process.stderr.readline()).decode()
         address = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", line)
         assert address is not None, line
         self._tasks.append(asyncio.create_task(_drain(process.stderr)))
-        context = await self.browser.new_context(viewport={"width": 480, "height": 640}, reduced_motion="reduce")
-        page = await context.new_page()
-        person = Person(name, process, address[0], page, [])
-        page.on("pageerror", lambda error: person.errors.append(str(error)))
-        self._people.append(person)
-        await page.goto(person.url)
-        return person
+        return process, address[0]
 
 
 async def _drain(stream: asyncio.StreamReader) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -15,10 +17,13 @@ from numpy.typing import NDArray
 
 from facewire.metrics.quality import FaceMesh
 from facewire.models.runtime import Networks
+from facewire.samples import sample_portrait
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import choose_square
+from facewire.sender.media import read_picture
 from facewire.signaling.server import ServerOptions, SignalingServer
 from facewire.video import SYNTHESISED
+from tests.page.firefox import Firefox
 
 from .browsers import PATIENCE_S, Browsers, Grab, Person
 from .doorway import Doorway
@@ -152,6 +157,36 @@ async def test_two_people_see_hear_and_record_each_other(tmp_path: Path, carphon
         await a.says("left")
         await b.page.wait_for_selector("#remote", state="hidden")
         assert a.errors == b.errors == []
+
+
+CAMERA_WITH_A_FACE = """() => {
+  if (!navigator.mediaDevices) return;
+  const portrait = Uint8Array.from(atob("%s"), (letter) => letter.charCodeAt(0)), canvas = document.createElement("canvas");
+  canvas.width = 640; canvas.height = 480;
+  navigator.mediaDevices.getUserMedia = async () => {
+    const picture = await createImageBitmap(new Blob([portrait], {type: "image/jpeg"})), context = canvas.getContext("2d");
+    setInterval(() => context.drawImage(picture, 8 * Math.sin(performance.now() / 400), 0, 640, 640), 80);
+    return canvas.captureStream();
+  };
+}"""
+"""Firefox's fake camera has no face. This one has: the base64 of a JPEG, swaying."""
+
+
+async def test_firefox_and_chromium_see_each_other(tmp_path: Path, carphone: Path, door: Doorway) -> None:
+    portrait = cv2.imencode(".jpg", read_picture(sample_portrait())[..., ::-1])[1].tobytes()
+    async with Browsers(tmp_path, carphone, door.url) as browsers, await Firefox.start() as firefox:
+        a, (_, url) = await browsers.person("a", "--sound", "none"), await browsers.program("b", "--sound", "none")
+        page = await firefox.page(480, 640)
+        await page.before_load(CAMERA_WITH_A_FACE % base64.b64encode(portrait).decode())
+        await page.goto(url)
+        await page.until("document.getElementById('preview').dataset.face === 'found'", PATIENCE_S)
+        await page.click("#join")
+        await a.join()
+        await a.sees()
+        await page.until("document.getElementById('remote').currentTime > 0.5", PATIENCE_S)
+        await page.until("document.getElementById('badge').checkVisibility()", PATIENCE_S)
+        await page.says("Connected")
+        assert page.errors == a.errors == []
 
 
 async def test_call_recovers_from_a_network_outage(tmp_path: Path, carphone: Path, door: Doorway) -> None:

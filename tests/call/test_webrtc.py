@@ -24,11 +24,14 @@ from aiortc import (
 )
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from aiortc.rtcsctptransport import DataChunk
+from hypothesis import given
+from hypothesis import strategies as st
 
 import facewire
 from facewire.call.peer import Peer, PeerOptions
 from facewire.call.traffic import Traffic
-from facewire.call.webrtc import Certificate, DataConnection, LoopbackConnection
+from facewire.call.webrtc import Certificate, DataConnection, LocalConnection
+from facewire.call.webrtc.connection import _with_hosts
 from facewire.errors import InputError
 from facewire.signaling import IceServer
 
@@ -53,7 +56,7 @@ METHODS: list[tuple[type, str, str, str]] = [
         "(self, component, addresses, timeout)",
         "the choice of addresses",
     ),
-    (aioice.ice.StunProtocol, "datagram_received", "(self, data, addr)", "counting datagrams"),
+    (aioice.ice.StunProtocol, "datagram_received", "(self, data, addr)", "counting datagrams; who is heard"),
     (aioice.ice.StunProtocol, "send_data", "(self, data, addr)", "counting datagrams"),
     (aioice.ice.StunProtocol, "send_stun", "(self, message, addr)", "counting datagrams"),
 ]
@@ -63,7 +66,7 @@ ATTRIBUTES: list[tuple[type, str, str]] = [
     (RTCPeerConnection, "_RTCPeerConnection__certificates", "one certificate for a whole call"),
     (RTCPeerConnection, "_RTCPeerConnection__sctp", "the bundling association"),
     (RTCIceGatherer, "_connection", "the choice of addresses and counting datagrams"),
-    (aioice.ice.Connection, "_protocols", "counting datagrams"),
+    (aioice.ice.Connection, "_protocols", "counting datagrams; who is heard"),
     (RTCDtlsTransport, "_ssl", "safety words and the cipher's share of a packet"),
     (RTCSctpTransport, "_advertised_rwnd", "SACK bundling"),
     (RTCSctpTransport, "_cwnd", "the floor of the congestion window"),
@@ -202,8 +205,45 @@ def data_connection(policy: RTCIceTransportPolicy = RTCIceTransportPolicy.ALL) -
     return DataConnection(configuration, Certificate.generateCertificate(), Traffic(), {0: "media"})
 
 
-async def test_a_loopback_connection_offers_no_other_address() -> None:
-    assert set(await candidates(LoopbackConnection(RTCConfiguration([])))) == {"127.0.0.1"}
+async def test_a_local_connection_offers_loopback_first_and_own_addresses_besides() -> None:
+    """Firefox never connects to 127.0.0.1."""
+    offered = await candidates(LocalConnection(RTCConfiguration([])))
+    own = aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
+    assert offered[0] == "127.0.0.1"
+    assert set(offered[1:]) <= set(own)
+    assert bool(offered[1:]) == bool(own)
+
+
+async def test_a_local_connection_hears_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = LocalConnection(RTCConfiguration([]))
+    connection.createDataChannel("one")
+    await connection.setLocalDescription(await connection.createOffer())
+    sctp = connection.sctp
+    assert sctp is not None
+    protocols = sctp.transport.transport.iceGatherer._connection._protocols
+    assert protocols
+    heard: list[bytes] = []
+    for protocol in protocols:
+        monkeypatch.setattr(protocol.receiver, "data_received", lambda data, component: heard.append(data))
+        protocol.datagram_received(b"\xffhere", (protocol.local_candidate.host, 4000))
+        protocol.datagram_received(b"\xffthere", ("198.51.100.7", 4000))
+    assert heard == [b"\xffhere"] * len(protocols)
+    assert connection.strange == len(protocols)
+    await connection.close()
+
+
+def test_names_that_hide_a_browsers_address_are_never_resolved() -> None:
+    sdp = "v=0\r\na=candidate:0 1 UDP 2122187007 4858edf9.local 57114 typ host\r\na=candidate:2 1 TCP 9 x.local 9 typ host\r\n"
+    assert _with_hosts(sdp, ["127.0.0.1", "192.0.2.2"]) == (
+        "v=0\r\na=candidate:0 1 UDP 2122187007 127.0.0.1 57114 typ host\r\n"
+        "a=candidate:0 1 UDP 2122187007 192.0.2.2 57114 typ host\r\n"
+    )
+
+
+@given(st.text() | st.text("a=candidte:0 1udpUDPhostyl.\r\n").map(lambda text: f"a=candidate:{text}"))
+def test_no_candidate_of_an_offer_is_outside_this_machine(sdp: str) -> None:
+    for line in _with_hosts(sdp, ["127.0.0.1"]).splitlines():
+        assert not line.startswith("a=candidate:") or line.split(" ")[4] == "127.0.0.1"
 
 
 async def test_a_machine_without_addresses_offers_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
