@@ -130,7 +130,7 @@ def _add_sending(group: Group, command: str) -> None:
         metavar="KBPS",
         help="send at most this much on the wire, sound, headers and acknowledgements included",
     )
-    add_sources(group, 1)
+    add_sources(group)
 
 
 def _add_receiving(group: Group, command: str) -> None:
@@ -195,7 +195,7 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
             out=None if page or command == "send" else out,
             speaker=getattr(options, "speaker", None),
             loop=getattr(options, "loop", False),
-            sources=getattr(options, "sources", 1),
+            sources=getattr(options, "sources", None),
             degrees=degrees,
             portrait=getattr(options, "portrait", None),
         ),

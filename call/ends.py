@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewire.call.options import FULL_FPS, MediaOptions
+from facewire.codec import DEFAULT_SOURCES
 from facewire.errors import FacewireError, InputError
 from facewire.models.bundle import Bundle
 from facewire.models.runtime import Networks, networks_for_drawing
@@ -175,7 +176,7 @@ def _open_video(
     return LiveSender(
         networks.sending,
         video,
-        LiveSenderOptions(fps=fps, loop=options.loop, sources=options.sources),
+        LiveSenderOptions(fps=fps, loop=options.loop, sources=options.sources or DEFAULT_SOURCES),
         uplink.source,
         uplink.motion,
         uplink.camera_state,

@@ -42,8 +42,8 @@ class MediaOptions:
     """"window", "virtual", "raw", "none" (decoded and drawn, but shown nowhere), or a video file."""
     speaker: str | None = None
     """A loudspeaker, a .wav file or "none"; None for the default one, or for the sound track of `out`."""
-    sources: int = 1
-    """Pictures of the face in use at a time, 1 to 8."""
+    sources: int | None = None
+    """Pictures of the face in use at a time, 1 to 8; None for `codec.DEFAULT_SOURCES`."""
     loop: bool = False
     """Files start again when they end."""
     degrees: tuple[float, float, float] = (0.0, 0.0, 0.0)

@@ -142,7 +142,7 @@ class Outgoing:
     @property
     def source_follows(self) -> bool:
         """The other side has a preview of our source frame, and the whole frame is on its way."""
-        return self._previewed and self.has_source and self._unfinished
+        return self._previewed and self.has_source and self._unfinished and not self._sends_extra
 
     @property
     def _unfinished(self) -> bool:

@@ -17,7 +17,9 @@ DECISION_S = 0.5
 """Time between two decisions."""
 SOURCE_SHARE = 0.15
 """Of the budget on the wire goes to source frames after the first, averaged over a minute."""
-MOST_SOURCE_BYTES_PER_MINUTE = 30_000
+MOST_SOURCE_BYTES_PER_MINUTE = 17_000
+MOST_SKIPPED = 0.05
+"""Share of pictures that the playout may skip while there is still time to draw what the other side sees."""
 WINDOW_S = 2.0
 """What is on the wire is averaged over this long."""
 
@@ -29,6 +31,7 @@ class RateLoop:
         self, options: SessionOptions, ends: Ends, conversation: Conversation, connections: Connections
     ) -> None:
         self._fps, self._ends = options.fps, ends
+        self._skipped = self._shown = 0
         self._conversation, self._outgoing, self._connections = conversation, conversation.outgoing, connections
         self._controller = self._new_controller(options.max_kbps)
         self._limited = options.max_kbps is not None
@@ -61,6 +64,15 @@ class RateLoop:
                 self._apply(self._controller.update(measured, now - last))
             last = now
 
+    def _skips(self) -> bool:
+        """Whether the playout has skipped many pictures since the last decision, because this machine is busy."""
+        if self._ends.playout is None:
+            return False
+        stats = self._ends.playout.stats()
+        skipped, shown = stats.skipped - self._skipped, stats.shown - self._shown
+        self._skipped, self._shown = stats.skipped, stats.shown
+        return skipped > MOST_SKIPPED * (skipped + shown)
+
     def _new_controller(self, max_kbps: float | None) -> RateController:
         video, sound = self._ends.live is not None, self._ends.sound is not None
         return RateController(max_kbps, self._fps, video=video, sound=sound)
@@ -91,6 +103,7 @@ class RateLoop:
         if self._ends.live is not None:
             per_minute = SOURCE_SHARE * self._controller.budget_kbps * 1000 / 8 * 60
             self._ends.live.set_source_budget(min(per_minute, MOST_SOURCE_BYTES_PER_MINUTE))
+            self._ends.live.allow_looks(not self._skips())
         if rate == self._outgoing.rate:
             return
         self._outgoing.rate = rate

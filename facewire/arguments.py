@@ -217,19 +217,17 @@ def add_source_frame(group: Group) -> None:
     )
 
 
-def add_sources(group: Group, default: int | None = None) -> None:
-    """default: the codec's if None."""
+def add_sources(group: Group) -> None:
     from facewire.codec import DEFAULT_SOURCES, MAX_SOURCES
 
-    default = default or DEFAULT_SOURCES
     group.add_argument(
         "--sources",
         type=count,
-        default=default,
+        default=DEFAULT_SOURCES,
         choices=range(1, MAX_SOURCES + 1),
         metavar="N",
         help=f"pictures of the face in use at a time, 1 to {MAX_SOURCES}: with more than one, another is sent where they show "
-        f"too little (default {default})",
+        f"too little (default {DEFAULT_SOURCES})",
     )
 
 

@@ -36,6 +36,8 @@ from facewire.source_picture import PREVIEW_QUALITY
 
 REOPEN_CAMERA_S = 2.0
 """How often to look for an unplugged camera."""
+LOAD_AFTER_S = 3.0
+"""The graphs that draw are compiled once the call has begun: that takes a second, and the first picture must not wait for it."""
 TOO_SLOW_MS = 2000
 """If there was no time to draw what the other side sees for so long, the error to expect decides on new source frames."""
 STOP_S = 5.0
@@ -188,6 +190,7 @@ class LiveSender:
         self._looks = LookDuty()
         self._error: float | None = None
         """Of the picture as the other side sees it, when it was last looked at."""
+        self._may_look = True
         self._looked_ms = 0
         """When the other side's picture was last drawn here."""
         self._newest_ms = 0
@@ -273,6 +276,10 @@ class LiveSender:
     def set_source_budget(self, bytes_per_minute: float) -> None:
         """How much may be spent on source frames after the first."""
         self._encoder.budget.bytes_per_minute = bytes_per_minute
+
+    def allow_looks(self, allowed: bool) -> None:
+        """Whether there is time to draw what the other side sees: not while this machine skips pictures that it should show."""
+        self._may_look = allowed
 
     def set_rate(self, packing: Packing, fps: float) -> None:
         """Changes packing and frame rate from the next packet on. Raises InputError for impossible settings."""
@@ -371,7 +378,8 @@ class LiveSender:
             return encoder.with_scene(square, motion)
         current = encoder.bank.choose(motion, capture_ms)
         drawn = None
-        if self._waiting is None and self._looks.due(capture_ms):  # no time if the next picture is there already
+        # No time if the next picture is there already.
+        if self._may_look and self._waiting is None and self._looks.due(capture_ms):
             with self._looks:
                 drawn = encoder.bank.glance(square, motion)
             self._looked_ms = capture_ms
@@ -513,6 +521,8 @@ class LiveSender:
             self._arrived.notify()
 
     def _load_drawing(self) -> None:
+        if self._stop.wait(LOAD_AFTER_S):
+            return
         try:
             self._encoder.load_drawing()
         except FacewireError as error:
