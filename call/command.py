@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from facewire.arguments import (
     Command,
@@ -26,7 +27,7 @@ from facewire.arguments import (
     view_degrees,
 )
 from facewire.call.options import FULL_FPS, CallOptions, MediaOptions, PageOptions, SessionOptions
-from facewire.errors import InputError
+from facewire.errors import InputError, reason
 from facewire.terminal import check_json, write_json
 
 DEFAULT_SERVER = "ws://127.0.0.1:8787"
@@ -220,8 +221,8 @@ def _check_page(options: argparse.Namespace, command: str, page: bool) -> None:
     if command == "call" and not page and (options.no_browser or options.recordings is not None):
         raise InputError("--no-browser and --recordings are for the page, which --out takes the place of")
     folder = getattr(options, "recordings", None)
-    if folder is not None and not folder.is_dir():
-        raise InputError(f"--recordings {folder}: no such folder")
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise InputError(f"--recordings {folder}: not a folder")
 
 
 def _meeting_place(server: str | None, room: str, configured: str | None = None) -> tuple[str, str]:
@@ -266,6 +267,8 @@ def run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], *, 
 
     cv2.setNumThreads(1)  # a second one hastens optical flow by a third and takes a fifth more of the processors
     _check(options)
+    if warning := _warning(options):
+        print(f"facewire: {warning}", file=sys.stderr, flush=True)
     if options.page is not None:
         uvloop.run(_run_page(options, options.page, json_target))
     else:
@@ -309,10 +312,28 @@ async def _run_page(options: CallOptions, page: PageOptions, json_target: Callab
 def _check(options: CallOptions) -> None:
     """InputError for what cannot work, before anything is opened."""
     from facewire.call.rate import RateController
+    from facewire.models.bundle import load_bundle
     from facewire.signaling import SignalingClient
 
     SignalingClient(options.server, options.room, options.token, options.session.name)
     RateController(options.session.max_kbps, options.session.fps)
+    if options.weights is not None:  # those that ship are tested
+        load_bundle(options.weights)
+    if options.page is not None:
+        try:
+            options.page.recordings.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--recordings {options.page.recordings}: cannot be made ({reason(error)})") from error
+
+
+def _warning(options: CallOptions) -> str:
+    """What is not safe about the way to the server; empty if nothing is."""
+    from facewire.signaling.limits import is_loopback
+
+    parts = urlsplit(options.server)
+    if options.token is None or parts.scheme != "ws" or is_loopback(parts.hostname or ""):
+        return ""
+    return f"warning: {options.server} is not encrypted, so others on the way can read the token and join the room: use wss://"
 
 
 def _check_media(options: MediaOptions) -> None:

@@ -22,7 +22,7 @@ class Listener:
         """
         if step == "ask":
             self.notice("the other side asked to record the call; refused, since this program cannot ask you")
-            return "no"
+            return "unable"
         if step == "on":
             self.notice("the other side is recording the call")
         return None

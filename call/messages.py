@@ -222,14 +222,15 @@ class Recording:
     """About recordings."""
 
     step: str
-    """"ask", "on" and "off" come from the side that records; "yes" and "no" from the other one, "no" at any time."""
+    """"ask", "on" and "off" come from the side that records; "yes" and "no" from the other one, "no" at any time, and "unable"
+    from a program that has no way to ask its person."""
 
 
 Control = Hello | State | SourceHave | SourceWant | Bye | Recording
 _CONTROLS: tuple[type[Control], ...] = (Hello, State, SourceHave, SourceWant, Bye, Recording)
 
 PICTURE_KINDS = ("live", "file", "portrait")
-RECORDING_STEPS = ("ask", "yes", "no", "on", "off")
+RECORDING_STEPS = ("ask", "yes", "no", "unable", "on", "off")
 CAMERA_STATES = ("none", "starting", "sending", "no-face", "paused", "camera-lost", "ended")
 MAX_REASON_CHARACTERS = 200
 

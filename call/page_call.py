@@ -150,7 +150,9 @@ class PageCall(PageHandler):
             self._enter("ended", ending.code, ending.reason)
         elif isinstance(error, FacewireError):
             self.failed = str(error)
-            self._enter("ended", "server", self.failed)
+            from facewire.signaling.client import ServerUnreachable
+
+            self._enter("ended", "server" if isinstance(error, ServerUnreachable) else "refused", self.failed)
         else:
             _log.error("the call failed", exc_info=error)
             self.failed = f"the call failed ({type(error).__name__})"

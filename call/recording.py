@@ -26,7 +26,7 @@ from facewire.receiver.sound import Samples
 MAX_OWN_VOICE = 48_000 // 5
 """Samples of the local voice that may wait for sound from the other side: clock drift is cut at 0.2 s."""
 
-Here = Literal["off", "asking", "on", "refused"]
+Here = Literal["off", "asking", "on", "refused", "unable"]
 There = Literal["off", "asking", "on"]
 
 
@@ -66,7 +66,7 @@ class Recording:
 
     def record(self, on: bool) -> None:
         """Asks the other side for consent, or stops recording."""
-        if on and self.here in ("off", "refused"):
+        if on and self.here in ("off", "refused", "unable"):
             self.here = "asking"
             self._tell("ask")
         elif not on and self.here in ("asking", "on"):
@@ -92,6 +92,8 @@ class Recording:
                 self._end("refused")
                 if was_on:
                     self._tell("off")
+            case "unable" if self.here == "asking":
+                self._end("unable")
             case "on":
                 self.there = "on"
             case "off":

@@ -189,8 +189,7 @@ class Session:
                 case ServerBack():
                     self._listener.notice("the signaling server is back")
                 case Refused():
-                    full = "room is full" in event.reason
-                    self.end(event.reason, failed=True, code="room-full" if full else "server")
+                    self.end(event.reason, failed=True, code=event.code)
                     return
 
     async def _tick(self) -> None:
@@ -228,6 +227,7 @@ class Session:
         if silence >= STALL_S and self._stalled_at is None:
             self.stats.stalls += 1
             self._stalled_at = now
+            self._listener.notice("nothing comes from the other side any more; the call goes on when it does")
         elif silence < STALL_S and self._stalled_at is not None:
             stalled_s, self._stalled_at = now - self._stalled_at, None
             self.stats.stalled_s += stalled_s

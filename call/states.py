@@ -6,10 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
+from facewire.signaling.events import RefusalCode
+
 CallState = Literal["waiting", "connecting", "connected", "stalled", "ended"]
-EndCode = Literal["left", "other-left", "other-ended", "server", "room-full", "versions", "time", "nobody", "other"]
-"""Why a call ended: this side left; the other side left the room, or ended the call; the signaling server refused; the
-room was full; the two programs do not match; the time limit was reached; nobody came; anything else.
+EndCode = RefusalCode | Literal["left", "other-left", "other-ended", "server", "versions", "time", "nobody", "other"]
+"""Why a call ended: the signaling server refused (`RefusalCode`); this side left; the other side left the room, or ended the
+call; the signaling server cannot be reached; the two programs do not match; the time limit was reached; nobody came; anything
+else.
 """
 
 

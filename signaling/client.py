@@ -21,6 +21,7 @@ from facewire.signaling.events import (
     Joined,
     PeerJoined,
     PeerLeft,
+    RefusalCode,
     Refused,
     ServerBack,
     ServerGone,
@@ -48,8 +49,8 @@ class SignalingClient:
             async for event in client:
                 ...
 
-    Entering the context connects and raises InputError if the server cannot be reached. After that the client reconnects by itself
-    and reports outages by `ServerGone` and `ServerBack`. `Refused` is the last event.
+    Entering the context connects and raises ServerUnreachable, or InputError if what answers there takes no such connection. After
+    that the client reconnects by itself and reports outages by `ServerGone` and `ServerBack`. `Refused` is the last event.
     """
 
     def __init__(self, url: str, room: str, token: str | None = None, name: str = "") -> None:
@@ -84,9 +85,16 @@ class SignalingClient:
         self._http = aiohttp.ClientSession()
         try:
             socket = await self._connect()
+        except aiohttp.WSServerHandshakeError as error:
+            await self._http.close()
+            raise InputError(
+                f"{self._url}: this server refuses the connection (it answered {error.status} {error.message}): check the address"
+            ) from error
         except UNREACHABLE as error:
             await self._http.close()
-            raise InputError(f"{self._url}: the signaling server cannot be reached ({_why(error)})") from error
+            raise ServerUnreachable(
+                f"{self._url}: the signaling server cannot be reached ({_why(error)}){self._remedy()}"
+            ) from error
         except BaseException:
             await self._http.close()
             raise
@@ -154,7 +162,7 @@ class SignalingClient:
                 except UNREACHABLE:
                     socket = None
         except _Refusal as refusal:
-            await self._events.put(Refused(str(refusal)))
+            await self._events.put(Refused(str(refusal), refusal.code))
 
     async def _connect(self) -> aiohttp.ClientWebSocketResponse:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -171,7 +179,8 @@ class SignalingClient:
         while True:
             frame = await socket.receive()
             if frame.type is aiohttp.WSMsgType.CLOSE and frame.data in messages.FINAL_CODES:
-                raise _Refusal(frame.extra or f"closed by the server with code {frame.data}")
+                why = frame.extra or f"closed by the server with code {frame.data}"
+                raise _Refusal(why, self._refusal_code(frame.data, why))
             if frame.type is not aiohttp.WSMsgType.TEXT:
                 return
             try:
@@ -198,14 +207,34 @@ class SignalingClient:
             case FromPeer():
                 return Signal(message.payload)
 
+    def _refusal_code(self, code: int, why: str) -> RefusalCode:
+        if code == messages.CLOSE_TOKEN:
+            return (
+                "token-expired" if why == messages.TOKEN_EXPIRED else "token" if self._join.token else "token-missing"
+            )
+        if code == messages.CLOSE_ROOM_FULL:
+            return "room-full"
+        return "replaced" if code in (messages.CLOSE_REPLACED, messages.CLOSE_SEAT_IN_USE) else "refused"
+
+    def _remedy(self) -> str:
+        """What to do where nobody listens; empty where that is not for this person to mend."""
+        host = urlsplit(self._url).hostname
+        return ": start one with `facewire serve --open`" if host in ("127.0.0.1", "::1", "localhost") else ""
+
+
+class ServerUnreachable(InputError):
+    """No signaling server answers at this address."""
+
 
 class _Refusal(Exception):
     """The server closed the connection for good."""
+
+    def __init__(self, reason: str, code: RefusalCode = "refused") -> None:
+        super().__init__(reason)
+        self.code: RefusalCode = code
 
 
 def _why(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {CONNECT_TIMEOUT_S:g} s"
-    if isinstance(error, aiohttp.WSServerHandshakeError):
-        return f"it answered {error.status} {error.message}"
     return reason(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,7 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def serve(options: argparse.Namespace) -> None:
+    from facewire.signaling.limits import is_loopback
     from facewire.signaling.server import ServerOptions, run
     from facewire.signaling.tokens import load_secret
 
@@ -94,6 +96,13 @@ def serve(options: argparse.Namespace) -> None:
 
     def tell(server: SignalingServer) -> None:
         print(f"listening on {server.url}{' (open to everybody on this machine)' if options.open else ''}", flush=True)
+        if options.tls_key is None and not options.behind_proxy and not is_loopback(options.host):
+            print(
+                "facewire: warning: without TLS others on the way can read the tokens and join the rooms: give --tls-cert and "
+                "--tls-key, or put a proxy with TLS in front and say --behind-proxy",
+                file=sys.stderr,
+                flush=True,
+            )
 
     run(
         ServerOptions(

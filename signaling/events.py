@@ -62,12 +62,19 @@ class Signal:
     """Any JSON object. It comes from the other person and only its size has been checked: trust nothing in it."""
 
 
+RefusalCode = Literal["token-missing", "token-expired", "token", "room-full", "replaced", "refused"]
+"""Why a server refuses: it wants a join token; the token has expired, or does not admit to this room; two people are in the room;
+the seat was taken over by another connection; anything else.
+"""
+
+
 @dataclass(frozen=True)
 class Refused:
     """The server refused this client. No event follows."""
 
     reason: str
     """One line, for the user."""
+    code: RefusalCode = "refused"
 
 
 @dataclass(frozen=True)

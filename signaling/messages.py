@@ -43,6 +43,8 @@ CLOSE_REPLACED = 4410
 CLOSE_ROOM_FULL = 4423
 CLOSE_FLOOD = 4429
 
+TOKEN_EXPIRED = "the join token has expired; ask for a new one"
+"""The reason that goes with `CLOSE_TOKEN` then."""
 FINAL_CODES = {
     CLOSE_TOO_BIG,
     CLOSE_MALFORMED,

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import re
 import secrets
@@ -130,7 +131,9 @@ class SignalingServer:
             await web.TCPSite(self._runner, options.host, options.port, ssl_context=tls).start()
         except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
             await self.stop()
-            raise InputError(f"{options.host}:{options.port}: cannot listen ({reason(error)})") from error
+            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            remedy = ": another program has this port; choose one with --port" if taken else ""
+            raise InputError(f"{options.host}:{options.port}: cannot listen ({reason(error)}){remedy}") from error
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import jwt
 
 from facewire.errors import FacewireError, InputError, reason
-from facewire.signaling.messages import PEER_ID, ROOM
+from facewire.signaling.messages import PEER_ID, ROOM, TOKEN_EXPIRED
 
 ALGORITHM = "HS256"
 AUDIENCE = "facewire-signaling"
@@ -90,7 +90,7 @@ def verify(secret: bytes, token: str, room: str, peer_id: str) -> Pass:
             options={"require": ["exp", "iat", "jti", "aud", "room"]},
         )
     except jwt.ExpiredSignatureError as error:
-        raise TokenError("the join token has expired; ask for a new one") from error
+        raise TokenError(TOKEN_EXPIRED) from error
     except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
         raise TokenError("the join token is not valid on this server") from error
     if claims["room"] != room:

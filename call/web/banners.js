@@ -126,7 +126,7 @@ export class Banners {
       return undefined;
     }
     const words = [
-      recording.here === "refused" ? text.banner.refused(name) : "",
+      recording.here === "refused" ? text.banner.refused(name) : recording.here === "unable" ? text.banner.unable(name) : "",
       recording.file ? text.banner.saved(recording.file) : "",
     ].join(" ").trim();
     if (words !== this.#recorded.recording) {
@@ -134,7 +134,7 @@ export class Banners {
       setTimeout(() => this.store.set({}), NOTE_MS + 50);
     }
     if (!words || performance.now() > this.#recorded.until) return undefined;
-    return { id: "recorded", kind: "note", icon: recording.here === "refused" ? "info" : "check", words };
+    return { id: "recorded", kind: "note", icon: recording.here === "off" ? "check" : "info", words };
   }
 }
 

@@ -109,7 +109,7 @@ function phaseMessage(state, link) {
   return {
     icon,
     title,
-    text: line || (phase.code === "other" ? (phase.detail ?? "") : ""),
+    text: line || (phase.code === "other" || phase.code === "refused" ? (phase.detail ?? "") : ""),
     summary,
     buttons: [
       { words: text.ended.again, strong: true, press: () => link.send({ type: "join", name: state.name }) },
@@ -134,6 +134,16 @@ function ending(code, name) {
       return { title: words.otherLeft(name), line: "", icon: "check" };
     case "server":
       return { title: words.server, line: words.serverText, icon: "warn" };
+    case "token-missing":
+      return { title: words.tokenMissing, line: words.tokenMissingText, icon: "warn" };
+    case "token-expired":
+      return { title: words.tokenExpired, line: words.tokenExpiredText, icon: "warn" };
+    case "token":
+      return { title: words.token, line: words.tokenText, icon: "warn" };
+    case "replaced":
+      return { title: words.replaced, line: words.replacedText, icon: "info" };
+    case "refused":
+      return { title: words.refused, line: "", icon: "warn" };
     case "room-full":
       return { title: words.full, line: words.fullText, icon: "info" };
     case "versions":

@@ -21,7 +21,7 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  * @property {string} folder where recordings go
  *
  * @typedef {"loading" | "lobby" | "joining" | "call" | "ended" | "broken"} PhaseName
- * @typedef {"left" | "other-left" | "other-ended" | "server" | "room-full" | "versions" | "time" | "nobody" | "other"} EndCode
+ * @typedef {"left" | "other-left" | "other-ended" | "server" | "token-missing" | "token-expired" | "token" | "replaced" | "refused" | "room-full" | "versions" | "time" | "nobody" | "other"} EndCode
  * @typedef {{type: "phase", phase: PhaseName, code?: EndCode, detail?: string}} Phase
  *
  * @typedef {"none" | "starting" | "sending" | "no-face" | "paused" | "camera-lost" | "ended"} CameraState
@@ -64,7 +64,7 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  *
  * @typedef {object} Recording
  * @property {"recording"} type
- * @property {"off" | "asking" | "on" | "refused"} here
+ * @property {"off" | "asking" | "on" | "refused" | "unable"} here
  * @property {string | null} [file]
  * @property {number | null} [seconds]
  * @property {"off" | "asking" | "on"} there

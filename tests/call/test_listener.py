@@ -78,6 +78,6 @@ async def test_recording_is_refused_unless_a_listener_allows_it(call: Call, netw
     await call.until(lambda: call.a.state == call.b.state == "connected")
     call.a.tell_recording("ask")
     await call.until(lambda: asking.steps)
-    assert asking.steps == ["no"]
+    assert asking.steps == ["unable"]
     assert asking.greetings == [False]
     assert any("asked to record" in text for text in call.listener.texts)

@@ -84,7 +84,7 @@ controls: st.SearchStrategy[Control] = st.one_of(
         muted=st.booleans(),
         picture=st.sampled_from(["live", "file", "portrait"]),
     ),
-    st.builds(Recording, step=st.sampled_from(["ask", "yes", "no", "on", "off"])),
+    st.builds(Recording, step=st.sampled_from(["ask", "yes", "no", "unable", "on", "off"])),
     st.builds(SourceHave, hash=st.binary(min_size=8, max_size=8)),
     st.just(SourceWant()),
     st.builds(Bye, reason=st.text("abc äöü", max_size=200)),

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from facewire.call.command import _meeting_place
+from facewire.call.command import _meeting_place, _warning
+from facewire.call.options import CallOptions
 from facewire.errors import InputError
 
 from .test_processes import started
@@ -65,7 +66,9 @@ def test_browser_is_opened_at_the_address(tmp_path: Path) -> None:
     [
         (["kitchen", "--speaker", "none"], "--speaker"),
         (["kitchen", "--no-browser", "--out", "none"], "--no-browser"),
-        (["kitchen", "--recordings", "no/such/folder"], "no such folder"),
+        (["kitchen", "--recordings", "/dev/null"], "not a folder"),
+        (["kitchen", "--recordings", "/dev/null/here"], "cannot be made"),
+        (["kitchen", "--weights", "no/such/weights"], "not a weight bundle"),
         (["kitchen", "--max-kbps", "1"], "max-kbps"),
         (["kitchen", "--fps", "60"], "--fps"),
         (["kitchen", "--video", "no-such-file.mp4"], "no such file"),
@@ -84,6 +87,23 @@ def test_invalid_options_are_reported_in_one_line_before_any_page(
     errors = capsys.readouterr().err
     assert words in errors
     assert len(errors.strip().splitlines()) == 1
+
+
+def test_a_token_for_another_machine_without_tls_is_warned_about() -> None:
+    def warned(server: str, token: str | None) -> bool:
+        return "not encrypted" in _warning(CallOptions(server, "kitchen", token))
+
+    assert warned("ws://calls.example.org", "token")
+    assert not warned("wss://calls.example.org", "token")
+    assert not warned("ws://127.0.0.1:8787", "token")
+    assert not warned("ws://calls.example.org", None)
+
+
+def test_a_folder_for_recordings_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "recordings" / "here"
+    with started("call", "kitchen", *NOWHERE, "--recordings", str(folder)) as program:
+        address(program)
+        assert folder.is_dir()
 
 
 def test_invitation_link_names_server_and_room() -> None:

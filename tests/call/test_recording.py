@@ -101,6 +101,17 @@ def test_both_voices_are_in_the_file(two: Two) -> None:
     assert both.std() > 0.1
 
 
+def test_a_program_that_cannot_ask_is_not_a_person_who_refuses(two: Two) -> None:
+    two.ada.record(True)
+    two.ada.step("unable")
+    after = two.ada.here
+    assert after == "unable"
+    assert two.ada.file is None
+    two.ada.record(True)
+    now = two.ada.here
+    assert now == "asking", "another program may have come"
+
+
 def test_consent_can_be_withdrawn(two: Two) -> None:
     two.ada.record(True)
     two.pass_on()

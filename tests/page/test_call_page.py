@@ -210,6 +210,8 @@ async def test_recording_asks_first_and_shows_a_red_mark(call_page: Opened) -> N
     await expect(call_page.at(".banner")).to_contain_text("/home/ada/kitchen.mp4")
     process.recording(here="refused")
     await expect(call_page.at(".banner")).to_contain_text("does not want to be recorded")
+    process.recording(here="unable")
+    await expect(call_page.at(".banner")).to_contain_text("their program runs without a page")
 
 
 async def test_being_recorded_needs_consent_that_can_be_withdrawn(call_page: Opened) -> None:
@@ -309,6 +311,11 @@ async def test_the_end_of_a_call_says_why_and_what_to_do(call_page: Opened) -> N
         ("left", "You left the call"),
         ("other-left", "Grace left"),
         ("server", "The server cannot be reached"),
+        ("token-missing", "This server needs a token"),
+        ("token-expired", "Your token has expired"),
+        ("token", "Your token is not for this room"),
+        ("replaced", "You joined from somewhere else"),
+        ("refused", "The server did not let you in"),
         ("room-full", "The room is full"),
         ("versions", "Your versions don’t match"),
         ("nobody", "No one joined"),

@@ -16,6 +16,7 @@ from facewire.signaling import (
     Signal,
     SignalingClient,
 )
+from facewire.signaling.client import ServerUnreachable
 from facewire.signaling.limits import Limits
 from facewire.signaling.rooms import MemoryRooms
 from facewire.signaling.server import ServerOptions, SignalingServer
@@ -71,7 +72,7 @@ async def test_a_third_client_is_refused_and_the_other_two_stay_connected(serve:
     async with SignalingClient(server.url, "room") as anne, SignalingClient(server.url, "room") as bob:
         await until(anne, Joined), await until(bob, Joined)
         async with SignalingClient(server.url, "room") as eve:
-            assert await next_event(eve) == Refused("the room is full: two people are in it")
+            assert await next_event(eve) == Refused("the room is full: two people are in it", "room-full")
             with pytest.raises(StopAsyncIteration):
                 await next_event(eve)
             assert not await eve.send({"hello": 1})
@@ -98,20 +99,23 @@ async def test_a_token_admits_to_its_room(serve: StartServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "why"),
+    ("token", "why", "code"),
     [
-        (None, "requires a join token"),
-        (mint(SECRET, "room", -60), "expired"),
-        (mint(SECRET, "other", 3600), "another room"),
-        (mint(SECRET[::-1], "room", 3600), "not valid"),
+        (None, "requires a join token", "token-missing"),
+        (mint(SECRET, "room", -60), "expired", "token-expired"),
+        (mint(SECRET, "other", 3600), "another room", "token"),
+        (mint(SECRET[::-1], "room", 3600), "not valid", "token"),
     ],
 )
-async def test_invalid_tokens_are_refused_with_a_reason(serve: StartServer, token: str | None, why: str) -> None:
+async def test_invalid_tokens_are_refused_with_a_reason_and_a_code(
+    serve: StartServer, token: str | None, why: str, code: str
+) -> None:
     server = await serve(secret=SECRET)
     async with SignalingClient(server.url, "room", token) as client:
         refused = await next_event(client)
     assert isinstance(refused, Refused)
     assert why in refused.reason
+    assert refused.code == code
 
 
 async def test_a_token_admits_one_person_at_a_time(serve: StartServer) -> None:
@@ -216,6 +220,15 @@ async def test_joining_brings_turn_credentials(serve: StartServer) -> None:
     assert turn.urls == urls[1:]
     assert turn.username
     assert turn.credential
+
+
+async def test_where_nobody_listens_on_this_machine_the_remedy_is_named() -> None:
+    with pytest.raises(ServerUnreachable, match="start one with `facewire serve --open`"):
+        async with SignalingClient(f"ws://127.0.0.1:{free_port()}", "room"):
+            pass
+    with pytest.raises(ServerUnreachable, match=r"reached \([^)]*\)$"):
+        async with SignalingClient("ws://no.such.host.invalid", "room"):
+            pass
 
 
 async def test_an_unreachable_server_raises_input_error() -> None:

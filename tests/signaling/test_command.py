@@ -116,4 +116,20 @@ def test_a_port_in_use_prints_one_line(serve_process: StartProcess, capsys: pyte
     port = free_port()
     serve_process("--open", "--port", port)
     assert main(["serve", "--open", "--port", str(port)]) == 2
-    assert f"127.0.0.1:{port}: cannot listen" in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert f"127.0.0.1:{port}: cannot listen" in errors
+    assert "choose one with --port" in errors
+
+
+def test_a_server_for_others_without_tls_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("x" * 40)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facewire", "serve", "--host", "0.0.0.0", "--port", "0", "--secret-file", str(secret)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert "without TLS others on the way can read the tokens" in process.stderr.readline()
+    process.terminate()
+    process.communicate(timeout=60)
