@@ -36,6 +36,7 @@ from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import Framing, frame_video
 from facewire.sender.media import open_video
+from facewire.sender.policy import LookDuty
 
 if TYPE_CHECKING:
     from facewire.benchmark.batches import BatchReport
@@ -47,6 +48,7 @@ REFERENCE = "onnxruntime"
 CALL_FPS = (25, 30)
 """Pictures per second for which the share of the processors is reported."""
 WARM_UP = 5
+LOOK_EVERY = 4
 COLD = """
 import sys, time
 began = time.perf_counter()
@@ -89,7 +91,8 @@ class BackendSpeed:
     """The cost of one backend.
 
     stages: per frame; "sender" and "receiver" are their sums, frame by frame. processor_ms: per frame of "sender" and "receiver",
-    all threads together, mean. source_ms: F, once per source frame.
+    all threads together, mean. source_ms: F, once per source frame. look_ms: the sender draws what the other side sees and
+    compares, as it does with several source frames for at most a tenth of a processor.
     first_motion_s, first_picture_s: from the start of a fresh process, imports included. memory_bytes: its peak.
     """
 
@@ -97,6 +100,7 @@ class BackendSpeed:
     stages: dict[str, Times]
     processor_ms: dict[str, float]
     source_ms: float
+    look_ms: float
     first_motion_s: float
     first_picture_s: float
     memory_bytes: int
@@ -127,9 +131,13 @@ class SpeedReport:
             return None
         return self.backends[name].stages[stage].median / max(reference.stages[stage].median, 1e-9)
 
-    def share(self, name: str, fps: float) -> float:
-        """The share of all processors that one person's sender and receiver take at that many pictures per second each way."""
-        return sum(self.backends[name].processor_ms.values()) * fps / (1000 * self.processors)
+    def share(self, name: str, fps: float, *, looks: bool = False) -> float:
+        """The share of all processors that one person's sender and receiver take at that many pictures per second each way.
+
+        looks: with several source frames.
+        """
+        share = sum(self.backends[name].processor_ms.values()) * fps / 1000 + (LookDuty.SHARE if looks else 0.0)
+        return share / self.processors
 
     def to_json(self) -> dict[str, object]:
         """Plain values, with the ratios."""
@@ -137,6 +145,7 @@ class SpeedReport:
         for name, backend in values["backends"].items():
             backend["ratio"] = {stage: self.ratio(name, stage) for stage in backend["stages"]}
             backend["share_of_processors"] = {str(fps): self.share(name, fps) for fps in CALL_FPS}
+            backend["share_with_looks"] = {str(fps): self.share(name, fps, looks=True) for fps in CALL_FPS}
         if self.batches is not None:
             for batch in values["batches"]["batches"]:
                 batch["floor_ms"] = self.batches.floor.ms(batch["at_once"])
@@ -165,9 +174,10 @@ class SpeedReport:
             row = (f"{backend.processor_ms[end]:.2f}" for backend in self.backends.values())
             table.add_row(f"processor time, {end}", *row)
         for fps in CALL_FPS:
-            row = (f"{self.share(name, fps):.0%}" for name in self.backends)
-            table.add_row(f"of {self.processors} processors, both at {fps} per second", *row)
+            row = (f"{self.share(name, fps):.0%}; {self.share(name, fps, looks=True):.0%}" for name in self.backends)
+            table.add_row(f"of {self.processors} processors, both at {fps} per second; several source frames", *row)
         table.add_row("F, once per source frame", *(f"{backend.source_ms:.1f}" for backend in found))
+        table.add_row("a look at what the other side sees", *(f"{backend.look_ms:.1f}" for backend in found))
         table.add_row("first motion after start, s", *(f"{backend.first_motion_s:.2f}" for backend in found))
         table.add_row("first picture after start, s", *(f"{backend.first_picture_s:.2f}" for backend in found))
         table.add_row("memory of that process, MB", *(f"{backend.memory_bytes / 1e6:.0f}" for backend in found))
@@ -237,7 +247,7 @@ def measure_speed(
         tell(f"start of {name}", 0)
         motion_s, picture_s, memory = _cold(bundle.folder, threads, name, bundle.picture_size)
         report.backends[name] = BackendSpeed(
-            run.device, run.times(), run.processor_ms(), 1e3 * run.source_s, motion_s, picture_s, memory
+            run.device, run.times(), run.processor_ms(), 1e3 * run.source_s, run.look_ms(), motion_s, picture_s, memory
         )
     return report
 
@@ -255,7 +265,7 @@ class _Run:
         self.device = networks.backend.device
         self._networks, self._framing = networks, framing
         square = framing.cut(picture, networks.bundle.picture_size)
-        self._encoder = Encoder(networks, frame_rate=fps, packing=Packing(), sources=1)
+        self._encoder = Encoder(networks, frame_rate=fps, packing=Packing())
         self._decoder = Decoder(networks)
         self._decoder.receive_source(self._encoder.use_source(square).message)
         networks.appearance(square)
@@ -264,6 +274,7 @@ class _Run:
         self.source_s = time.perf_counter() - began
         self._watch = Stopwatch((*SENDER, *RECEIVER))
         self._processor_s: dict[str, list[float]] = {end: [] for end in ENDS}
+        self._looks: list[float] = []
         self._number = 0
 
     def frame(self, picture: NDArray[np.uint8]) -> None:
@@ -274,6 +285,7 @@ class _Run:
         with self._watch("motion"):
             motion = self._networks.motion(square)
         with self._watch("scene"):
+            self._encoder.bank.choose(motion, 40 * self._number)
             motion = self._encoder.with_scene(square, motion)
         with self._watch("encode"):
             packet = self._encoder.pack(motion, 40 * self._number)
@@ -286,7 +298,15 @@ class _Run:
         self._processor_s["sender"].append(sent - began)
         self._processor_s["receiver"].append(time.process_time() - sent)
         self._encoder.acknowledge(self._number)
+        if self._number % LOOK_EVERY == 0:
+            began = time.perf_counter()
+            self._encoder.bank.glance(square, motion)
+            self._looks.append(time.perf_counter() - began)
         self._number += 1
+
+    def look_ms(self) -> float:
+        """Median of the looks, without the first."""
+        return 1e3 * float(np.median(self._looks[1:] or self._looks))
 
     def processor_ms(self) -> dict[str, float]:
         """Of each end, without the warm-up frames."""
