@@ -217,6 +217,10 @@ class CallStats:
         packing, fps = session.rate.packing, session.rate.fps
         sending = f"{packing.preset}, {fps:g} fps, {packing.frames_per_packet} a packet, +{packing.redundancy}"
         table.add_row("sending", sending, "")
+        if (live := session.ends.live) is not None:
+            seen = live.stats()
+            like = _text(None if seen.likeness is None else 100 * seen.likeness, 0, " %")
+            table.add_row("source frames; likeness", f"{seen.sources_in_use}; {like}", "")
         return table
 
     def _title(self) -> str:

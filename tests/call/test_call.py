@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import io
+import re
 import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from facewire.call.messages import Bye, encode_control
 from facewire.call.options import SessionOptions
 from facewire.call.session import Session
+from facewire.call.stats import CallStats
 from facewire.errors import InputError
 from facewire.models.runtime import Networks
 
@@ -101,6 +105,9 @@ async def test_further_source_frames_arrive_and_are_used(call: Call, networks: N
     await call.until(lambda: live.stats().likeness is not None)
     assert live.stats().sources_in_use >= 3
     assert call.b.stats.refused["undecodable"] == 0
+    console = Console(width=120, file=io.StringIO(), record=True)
+    console.print(CallStats(call.a).table())
+    assert re.search(r"source frames; likeness +[34]; \d+ %", console.export_text())
 
 
 async def test_source_frames_that_the_other_side_has_are_not_sent_again(call: Call, networks: Networks) -> None:
