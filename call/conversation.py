@@ -76,6 +76,8 @@ class Conversation(ConnectionUser, UplinkTarget):
         self._extras: dict[bytes, SourceMessage] = {}
         """Further ones by hash, until the other side has them."""
         self._new_source_at = 0.0
+        self.flowing_at: float | None = None
+        """Since when the other side can see and hear this one."""
 
     @property
     def ready(self) -> bool:
@@ -87,6 +89,20 @@ class Conversation(ConnectionUser, UplinkTarget):
         self._ends.uplink.attach(self)
         if self._ends.live is not None:
             self._camera = self._ends.live.state
+
+    def begin_files(self) -> None:
+        """Lets files play from the moment on at which the other side can see them: once it has the first source frame, if their
+        first picture makes one.
+        """
+        if self.flowing_at is not None or not self.ready:
+            return
+        live = self._ends.live
+        if live is not None and self._is_shown() and not self.outgoing.has_source:
+            stats = live.stats()
+            if self._source is not None or not stats.sent + stats.without_face:
+                return
+        self.flowing_at = time.monotonic()
+        self._ends.begin_files()
 
     def mute(self, muted: bool) -> None:
         self._muted = muted

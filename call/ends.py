@@ -100,9 +100,19 @@ class Ends:
     """The one whose methods are the callbacks of the others."""
 
     def start(self) -> None:
-        for part in (self.playout, self.live, self.sound):
+        """Starts everything. Of files only the first picture is taken until `begin_files`."""
+        for part in (self.playout, self.live):
             if part is not None:
                 part.start()
+        if self.sound is not None and not self.sound.is_file:
+            self.sound.start()
+
+    def begin_files(self) -> None:
+        """Files play from now on, pictures and sound together."""
+        if self.live is not None:
+            self.live.begin()
+        if self.sound is not None and self.sound.is_file:
+            self.sound.start()
 
     async def stop(self, on_error: Callable[[str], None]) -> None:
         """Stop all parts, even if one fails, such as with a full disk at the very end: on_error is told in words."""
@@ -176,7 +186,7 @@ def _open_video(
     return LiveSender(
         networks.sending,
         video,
-        LiveSenderOptions(fps=fps, loop=options.loop, sources=options.sources or DEFAULT_SOURCES),
+        LiveSenderOptions(fps=fps, loop=options.loop, sources=options.sources or DEFAULT_SOURCES, wait=True),
         uplink.source,
         uplink.motion,
         uplink.camera_state,

@@ -78,13 +78,16 @@ class RateLoop:
         return RateController(max_kbps, self._fps, video=video, sound=sound)
 
     def _sent_kbps(self, now: float) -> float | None:
-        """What was sent in the last seconds; None until the call has been open for that long."""
+        """What was sent in the last seconds; None until media have flowed for that long."""
+        flowing_at = self._conversation.flowing_at
+        if flowing_at is None:
+            return None
         sent = self._connections.traffic().sent
         self._sent.append((now, sent.wire_bytes - sent.wire_by_kind["source"]))
         while self._sent[0][0] < now - WINDOW_S - DECISION_S:
             self._sent.popleft()
-        span_s, opened_at = now - self._sent[0][0], self._conversation.opened_at
-        if span_s < WINDOW_S / 2 or opened_at is None or now - opened_at <= WINDOW_S:
+        span_s = now - self._sent[0][0]
+        if span_s < WINDOW_S / 2 or now - flowing_at <= WINDOW_S:
             return None
         return 8 * (self._sent[-1][1] - self._sent[0][1]) / (1000 * span_s)
 

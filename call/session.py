@@ -32,6 +32,12 @@ CHECK_S = 0.05
 """How often the state of the call is."""
 BYE_S = 0.4
 """Time for the last message to leave."""
+NO_PATH_S = 12.0
+"""Without a connection for so long, though the other side is there, there may be no path to it: one attempt takes 10 s."""
+NO_PATH = (
+    "the other side is in the room, but no path to it is found: a firewall may block UDP. What helps is a TURN server that the "
+    "signaling server names (facewire serve --ice turn:…), or another network"
+)
 MAX_REASON_CHARACTERS = 200
 
 
@@ -69,6 +75,7 @@ class Session:
         self._camera_on = True
         self._started_at = 0.0
         self._stalled_at: float | None = None
+        self._said_no_path = False
 
     # --- what the user wants
 
@@ -205,6 +212,7 @@ class Session:
             self.state = self._current_state()
             self._note_firsts(now)
             self._connections.check(now)
+            self._conversation.begin_files()
             self._check_end(now)
 
     def _current_state(self) -> CallState:
@@ -250,8 +258,15 @@ class Session:
     def _check_end(self, now: float) -> None:
         options, opened_at, silence = self._options, self._conversation.opened_at, self._connections.silence()
         if opened_at is None:
-            if options.wait_s is not None and now - self._started_at >= options.wait_s:
+            present_at = self._connections.present_at
+            waited = options.wait_s is not None and now - self._started_at >= options.wait_s
+            if waited and present_at is None:
                 self.end(f"nobody came within {options.wait_s:g} s", failed=True, code="nobody")
+            elif waited:
+                self.end(f"no connection within {options.wait_s:g} s: {NO_PATH}", failed=True)
+            elif present_at is not None and now - present_at >= NO_PATH_S and not self._said_no_path:
+                self._said_no_path = True
+                self._listener.notice(f"{NO_PATH}; trying on")
             return
         if options.seconds is not None and now - opened_at >= options.seconds:
             self.end(code="time")

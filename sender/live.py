@@ -61,6 +61,8 @@ class LiveSenderOptions:
     """The most frames per second, and the stream's nominal rate if the camera delivers as many."""
     loop: bool = False
     """Play a file again and again."""
+    wait: bool = False
+    """A file gives its first picture and plays on only after `begin`, when there is somebody to see it."""
     refresh: bool = True
     """Send a new source frame when the scene has changed a lot."""
     sources: int = 1
@@ -206,6 +208,9 @@ class LiveSender:
         """When the current pass through the file began."""
         self._arrived = threading.Condition()
         self._stop = threading.Event()
+        self._begun = threading.Event()
+        if not options.wait or self._video.duration_s is None:
+            self._begun.set()  # a camera and a picture that sways have no beginning to miss
         self._threads: list[threading.Thread] = []
 
     # --- requests of the call, from any thread
@@ -224,9 +229,14 @@ class LiveSender:
         for thread in self._threads:
             thread.start()
 
+    def begin(self) -> None:
+        """A file that waits after its first picture plays from now on."""
+        self._begun.set()
+
     def stop(self) -> None:
         """Stops both threads and closes the camera. After it returns there are no more callbacks, unless a driver hangs."""
         self._stop.set()
+        self._begun.set()
         if self._video is not None:
             self._video.stop()
         with self._arrived:
@@ -506,6 +516,9 @@ class LiveSender:
             if self._stop.is_set():
                 return
             yield frame, capture_ms
+            if not self._begun.is_set():
+                self._begun.wait()
+                self._origin_ms = self._clock.now_ms() - frame.time_ms
 
     def _offer(self, picture: NDArray[np.uint8], capture_ms: int) -> None:
         with self._arrived:

@@ -171,6 +171,11 @@ class SoundSender:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
+    @property
+    def is_file(self) -> bool:
+        """Whether a file plays, from its beginning."""
+        return isinstance(self._source, SoundFile)
+
     def start(self) -> None:
         """Starts to listen. A file starts to play now."""
         if self._thread is None and self._source is not None:

@@ -42,6 +42,25 @@ MAX_WAITING_EVENTS = 64
 """Events not yet taken. With more, the connection is not read."""
 
 
+def server_url(text: str) -> str:
+    """The WebSocket address of a signaling server, from what people type or copy from a browser.
+
+    wss:// and https:// are the same, and so are ws:// and http://. Without a scheme this machine is reached by ws:// and others by
+    wss://. The path defaults to /ws. Raises InputError for what is no address.
+    """
+    try:
+        host = urlsplit(f"//{text}").hostname or ""
+        local = host == "localhost" or host.startswith("127.") or host == "::1"
+        parts = urlsplit(text if "://" in text else f"{'ws' if local else 'wss'}://{text}")
+        scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+        usable = scheme in ("ws", "wss") and parts.hostname and parts.port != 0 and not any(map(str.isspace, text))
+    except ValueError:  # bad brackets or port
+        usable = False
+    if not usable:
+        raise InputError(f"{text!r} is not the address of a signaling server, such as ws://127.0.0.1:8787")
+    return urlunsplit(parts._replace(scheme=scheme, path=parts.path.rstrip("/") or "/ws", fragment=""))
+
+
 class SignalingClient:
     """A seat in a room, and messages to and from the person in the other seat.
 
@@ -54,23 +73,15 @@ class SignalingClient:
     """
 
     def __init__(self, url: str, room: str, token: str | None = None, name: str = "") -> None:
-        """url: ws:// or wss://; the path defaults to /ws. token: from `facewire token`; not needed for an open server.
-        name: shown to the other person.
+        """url: see `server_url`. token: from `facewire token`; not needed for an open server. name: shown to the other person.
 
         Raises InputError for a URL, room or name that no server would accept.
         """
-        try:
-            parts = urlsplit(url)
-            usable = parts.scheme in ("ws", "wss") and parts.hostname and parts.port != 0
-        except ValueError:  # bad brackets or port
-            usable = False
-        if not usable:
-            raise InputError(f"{url!r} is not the address of a signaling server, such as ws://127.0.0.1:8787")
+        self._url = server_url(url)
         if messages.ROOM.fullmatch(room) is None:
             raise InputError(f"{room!r}: a room name has 1 to 64 of the characters A-Z a-z 0-9 . _ -")
         if len(name) > messages.MAX_NAME_LENGTH or not name.isprintable():
             raise InputError(f"{name!r}: a name has at most {messages.MAX_NAME_LENGTH} printable characters")
-        self._url = urlunsplit(parts._replace(path=parts.path if parts.path not in ("", "/") else "/ws"))
         self._join = Join(room, secrets.token_hex(16), token, name)
         self._events: asyncio.Queue[Event] = asyncio.Queue(MAX_WAITING_EVENTS)
         self._socket: aiohttp.ClientWebSocketResponse | None = None

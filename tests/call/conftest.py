@@ -104,12 +104,13 @@ def make_ends(
     *,
     video: bool | Path = False,
     sound: Path | None = None,
+    loop: bool = True,
     shows: bool = False,
     shown_fps: float | None = SHOWN_FPS,
     sources: int = 1,
 ) -> Ends:
-    """What one side does. video: sends a clip, again and again; True for the bundled one. sound: sends that file, again and
-    again. shows: decodes and draws what it gets, shown to nobody. sources: source frames in use at a time.
+    """What one side does. video: sends a clip; True for the bundled one. sound: sends that file. loop: both again and again.
+    shows: decodes and draws what it gets, shown to nobody. sources: source frames in use at a time.
     """
     uplink = Uplink()
     live = voice = playout = None
@@ -118,14 +119,14 @@ def make_ends(
         live = LiveSender(
             networks,
             str(path),
-            LiveSenderOptions(loop=True, sources=sources),
+            LiveSenderOptions(loop=loop, sources=sources, wait=True),
             uplink.source,
             uplink.motion,
             uplink.camera_state,
             clock=uplink.clock,
         )
     if sound is not None:
-        voice = SoundSender(str(sound), SoundOptions(loop=True), uplink.sound, clock=uplink.clock)
+        voice = SoundSender(str(sound), SoundOptions(loop=loop), uplink.sound, clock=uplink.clock)
     if shows:
         playout = Playout(networks, NoVideo(), PacedSound(), PlayoutOptions(fps=shown_fps))
     return Ends(live, voice, playout, uplink)

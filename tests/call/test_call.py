@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from facewire.call import session as sessions
 from facewire.call.messages import Bye, encode_control
 from facewire.call.options import SessionOptions
 from facewire.call.session import Session
@@ -209,3 +210,36 @@ async def test_source_frame_is_sent_once_over_a_narrow_path(call: Call, networks
     assert call.a.ends.live.source is not None
     assert call.a.traffic().sent.kinds()["source"] < 1.4 * len(call.a.ends.live.source.data)  # headers included
     assert call.relay.counts["ab"].lost <= 2
+
+
+async def test_a_file_plays_from_its_beginning_when_somebody_comes(
+    call: Call, networks: Networks, clip: Path, voice: Path
+) -> None:
+    sending, showing = make_ends(networks, video=clip, sound=voice, loop=False), make_ends(networks, shows=True)
+    call.a, call.b = call.session(call.point.a, sending), call.session(call.point.b, showing)
+    call.tasks.append(asyncio.create_task(call.a.run()))
+    await asyncio.sleep(1.5)  # the clip lasts half a second
+    assert sending.live is not None
+    assert sending.sound is not None
+    assert sending.live.stats().captured == 1
+    assert sending.sound.stats().frames == 0
+    call.tasks.append(asyncio.create_task(call.b.run()))
+    await call.until(lambda: sending.live and sending.live.state == "ended")
+    await call.until(lambda: sending.sound and sending.sound.stats().frames)
+    assert playout_of(call.b).stats().sources > 0, "it had the source frame before the file went on"
+    assert sending.live.stats().captured == 12
+
+
+async def test_no_path_to_somebody_who_is_there_is_said(
+    call: Call, networks: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "NO_PATH_S", 1.0)
+    call.relay.impairment = Impairment(blackout=True)
+    call.start(a_options=SessionOptions(wait_s=3))
+    ending = await call.tasks[0]
+    assert ending.failed
+    assert "no connection within 3 s: the other side is in the room" in ending.reason
+    assert "TURN" in ending.reason
+    assert sum("no path to it is found" in text for text in call.listener.texts) == 2  # once on each side
+    call.tasks.pop(0)
+    call.b.end()

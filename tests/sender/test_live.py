@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -187,6 +188,31 @@ def test_weights_that_cannot_draw_end_the_sender(networks: Networks, clip: Path,
     other.wait_for("ended")
     sender.stop()
     assert f"{graph}.onnx cannot be loaded" in sender.problem
+
+
+def test_file_that_waits_gives_its_first_picture_and_begins_when_told(networks: Networks, clip: Path) -> None:
+    other = Other()
+    sender = other.sender(networks, str(clip), LiveSenderOptions(wait=True))
+    sender.start()
+    other.wait_for("sending")
+    time.sleep(0.7)  # longer than the clip
+    assert (sender.stats().captured, len(other.sources)) == (1, 1)
+    sender.begin()
+    other.wait_for("ended")
+    sender.stop()
+    times = list(decoded(networks, other).values())
+    assert sender.stats().captured == 12
+    assert times[1] - times[0] >= 700
+    assert times[-1] - times[1] <= 480
+
+
+def test_file_that_waits_can_be_stopped(networks: Networks, clip: Path) -> None:
+    other = Other()
+    sender = other.sender(networks, str(clip), LiveSenderOptions(wait=True))
+    sender.start()
+    other.wait_for("sending")
+    sender.stop()
+    assert not any(thread.is_alive() for thread in sender._threads)
 
 
 def test_looped_file_continues_with_increasing_times(networks: Networks, clip: Path) -> None:

@@ -16,7 +16,7 @@ from facewire.signaling import (
     Signal,
     SignalingClient,
 )
-from facewire.signaling.client import ServerUnreachable
+from facewire.signaling.client import ServerUnreachable, server_url
 from facewire.signaling.limits import Limits
 from facewire.signaling.rooms import MemoryRooms
 from facewire.signaling.server import ServerOptions, SignalingServer
@@ -260,7 +260,9 @@ async def test_a_server_of_another_version_is_refused(talking_server: StartTalki
 @pytest.mark.parametrize(
     ("url", "room", "name"),
     [
-        ("http://127.0.0.1", "room", ""),
+        ("ftp://127.0.0.1", "room", ""),
+        ("", "room", ""),
+        ("ws://a b", "room", ""),
         ("ws://", "room", ""),
         ("ws://[", "room", ""),
         ("ws://host:99999", "room", ""),
@@ -326,3 +328,22 @@ async def test_a_full_server_is_retried_and_reported_once(serve: StartServer, co
         await other.send(type="leave")
         assert await next_event(client) == ServerBack()
         assert isinstance(await next_event(client), Joined)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("ws://127.0.0.1:8787", "ws://127.0.0.1:8787/ws"),
+        ("wss://calls.example.org/ws/", "wss://calls.example.org/ws"),
+        ("https://calls.example.org", "wss://calls.example.org/ws"),
+        ("https://calls.example.org/#kitchen", "wss://calls.example.org/ws"),
+        ("http://127.0.0.1:8787/", "ws://127.0.0.1:8787/ws"),
+        ("HTTPS://calls.example.org/meet/ws", "wss://calls.example.org/meet/ws"),
+        ("calls.example.org", "wss://calls.example.org/ws"),
+        ("calls.example.org:8443/ws", "wss://calls.example.org:8443/ws"),
+        ("localhost:8787", "ws://localhost:8787/ws"),
+        ("[::1]:8787", "ws://[::1]:8787/ws"),
+    ],
+)
+def test_address_is_what_people_paste(text: str, url: str) -> None:
+    assert server_url(text) == url
