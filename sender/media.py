@@ -126,6 +126,8 @@ class VideoFile(VideoSource):
         except InputError:
             self._container.close()
             raise
+        if stream is None and self.streams > 1:
+            self.remarks.append(f"{self.name} has {self.streams} video streams: the one that players show is used")
         self._stream.thread_type = "AUTO"
         self.fps = _frame_rate(float(self._stream.average_rate or self._stream.base_rate or 0))
         self.duration_s = playing_s(path, self._container, self._stream)

@@ -120,6 +120,7 @@ def test_default_stream_is_shown_and_another_on_request(make: Make, plain: Path)
     assert np.abs(first.astype(int) - shown(plain)).mean() > 40
     with VideoFile(two) as video:
         assert video.streams == 2
+        assert video.remarks == ["a.mkv has 2 video streams: the one that players show is used"]
     with pytest.raises(InputError, match="no video stream 2; it has 2"):
         VideoFile(two, 2)
 
