@@ -15,14 +15,17 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Literal
 
 from facewire.call import page_news as news
+from facewire.call.messages import MAX_NAME_CHARACTERS
 from facewire.call.options import CallOptions, PageOptions
 from facewire.call.page_devices import PageDevices, frame_portrait
+from facewire.call.page_kept import Kept
 from facewire.call.page_messages import (
     Badge,
     Budget,
     CameraSwitch,
     Consent,
     JoinRoom,
+    Keep,
     LeaveRoom,
     Microphone,
     NewSource,
@@ -63,6 +66,9 @@ class PageCall(PageHandler):
     ) -> None:
         self._options, self._page, self._tell_terminal = options, page, tell_terminal
         self._outbox, self._devices, self._settings = PageOutbox(), PageDevices(), PageSettings(options, page)
+        self._kept = Kept()
+        if not self._settings.name:
+            self._settings.name = self._kept.values.get("name", "")[:MAX_NAME_CHARACTERS]
         self._sources = news.Sources()
         self._phase: Values = {}
         self._enter("loading")
@@ -199,7 +205,7 @@ class PageCall(PageHandler):
             self._away.cancel()
             self._away = None
         self._outbox.connect(send)
-        send(news.hello(self._options, self._page, self._settings.name))
+        send(news.hello(self._options, self._page, self._settings.name, self._kept.values))
         self._settings.page_there(True)
         self._tell()
 
@@ -237,6 +243,8 @@ class PageCall(PageHandler):
                 self._settings.appear(message.on)
             case NewSource():
                 self._settings.new_source()
+            case Keep():
+                self._kept.keep(message)
             case Quit():
                 self.quit()
             case _:
@@ -255,6 +263,7 @@ class PageCall(PageHandler):
         if self._phase["phase"] not in ("lobby", "ended"):
             raise DecodeError(f"the room cannot be joined in phase {self._phase['phase']}")
         self._settings.name = name
+        self._kept.keep(Keep("name", name))
         self._enter("joining")
         self._join_wanted.set()
 

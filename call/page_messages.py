@@ -19,6 +19,11 @@ MAX_YAW_DEGREES, MAX_PITCH_DEGREES, MAX_ROLL_DEGREES = 40.0, 25.0, 30.0
 """Limits of the free view: further round there is little that the source frame shows."""
 
 
+KEPT = ("name", "camera", "microphone", "speaker", "theme", "keys")
+"""What the page may have remembered; devices by the names that the browser shows."""
+MAX_KEPT_CHARACTERS = 200
+
+
 @dataclass(frozen=True)
 class PageHello:
     """The first message."""
@@ -119,8 +124,18 @@ class Quit:
     """End the process."""
 
 
+@dataclass(frozen=True)
+class Keep:
+    """Remember something for the next call."""
+
+    what: str
+    """One of `KEPT`."""
+    value: str
+
+
 PageMessage = (
     PageHello
+    | Keep
     | Offer
     | JoinRoom
     | LeaveRoom
@@ -177,6 +192,10 @@ def read_page_message(text: str) -> PageMessage:
             return PortraitSwitch(fields.switch("on"))
         case "new-source":
             return NewSource()
+        case "keep":
+            if (what := fields.text("what", 20)) not in KEPT:
+                raise DecodeError(f"what to keep must be one of {', '.join(KEPT)}")
+            return Keep(what, fields.text("value", MAX_KEPT_CHARACTERS))
         case "quit":
             return Quit()
         case kind:

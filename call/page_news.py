@@ -29,8 +29,8 @@ MAX_DETAIL_CHARACTERS = 300
 Values = dict[str, Any]
 
 
-def hello(options: CallOptions, page: PageOptions, name: str) -> Values:
-    """The answer to the page's greeting. name: this side's current name."""
+def hello(options: CallOptions, page: PageOptions, name: str, kept: dict[str, str]) -> Values:
+    """The answer to the page's greeting. name: this side's current name. kept: see `page_kept`."""
     command = f"facewire call {shlex.quote(options.room)} --server {shlex.quote(options.server)}"
     link = f"{options.server}#{options.room}"
     return {
@@ -47,6 +47,7 @@ def hello(options: CallOptions, page: PageOptions, name: str) -> Values:
         "fps": options.session.fps,
         "name_characters": MAX_NAME_CHARACTERS,
         "folder": str(page.recordings),
+        "kept": kept,
     }
 
 

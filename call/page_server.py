@@ -23,6 +23,8 @@ from facewire.call.page_messages import MAX_TEXT_BYTES, PAGE_VERSION, PageHello,
 from facewire.errors import DecodeError, InputError, NoFaceError, reason
 
 HOST = "127.0.0.1"
+PORT = 8790
+"""The same for every call, since browsers remember permissions by address and port."""
 WEB_FOLDER = Path(__file__).parent / "web"
 SERVED = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}\.(js|css|svg)")
 CONTENT_TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
@@ -78,9 +80,10 @@ class PageHandler(Protocol):
 
 
 class PageServer:
-    """Serves the page for a handler. folder: the page's files."""
+    """Serves the page for a handler. folder: the page's files. port: the one to listen on if it is free."""
 
-    def __init__(self, handler: PageHandler, folder: Path = WEB_FOLDER) -> None:
+    def __init__(self, handler: PageHandler, folder: Path = WEB_FOLDER, port: int = PORT) -> None:
+        self._wanted_port = port
         self._handler = handler
         self._folder = folder
         self._token, self._secret = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
@@ -92,7 +95,7 @@ class PageServer:
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
-        """Listens on a free port of 127.0.0.1. Raises InputError if that is not possible."""
+        """Listens on that port of 127.0.0.1 or, if it is taken, on a free one. Raises InputError if that is not possible."""
         app = web.Application(middlewares=[self._guard], client_max_size=MAX_PORTRAIT_BYTES)
         app.on_response_prepare.append(self._harden)
         app.add_routes(
@@ -107,8 +110,10 @@ class PageServer:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
         await self._runner.setup()
         try:
-            site = web.TCPSite(self._runner, HOST, 0)
-            await site.start()
+            try:
+                await web.TCPSite(self._runner, HOST, self._wanted_port).start()
+            except OSError:  # another call, or another program, has it
+                await web.TCPSite(self._runner, HOST, 0).start()
         except OSError as error:
             await self._runner.cleanup()
             raise InputError(f"the call page cannot be served on {HOST} ({reason(error)})") from error

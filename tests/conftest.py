@@ -26,6 +26,7 @@ Picture = NDArray[np.uint8]
 
 settings.register_profile("no deadline", deadline=None)  # busy machines are slow, not wrong
 settings.load_profile("no deadline")
+os.environ["XDG_STATE_HOME"] = os.devnull  # nor does what they had the page remember
 os.environ["FACEWIRE_CONFIG"] = os.devnull  # the defaults of whoever runs the tests do not count
 # A shell's background job ignores Ctrl-C, and what the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

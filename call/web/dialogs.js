@@ -7,15 +7,13 @@ import { timeOfDay } from "./format.js";
 /** @typedef {import("./state.js").State} State */
 
 const MODIFIER = "⇧";
-const THEME = "facewire-theme";
-const SINGLE_KEYS = "facewire-keys";
 const MAX_PICTURE_BYTES = 20_000_000;
 /** Steps of the slider for the rate limit, kbit/s; beyond the last one there is no limit. */
 const BUDGETS = [8, 10, 12, 15, 18, 20, 24, 30, 40, 60, 100, 200];
 
 export class Dialogs {
   #devices = "";
-  singleKeys = localStorage.getItem(SINGLE_KEYS) !== "off";
+  singleKeys = true;
 
   /**
    * @param {import("./state.js").Store} store
@@ -51,6 +49,18 @@ export class Dialogs {
   open(id) {
     const dialog = $(id, HTMLDialogElement);
     if (!dialog.open) dialog.showModal();
+  }
+
+  /**
+   * Takes over what the process remembers of earlier calls.
+   * @param {import("./protocol.js").Hello["kept"]} kept
+   */
+  begin({ theme = "system", keys = "on" }) {
+    setTheme(theme);
+    for (const radio of /** @type {NodeListOf<HTMLInputElement>} */ (document.getElementsByName("theme"))) {
+      radio.checked = radio.value === theme;
+    }
+    this.singleKeys = $("single-keys", HTMLInputElement).checked = keys !== "off";
   }
 
   /** Opened by the red mark: stop one's own recording, or withdraw consent to the other side's. */
@@ -125,23 +135,17 @@ export class Dialogs {
   }
 
   #listenToTheme() {
-    const apply = (/** @type {string} */ theme) =>
-      setAttribute(document.documentElement, "data-theme", theme === "system" ? null : theme);
-    const before = localStorage.getItem(THEME) ?? "system";
-    apply(before);
     for (const radio of /** @type {NodeListOf<HTMLInputElement>} */ (document.getElementsByName("theme"))) {
-      radio.checked = radio.value === before;
       radio.addEventListener("change", () => {
-        localStorage.setItem(THEME, radio.value);
-        apply(radio.value);
+        this.send({ type: "keep", what: "theme", value: radio.value });
+        setTheme(radio.value);
         this.store.set({});
       });
     }
     const keys = $("single-keys", HTMLInputElement);
-    keys.checked = this.singleKeys;
     keys.addEventListener("change", () => {
       this.singleKeys = keys.checked;
-      localStorage.setItem(SINGLE_KEYS, keys.checked ? "on" : "off");
+      this.send({ type: "keep", what: "keys", value: keys.checked ? "on" : "off" });
     });
   }
 
@@ -187,6 +191,11 @@ export class Dialogs {
       }
     }
   }
+}
+
+/** @param {string} theme */
+function setTheme(theme) {
+  setAttribute(document.documentElement, "data-theme", theme === "light" || theme === "dark" ? theme : null);
 }
 
 /**

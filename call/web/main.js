@@ -55,7 +55,10 @@ function linked(state) {
 /** @param {import("./protocol.js").FromProcess} message */
 function receive(message) {
   store.set(reduce(store.state, message));
-  if (message.type === "hello") dock.begin();
+  if (message.type === "hello") {
+    dock.begin();
+    dialogs.begin(message.kept);
+  }
   if (message.type === "own") void media.begin(message);
   if (message.type === "answer") media.answer(message.sdp);
   if (message.type === "problem") problem(message);

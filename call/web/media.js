@@ -13,6 +13,8 @@ const CONNECT_MS = 10_000;
 /** After so many in a row the person is told. */
 const SILENT_FAILURES = 2;
 const LEVEL_MS = 150;
+const MAX_LABEL = 200;
+const KINDS = { camera: "videoinput", microphone: "audioinput", speaker: "audiooutput" };
 const RETRY_ONCE = new Set(["NotFoundError", "NotReadableError", "OverconstrainedError", "AbortError"]);
 
 export class Media {
@@ -22,6 +24,7 @@ export class Media {
   /** @type {((answer: string) => void) | null} */ #answered = null;
   #remote = $("remote", HTMLVideoElement);
   #began = false;
+  #restored = new Set();
   #failures = 0;
   #previews = [$("preview-video", HTMLVideoElement), $("self-video", HTMLVideoElement)];
 
@@ -104,6 +107,8 @@ export class Media {
    */
   async choose(device, id) {
     this.#chosen[device] = id;
+    const label = this.store.state.devices.find((one) => one.deviceId === id && one.kind === KINDS[device])?.label;
+    if (label) this.send({ type: "keep", what: device, value: label.slice(0, MAX_LABEL) });
     if (device === "speaker") {
       await this.#remote.setSinkId?.(id).catch(() => undefined);
       return;
@@ -307,7 +312,23 @@ export class Media {
   }
 
   async #listDevices() {
-    this.store.set({ devices: await navigator.mediaDevices.enumerateDevices() });
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    this.store.set({ devices });
+    await this.#restore(devices);
+  }
+
+  /**
+   * Chooses the devices of the last call once the browser names them; it gives them other ids at another port.
+   * @param {MediaDeviceInfo[]} devices
+   */
+  async #restore(devices) {
+    for (const device of /** @type {const} */ (["camera", "microphone", "speaker"])) {
+      const kept = this.store.state.hello?.kept[device];
+      const found = devices.find((one) => kept && one.kind === KINDS[device] && one.label.slice(0, MAX_LABEL) === kept);
+      if (!found || this.#restored.has(device) || this.#chosen[device]) continue;
+      this.#restored.add(device);
+      if (found.deviceId !== this.chosen(device)) await this.choose(device, found.deviceId);
+    }
   }
 
   /** Shows the microphone's level in the ring around its button. */

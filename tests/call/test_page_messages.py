@@ -14,6 +14,7 @@ from facewire.call.page_messages import (
     MAX_YAW_DEGREES,
     Budget,
     JoinRoom,
+    Keep,
     Microphone,
     Offer,
     PageHello,
@@ -27,7 +28,9 @@ json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
-TYPES = "hello offer join leave microphone camera view badge budget record consent portrait new-source quit nonsense"
+TYPES = (
+    "hello offer join leave microphone camera view badge budget record consent portrait new-source keep quit nonsense"
+)
 FIELDS = "version sdp name on yaw pitch roll frontal burnt max_kbps allow"
 types, fields = st.sampled_from(TYPES.split()), st.sampled_from(FIELDS.split())
 
@@ -44,6 +47,7 @@ def test_protocol_messages_are_read() -> None:
     assert read(type="budget", max_kbps=None) == Budget(None)
     assert read(type="budget", max_kbps=20) == Budget(20.0)
     assert read(type="quit", more="ignored") == Quit()
+    assert read(type="keep", what="theme", value="dark") == Keep("theme", "dark")
 
 
 def test_free_view_is_clipped_to_its_limits() -> None:
@@ -77,6 +81,8 @@ def test_any_text_is_read_or_raises_decode_error(text: str) -> None:
         '{"type": "microphone", "on": 1}',
         '{"type": "offer", "sdp": "' + "x" * MAX_TEXT_BYTES + '"}',
         '{"type": ["quit"]}',
+        '{"type": "keep", "what": "token", "value": "x"}',
+        '{"type": "keep", "what": "name", "value": 1}',
     ],
 )
 def test_malformed_messages_raise_decode_error(text: str) -> None:

@@ -17,6 +17,7 @@ from yarl import URL
 from facewire.call.page_messages import PageMessage, Quit
 from facewire.call.page_server import ANOTHER_TAB, ANOTHER_VERSION, ENDED, PageHandler, PageServer, Send
 from facewire.errors import InputError
+from tests.signaling.conftest import free_port
 
 HELLO = json.dumps({"type": "hello", "version": 1})
 
@@ -221,3 +222,17 @@ async def test_portraits_are_accepted_or_rejected_with_a_reason(
     for data, code in ((b"no picture", "not-a-picture"), (io.BytesIO(bytes(21 << 20)), "too-large")):
         async with browser.post(server.origin + "/portrait", data=data, headers=own) as response:
             assert (await response.json())["code"] == code
+
+
+async def test_the_address_stays_the_same_unless_another_call_has_it(listener: Listener, tmp_path: Path) -> None:
+    port = free_port()
+    first, second, third = (PageServer(listener, tmp_path, port) for _ in range(3))
+    await first.start()
+    await second.start()
+    assert first.origin == f"http://127.0.0.1:{port}"
+    assert second.origin != first.origin
+    await first.stop()
+    await third.start()
+    assert third.origin == first.origin, "so the browser still knows what the page may use"
+    await second.stop()
+    await third.stop()

@@ -40,6 +40,7 @@ HELLO: dict[str, Any] = {
     "fps": 25.0,
     "name_characters": 64,
     "folder": "/home/ada",
+    "kept": {},
 }
 OTHER: dict[str, Any] = {
     "name": "Grace",

@@ -19,6 +19,7 @@ from facewire.call.page_messages import (
     CameraSwitch,
     Consent,
     JoinRoom,
+    Keep,
     LeaveRoom,
     Microphone,
     NewSource,
@@ -374,6 +375,25 @@ async def test_single_key_shortcuts_are_ignored_while_typing_or_when_switched_of
     assert Microphone(False) not in process.heard
     await page.keyboard.press("m")
     await process.hears(Microphone(False))
+
+
+async def test_appearance_and_shortcuts_are_kept_by_the_process(call_page: Opened) -> None:
+    process = call_page.process
+    await call_page.at("#settings-open").click()
+    await call_page.at("label:has(input[value=dark])").click()
+    await process.hears(Keep("theme", "dark"))
+    await call_page.at("label.switch").click()
+    await process.hears(Keep("keys", "off"))
+    process.hello["kept"] = {"theme": "light", "keys": "off"}
+    await call_page.page.reload()
+    await expect(call_page.at("html")).to_have_attribute("data-theme", "light")
+    process.call()
+    await call_page.view("call")
+    process.forget()
+    await call_page.page.keyboard.press("m")
+    await call_page.at("#cam").click()
+    await process.hears(CameraSwitch(False))
+    assert Microphone(False) not in process.heard
 
 
 async def test_safety_words_are_shown_beside_the_call(call_page: Opened) -> None:
