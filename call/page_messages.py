@@ -15,8 +15,8 @@ from facewire.errors import DecodeError
 
 PAGE_VERSION = 1
 MAX_TEXT_BYTES = 65_536
-MAX_YAW_DEGREES, MAX_PITCH_DEGREES, MAX_ROLL_DEGREES = 40.0, 25.0, 30.0
-"""Limits of the free view: further round there is little that the source frame shows."""
+MAX_YAW_DEGREES, MAX_PITCH_DEGREES, MAX_ROLL_DEGREES = 25.0, 20.0, 30.0
+"""Limits of the free view: at 30 degrees the face begins to smear, since the source frame does not show its side."""
 
 
 KEPT = ("name", "camera", "microphone", "speaker", "theme", "keys")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib.util
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
@@ -235,6 +236,9 @@ def add_max_frames(group: Group) -> None:
     group.add_argument("--max-frames", type=count, metavar="N", help="stop after N frames")
 
 
+VIEW_SMEARS_DEGREES = 30.0
+
+
 def add_view(group: Group) -> None:
     """`--yaw`, `--pitch` and `--roll`; `view_degrees` reads them."""
     for axis, line in zip(AXES, ("seen from further to the side", "from above or below", "tilted"), strict=True):
@@ -248,6 +252,9 @@ def view_degrees(options: argparse.Namespace) -> tuple[float, float, float]:
         angle = getattr(options, axis, 0.0)
         if not isfinite(angle) or abs(angle) > 180:
             raise InputError(f"--{axis} {angle}: an angle from -180 to 180 degrees")
+        if abs(angle) > VIEW_SMEARS_DEGREES:
+            note = f"--{axis} {angle:g}: the face smears beyond about {VIEW_SMEARS_DEGREES:g} degrees, which the source frame does not show"
+            print(f"facewire: {note}", file=sys.stderr, flush=True)
         degrees.append(angle)
     return degrees[0], degrees[1], degrees[2]
 

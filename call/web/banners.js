@@ -88,7 +88,7 @@ export class Banners {
       own?.camera === "camera-lost" && state.wantCamera && { id: "camera", kind: "bad", icon: "cam-off", words: words.camera },
       call?.state === "connected" &&
         other?.camera === "no-face" && { id: "their-face", kind: "note", icon: "info", words: words.theirNoFace(other.name) },
-      figures?.slow && this.#isRecent("slow") && { id: "slow", kind: "note", icon: "info", words: words.slow },
+      other && figures?.slow && this.#isRecent("slow") && { id: "slow", kind: "note", icon: "info", words: words.slow },
       call?.server === false && { id: "server", kind: "note", icon: "info", words: words.serverGone },
     ];
     return all.filter((banner) => typeof banner === "object" && banner !== null).slice(0, 3);

@@ -130,7 +130,8 @@ export class Dock {
     setText($("bar-room"), hello && (inCall || phase?.phase === "ended") ? hello.room : "");
     if (!inCall || !call) return show($("recording-mark"), false);
     setAttribute($("status"), "data-state", state.link === "open" ? call.state : "stalled");
-    setAttribute($("status"), "data-slow", state.figures?.slow ? "" : null);
+    const troubled = !call.server || (call.state === "connected" && state.figures?.slow);
+    setAttribute($("status"), "data-troubled", troubled ? "" : null);
     setText($("status-text"), statusOf(state, call));
     const since = (performance.now() - state.callAt) / 1000;
     setText($("status-clock"), call.seconds === null ? "" : duration(call.seconds + since));

@@ -1,7 +1,7 @@
 // The message view: the call has ended, another tab has it, the program is gone, the versions differ. A heading, a sentence, what to do.
 
 import { $, make, makeButton, setAttribute, setIcon, setText, show } from "./dom.js";
-import { bytes, duration } from "./format.js";
+import { bytes, duration, oneDecimal } from "./format.js";
 import { text } from "./text.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -16,6 +16,9 @@ import { text } from "./text.js";
  * @property {Button[]} [buttons]
  * @property {string} [foot]
  */
+
+const FEW_FRAMES = 15;
+const LOSSY = 0.05;
 
 export class MessageView {
   #shown = "";
@@ -167,6 +170,8 @@ function summaryOf({ call, figures, recording }) {
   const h264 = figures.h264?.bytes;
   /** @type {[string, string][]} */
   const rows = [[text.ended.lasted, duration(figures.seconds)]];
+  const why = figures.slow ? text.ended.slow : (figures.loss ?? 0) > LOSSY ? text.ended.lossy : text.ended.theirs;
+  if (figures.fps !== null && figures.fps < FEW_FRAMES) rows.push([text.facts.frames, `${oneDecimal(figures.fps)}: ${why}`]);
   if (sent !== null) rows.push([text.ended.sent, bytes(sent)]);
   if (h264) rows.push([text.ended.instead, bytes(h264)]);
   if (recording.file) rows.push([text.ended.recording, recording.file]);

@@ -17,6 +17,8 @@ const FACTS = [
   [text.facts.instead, (f) => bytes(f.h264?.bytes)],
 ];
 
+const MEAN_S = 30;
+
 export class Rail {
   #values = FACTS.map(([name]) => {
     const value = make("dd", { text: text.units.unknown });
@@ -39,8 +41,8 @@ export class Rail {
   }
 
   /** @param {State} state */
-  #renderFigures({ figures, own }) {
-    const { headline, note } = saving(figures, own?.camera === "paused" || own?.camera === "none");
+  #renderFigures({ figures, history, own }) {
+    const { headline, note } = saving(figures, history, own?.camera !== "sending");
     setText($("savings-factor"), headline);
     setText($("savings-note"), note);
     setText($("value-h264"), kbps(figures?.h264?.wire_kbps));
@@ -56,14 +58,17 @@ export class Rail {
 }
 
 /**
- * The headline and its note. Both rates include the same sound.
+ * The headline and its note, over the last `MEAN_S`: a source frame or a pause in speech must not swing it. Both rates include the same sound.
  * @param {Figures | null} figures
+ * @param {State["history"]} history
  * @param {boolean} off whether no camera is sending
  */
-function saving(figures, off) {
+function saving(figures, history, off) {
   const words = text.savings;
   if (off) return { headline: words.off, note: words.offNote };
-  const [wire, h264] = [figures?.sent.wire_kbps, figures?.h264?.wire_kbps];
+  const recent = history.filter(({ at, wire, h264 }) => at > (figures?.seconds ?? 0) - MEAN_S && wire && h264);
+  const wire = recent.reduce((sum, sample) => sum + (sample.wire ?? 0), 0);
+  const h264 = recent.reduce((sum, sample) => sum + (sample.h264 ?? 0), 0);
   if (!wire || !h264) return { headline: words.pending, note: words.pendingNote };
   if (h264 < 1.05 * wire) return { headline: words.more, note: "" };
   return { headline: words.factor(number(h264 / wire)), note: words.note };

@@ -117,7 +117,7 @@ export class Stage {
  * @param {State} state
  * @returns {Veil | null}
  */
-function veilOf({ call, hello, otherSource }) {
+function veilOf({ call, hello, otherSource, wantMicrophone, microphone }) {
   const words = text.veil;
   const other = call?.other;
   if (!call || call.state === "waiting") {
@@ -126,7 +126,8 @@ function veilOf({ call, hello, otherSource }) {
   }
   if (call.state === "stalled") return { title: words.stalledTitle, text: words.stalledText, glass: true };
   if (call.state === "connecting" || !other) return { title: words.connectingTitle, text: words.connectingText };
-  const still = other.sends_sound ? words.soundOnly : "";
+  const [theirs, mine] = [other.sends_sound && !other.muted, wantMicrophone && (microphone === "on" || microphone === "file")];
+  const still = theirs && mine ? words.soundOnly : theirs ? words.theirSoundOnly : mine ? words.ownSoundOnly : words.noSound;
   if (!other.sends_video || other.camera === "none") return { title: words.noCameraTitle(other.name), text: still, icon: "portrait" };
   if (other.camera === "paused") return { title: words.cameraOffTitle(other.name), text: still, icon: "cam-off" };
   if (!other.shown && !otherSource) return { title: words.pictureTitle(other.name), text: words.pictureText };

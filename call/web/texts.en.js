@@ -109,6 +109,9 @@ export const texts = {
     cameraOffTitle: (/** @type {string} */ name) => `${name || "The other person"} has their camera off`,
     noCameraTitle: (/** @type {string} */ name) => `${name || "The other person"} has no camera`,
     soundOnly: "You can still hear each other.",
+    theirSoundOnly: "You can still hear them. Your own microphone is off.",
+    ownSoundOnly: "They can still hear you. Their microphone is off.",
+    noSound: "Both microphones are off.",
   },
 
   banner: {
@@ -308,6 +311,9 @@ export const texts = {
     again: "Join again",
     quit: "Close facewire",
     lasted: "Duration",
+    slow: "this computer was busy",
+    lossy: "the network lost packets",
+    theirs: "the other side sent few",
     instead: "H.264 would have sent",
     sent: "Sent",
     recording: "Recording",

@@ -270,7 +270,7 @@ async def test_savings_are_plotted_against_h264(call_page: Opened) -> None:
     pixels = np.asarray(Image.open(io.BytesIO(canvas)).convert("RGB")).reshape(-1, 3).astype(int)
     orange = (pixels[:, 0] > pixels[:, 2] + 60).sum()
     assert orange > 30, "the curve of H.264"
-    process.figures(h264=FIGURES["h264"] | {"wire_kbps": 12.0})
+    process.figures(seconds=60.0, h264=FIGURES["h264"] | {"wire_kbps": 12.0})
     await expect(call_page.at("#savings-factor")).to_have_text("Nothing saved right now")
     await page.keyboard.press("s")
     await expect(call_page.at("#rail")).to_be_hidden()
@@ -300,6 +300,39 @@ async def test_problems_are_shown_as_banners(call_page: Opened) -> None:
     process.call(server=False)
     await expect(call_page.at(".banner")).to_have_count(1)
     await expect(call_page.at(".banner")).to_contain_text("Lost contact with the server")
+
+
+async def test_what_is_said_is_true_of_the_state(call_page: Opened) -> None:
+    process = call_page.process
+    await call_page.camera_is_seen()
+    process.call("waiting")
+    process.figures(slow=True)
+    await call_page.view("call")
+    await expect(call_page.at("#status")).to_have_text(re.compile("Waiting"))
+    await expect(call_page.at(".banner")).to_have_count(0)
+    process.call(camera="paused", muted=True)
+    await expect(call_page.at("#veil-text")).to_have_text("They can still hear you. Their microphone is off.")
+    await call_page.at("#mic").click()
+    await expect(call_page.at("#veil-text")).to_have_text("Both microphones are off.")
+    process.figures(h264=None)
+    process.own(camera="starting")
+    await expect(call_page.at("#savings-factor")).to_have_text("Nothing to compare")
+    process.call(server=False)
+    await expect(call_page.at("#status")).to_have_attribute("data-troubled", "")
+    process.figures(fps=8.7, loss=0.2)
+    process.phase("ended", "left")
+    await expect(call_page.at("#message-summary")).to_contain_text("8.7: the network lost packets")
+
+
+async def test_the_headline_of_what_is_saved_is_a_mean(call_page: Opened) -> None:
+    call_page.process.call()
+    for moment, wire in ((1.0, 10.0), (2.0, 10.0), (3.0, 40.0)):
+        call_page.process.figures(
+            seconds=moment,
+            sent=FIGURES["sent"] | {"wire_kbps": wire},
+            h264=FIGURES["h264"] | {"wire_kbps": 60.0},
+        )
+    await expect(call_page.at("#savings-factor")).to_have_text("3.0× less")
 
 
 @pytest.mark.slow
