@@ -253,7 +253,7 @@ def view_degrees(options: argparse.Namespace) -> tuple[float, float, float]:
         if not isfinite(angle) or abs(angle) > 180:
             raise InputError(f"--{axis} {angle}: an angle from -180 to 180 degrees")
         if abs(angle) > VIEW_SMEARS_DEGREES:
-            note = f"--{axis} {angle:g}: the face smears beyond about {VIEW_SMEARS_DEGREES:g} degrees, which the source frame does not show"
+            note = f"--{axis} {angle:g}: the face smears beyond about {VIEW_SMEARS_DEGREES:g} degrees"
             print(f"facewire: {note}", file=sys.stderr, flush=True)
         degrees.append(angle)
     return degrees[0], degrees[1], degrees[2]

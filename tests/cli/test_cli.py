@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facewire.arguments import WRITTEN
+from facewire.arguments import WRITTEN, view_degrees
 from facewire.cli import COMMANDS, main
 from facewire.models.bundle import DEFAULT_BUNDLE
 from facewire.parser import build_parser
@@ -465,3 +466,9 @@ def test_sound_that_is_left_out_is_said(talk: np.ndarray, clip: Path, tmp_path: 
     arguments = command("encode", tmp_path / "a.mkv", "-o", tmp_path / "a.fw")
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert "the sound of a.mkv is left out" in done.stdout
+
+
+def test_an_angle_at_which_the_face_smears_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    options = argparse.Namespace(yaw=90.0, pitch=10.0, roll=0.0)
+    assert view_degrees(options) == (90.0, 10.0, 0.0)
+    assert capsys.readouterr().err == "facewire: --yaw 90: the face smears beyond about 30 degrees\n"
