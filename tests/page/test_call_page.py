@@ -571,6 +571,21 @@ async def test_the_layout_fits_from_phone_to_wall(call_page: Opened) -> None:
                 assert box["width"] > 0.3 * min(width, height), size
 
 
+async def test_the_header_of_a_phone_fits_while_being_recorded(call_page: Opened) -> None:
+    process, page = call_page.process, call_page.page
+    process.call(name="x" * 64, seconds=3700.0)
+    process.recording(there="on")
+    await call_page.view("call")
+    for width in (320, 390):
+        await page.set_viewport_size({"width": width, "height": 700})
+        await expect(call_page.at("#recording-mark")).to_be_in_viewport(ratio=1)
+        await expect(call_page.at("#settings-open")).to_be_in_viewport(ratio=1)
+        boxes = [await call_page.at(name).bounding_box() for name in ("#status", ".tools")]
+        assert boxes[0] is not None
+        assert boxes[1] is not None
+        assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"] + 1, f"status and tools overlap at {width} px"
+
+
 @pytest_asyncio.fixture(loop_scope="module")
 async def refused_page(face: Picture) -> AsyncIterator[Opened]:
     """A page without permission for camera and microphone."""
