@@ -434,7 +434,9 @@ class LiveSender:
         """Makes a new source frame if one is wanted, at a good moment or after waiting a second for one, and sends what is due."""
         if self._source_wanted_ms is None and not self._encoder.is_portrait:
             changed = self._scene.changed(square, motion, capture_ms)
-            if changed and (self._source is None or self._options.refresh):
+            # Where looks find out by themselves, a change brings one more source frame, within its budget.
+            looks = self._error is not None and capture_ms - self._looked_ms < TOO_SLOW_MS
+            if changed and (self._source is None or (self._options.refresh and not looks)):
                 self._source_wanted_ms = capture_ms
         wanted = self._source_wanted_ms
         if wanted is not None and (good or capture_ms - wanted >= PATIENCE_MS):

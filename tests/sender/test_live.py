@@ -17,7 +17,7 @@ from facewire.codec import MotionDecoder, Packing, decode_source, source_hash
 from facewire.coding import Coding
 from facewire.errors import InputError
 from facewire.models.runtime import Networks
-from facewire.sender import live
+from facewire.sender import live, policy
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.face_tracker import FaceTracker
 from facewire.sender.framing import frame_video
@@ -447,3 +447,18 @@ def test_head_that_moved_far_brings_a_further_source_frame(
     give(sender, [moved] * 4, 3000)
     assert sender._encoder.source is not None
     assert sender._encoder.source.hash == extra[0].hash, "pictures are drawn from it now"
+
+
+def test_another_light_brings_a_further_source_frame_and_keeps_the_others(
+    networks: Networks, clip: Path, nodding: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "REFRESH_EVERY_MS", 400)
+    monkeypatch.setattr(policy, "CHANGED", 0.001)  # everything is a change
+    other = Other()
+    sender = other.sender(networks, str(clip), LiveSenderOptions(sources=3))
+    sender._encoder.load_drawing()
+    now = give(sender, [nodding[0]] * 20)
+    dimmed = [(nodding[0] * (1 - 0.5 * min(1, number / 40))).astype(np.uint8) for number in range(80)]
+    give(sender, dimmed, now)
+    assert [source.extra for source in other.sources] == [False, True]
+    assert sender.stats().sources_in_use == 2
