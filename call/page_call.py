@@ -273,10 +273,10 @@ class PageCall(PageHandler):
         self._settings.set_portrait(await asyncio.to_thread(frame_portrait, data, self._networks.bundle.picture_size))
         self._tell()
 
-    def picture(self, whose: str) -> bytes | None:
+    def picture(self, whose: str, name: str | None) -> bytes | None:
         if self._settings.ends is None or self._networks is None:
             return None
-        return news.real_picture(self._settings.ends, whose, self._networks.bundle.picture_size)
+        return news.real_picture(self._settings.ends, whose, self._networks.bundle.picture_size, name)
 
     # --- what the page is told
 

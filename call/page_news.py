@@ -122,12 +122,17 @@ class Sources:
             if source is None:
                 return None
             age_s = (ends.uplink.clock.now_ms() - source.capture_ms) / 1000
-            return self._news(whose, source.hash, source.picture, time.time() - age_s)
+            return self._news(whose, source.hash, source.picture, time.time() - age_s) | {"set": []}
         playout = ends.playout
         if session is None or playout is None or playout.real_picture is None or playout.source_hash is None:
             return None
         picture = session.other.state.picture if session.other.state is not None else "live"
-        return self._news(whose, playout.source_hash, picture, session.other.captured_at(playout.real_picture[1]))
+        newest = self._news(whose, playout.source_hash, picture, session.other.captured_at(playout.real_picture[1]))
+        there = [
+            self._news(whose, name, picture, session.other.captured_at(captured_ms))
+            for name, _, captured_ms in playout.real_pictures
+        ]
+        return newest | {"set": [{"url": one["url"], "taken_ms": one["taken_ms"]} for one in there]}
 
     def _news(self, whose: str, name: bytes, picture: str, taken_s: float | None) -> Values:
         taken_ms = self._taken_ms.setdefault(name, round(1000 * taken_s) if taken_s is not None else None)
@@ -135,8 +140,12 @@ class Sources:
         return {"type": "source", "whose": whose, "url": url, "taken_ms": taken_ms, "picture": picture}
 
 
-def real_picture(ends: Ends, whose: str, side: int) -> bytes | None:
-    """The "own" or "other" source frame as PNG; None if there is none. side: size of the picture in pixels."""
+def real_picture(ends: Ends, whose: str, side: int, name: str | None = None) -> bytes | None:
+    """The "own" or "other" source frame as PNG; None if there is none.
+
+    side: size of the picture in pixels. name: hash of one of the other side's, in hexadecimal; None, or one that is not here any
+    more, is the newest.
+    """
     from PIL import Image
 
     from facewire.codec import decode_source
@@ -144,7 +153,9 @@ def real_picture(ends: Ends, whose: str, side: int) -> bytes | None:
 
     if whose == "other":
         real = ends.playout.real_picture if ends.playout is not None else None
-        picture = real[0] if real is not None else None
+        there = ends.playout.real_pictures if ends.playout is not None else []
+        newest = real[0] if real is not None else None
+        picture = next((one for found, one, _ in there if found.hex() == name), newest)
     else:
         source = ends.live.source if ends.live is not None else None
         picture = decompress(decode_source(source.data).picture, side) if source is not None else None

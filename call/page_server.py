@@ -70,7 +70,7 @@ class PageHandler(Protocol):
         """The page has disconnected; it may reconnect."""
         ...
 
-    def picture(self, whose: str) -> bytes | None:
+    def picture(self, whose: str, name: str | None) -> bytes | None:
         """The source frame of "own" or "other" as PNG; None without one."""
         ...
 
@@ -214,7 +214,7 @@ class PageServer:
         return web.FileResponse(self._folder / name, headers=kind)
 
     async def _picture(self, request: web.Request) -> web.StreamResponse:
-        picture = self._handler.picture(request.match_info["whose"])
+        picture = self._handler.picture(request.match_info["whose"], request.query.get("v"))
         if picture is None:
             return _refusal(404, "No picture yet", "There is no source frame yet.")
         return web.Response(body=picture, content_type="image/png")

@@ -232,6 +232,16 @@ class Playout:
         return None if source is None else (source.picture, source.capture_time_ms)
 
     @property
+    def real_pictures(self) -> list[tuple[bytes, NDArray[np.uint8], int]]:
+        """All source frames that are here, the newest last: hash, uint8 RGB (S, S, 3), capture time on the sender's clock, ms."""
+        with self._lock:
+            return [
+                (self._hashes[number], source.picture, source.capture_time_ms)
+                for number, source in self._decoder.sources.items()
+                if number in self._hashes
+            ]
+
+    @property
     def source_hash(self) -> bytes | None:
         """Hash of the newest source message, so that it need not be sent again."""
         return self._source_hash

@@ -60,7 +60,8 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  *
  * @typedef {{type: "view", yaw: number, pitch: number, roll: number, frontal: boolean}} View
  * @typedef {{type: "budget", max_kbps: number | null}} Budget
- * @typedef {{type: "source", whose: "other" | "own", url: string, taken_ms: number | null, picture: PictureKind}} Source
+ * @typedef {{type: "source", whose: "other" | "own", url: string, taken_ms: number | null, picture: PictureKind,
+ *   set: {url: string, taken_ms: number | null}[]}} Source
  * @typedef {{type: "safety", words: string[] | null}} Safety
  *
  * @typedef {object} Recording

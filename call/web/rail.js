@@ -84,7 +84,34 @@ function renderSource({ otherSource }) {
   const { taken_ms: taken, picture } = otherSource;
   const words = taken ? text.source.taken(timeOfDay(taken)) : text.source.untimed;
   setText($("source-text"), picture === "live" ? words : picture === "portrait" ? text.source.portrait : text.source.file);
+  setText($("source-title"), otherSource.set.length > 1 ? text.source.titles(otherSource.set.length) : text.source.title);
+  renderSet(otherSource.set);
   setAttribute($("source-card"), "data-kind", picture);
+}
+
+/**
+ * All real pictures that came, the newest last, each with its time. What is there already is left alone, so that nothing is loaded again.
+ *
+ * @param {import("./protocol.js").Source["set"]} set
+ */
+function renderSet(set) {
+  const list = $("source-set");
+  show(list, set.length > 1);
+  const shown = [...list.children].map((item) => item.getAttribute("data-url"));
+  if (shown.join() === set.map((one) => one.url).join()) return;
+  list.replaceChildren(
+    ...set.map(({ url, taken_ms: taken }) => {
+      const item = document.createElement("li");
+      item.setAttribute("data-url", url);
+      const image = document.createElement("img");
+      const words = taken ? text.source.takenShort(timeOfDay(taken)) : "";
+      image.src = url;
+      image.alt = words || text.source.alt;
+      image.title = words;
+      item.append(image);
+      return item;
+    }),
+  );
 }
 
 /** @param {State} state */

@@ -152,11 +152,13 @@ export const texts = {
   },
 
   source: {
-    caption: "The one real picture",
+    caption: "A real picture",
     title: "The one real picture",
+    titles: (/** @type {number} */ count) => `The ${count} real pictures`,
+    set: "All real pictures so far, the newest last",
     alt: "The real picture from which the other person’s face is made",
     ownAlt: "The picture the other person sees you as",
-    taken: (/** @type {string} */ time) => `Taken at ${time}. Everything else is motion.`,
+    taken: (/** @type {string} */ time) => `The newest was taken at ${time}. Everything else is motion.`,
     takenShort: (/** @type {string} */ time) => `taken at ${time}`,
     untimed: "Everything else is motion.",
     portrait: "A picture they chose, not from a live camera.",

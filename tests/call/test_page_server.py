@@ -38,7 +38,7 @@ class Listener(PageHandler):
     def page_closed(self) -> None:
         self.heard.put_nowait("closed")
 
-    def picture(self, whose: str) -> bytes | None:
+    def picture(self, whose: str, name: str | None) -> bytes | None:
         return b"png" if whose == "own" else None
 
     async def take_portrait(self, data: bytes) -> None:

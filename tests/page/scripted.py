@@ -95,6 +95,8 @@ class ScriptedProcess:
     def __init__(self, face: Picture) -> None:
         self.face = face
         self.heard: list[PageMessage] = []
+        self.asked_for: list[str | None] = []
+        """Pictures that the page loaded."""
         self.portraits: list[bytes] = []
         self.refuse_portraits = False
         self.hello: dict[str, Any] = dict(HELLO)
@@ -164,8 +166,13 @@ class ScriptedProcess:
     def figures(self, **values: Any) -> None:
         self.say("figures", **(FIGURES | values))
 
-    def source(self, picture: str = "live", whose: str = "other") -> None:
-        self.say("source", whose=whose, url=f"/picture/{whose}?v=1", taken_ms=1_795_290_127_000, picture=picture)
+    def source(self, picture: str = "live", whose: str = "other", count: int = 1) -> None:
+        """The newest of so many source frames, taken a second apart."""
+        there = [
+            {"url": f"/picture/{whose}?v={number}", "taken_ms": 1_795_290_127_000 + 1000 * number}
+            for number in range(1, count + 1)
+        ]
+        self.say("source", whose=whose, picture=picture, **there[-1], set=there if whose == "other" else [])
 
     def recording(self, **values: Any) -> None:
         self.say("recording", **({"here": "off", "file": None, "seconds": None, "there": "off"} | values))
@@ -211,7 +218,8 @@ class ScriptedProcess:
     def page_closed(self) -> None:
         self._send = None
 
-    def picture(self, whose: str) -> bytes | None:
+    def picture(self, whose: str, name: str | None) -> bytes | None:
+        self.asked_for.append(name)
         file = io.BytesIO()
         Image.fromarray(self.face).save(file, "png")
         return file.getvalue()

@@ -102,7 +102,29 @@ async def test_the_real_picture_is_shown_first_and_synthesised_ones_carry_the_la
         await expect(call_page.at("#badge")).to_have_text("Synthesised from motion")
     await call_page.at("#badge").click()
     await expect(call_page.at("#about")).to_be_visible()
-    await expect(call_page.at("#about-caption")).to_contain_text("The one real picture")
+    await expect(call_page.at("#about-caption")).to_contain_text("A real picture")
+
+
+async def test_all_real_pictures_are_shown_each_with_its_time(call_page: Opened) -> None:
+    call_page.process.call(seconds=1)
+    call_page.process.source()
+    await call_page.at("#figures").click()
+    await expect(call_page.at("#source-title")).to_have_text("The one real picture")
+    await expect(call_page.at("#source-set")).to_be_hidden()
+    call_page.process.source(count=3)
+    await expect(call_page.at("#source-title")).to_have_text("The 3 real pictures")
+    pictures = call_page.at("#source-set img")
+    await expect(pictures).to_have_count(3)
+    titles = [await pictures.nth(place).get_attribute("title") for place in range(3)]
+    assert len(set(titles)) == 3
+    assert all(re.search(r"\d\d:\d\d:\d\d", title or "") for title in titles)
+    await expect(pictures.nth(2)).to_be_visible()
+    assert {"1", "2", "3"} <= set(call_page.process.asked_for)
+    loaded = len(call_page.process.asked_for)
+    call_page.process.source(count=3)
+    call_page.process.call(seconds=3)
+    await expect(pictures).to_have_count(3)
+    assert len(call_page.process.asked_for) == loaded, "nothing is loaded twice"
 
 
 async def test_portraits_and_video_files_are_announced(call_page: Opened) -> None:
