@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "sender": "errors files video source_picture coding codec models.backend_types models.backends "
     "models.bundle models.face_points models.runtime",
     "receiver": "errors files video source_picture coding codec models.runtime",
-    "call": "errors samples source_picture facewire sender receiver signaling codec models.bundle models.runtime",
+    "call": "errors files samples source_picture facewire sender receiver signaling codec models.bundle models.runtime",
     "metrics": "errors files models",
     "benchmark": "errors terminal files workers samples video coding codec models sender receiver metrics",
     "training": "errors files workers source_picture coding codec models sender receiver metrics",
