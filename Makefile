@@ -9,7 +9,7 @@ demo: $(VENV)/.demo
 	$(BIN)/facewire demo --out demo_out
 
 test: $(VENV)/.test check
-	$(BIN)/pytest -n 3 --dist worksteal -m "not slow"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
 
 test-all: $(VENV)/.test check
 	$(BIN)/pytest

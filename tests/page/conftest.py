@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
 
 from facewire.samples import sample_portrait
 from facewire.sender.media import read_picture
@@ -33,6 +33,7 @@ FLAGS = [
 ALLOW = "--use-fake-ui-for-media-stream"
 DENY = "--deny-permission-prompts"
 PATIENCE_MS = 15_000
+expect.set_options(timeout=PATIENCE_MS)
 KEEP_VIEW_TRANSITION = """{
   const start = document.startViewTransition.bind(document);
   document.startViewTransition = (change) => (window.viewTransition = start(change));
