@@ -122,22 +122,23 @@ class Sources:
             if source is None:
                 return None
             age_s = (ends.uplink.clock.now_ms() - source.capture_ms) / 1000
-            return self._news(whose, source.hash, source.picture, time.time() - age_s) | {"set": []}
+            newest = self._taken(whose, source.hash, time.time() - age_s)
+            return {"type": "source", "whose": whose, **newest, "picture": source.picture, "set": []}
         playout = ends.playout
         if session is None or playout is None or playout.real_picture is None or playout.source_hash is None:
             return None
         picture = session.other.state.picture if session.other.state is not None else "live"
-        newest = self._news(whose, playout.source_hash, picture, session.other.captured_at(playout.real_picture[1]))
+        newest = self._taken(whose, playout.source_hash, session.other.captured_at(playout.real_picture[1]))
         there = [
-            self._news(whose, name, picture, session.other.captured_at(captured_ms))
+            self._taken(whose, name, session.other.captured_at(captured_ms))
             for name, _, captured_ms in playout.real_pictures
         ]
-        return newest | {"set": [{"url": one["url"], "taken_ms": one["taken_ms"]} for one in there]}
+        return {"type": "source", "whose": whose, **newest, "picture": picture, "set": there}
 
-    def _news(self, whose: str, name: bytes, picture: str, taken_s: float | None) -> Values:
+    def _taken(self, whose: str, name: bytes, taken_s: float | None) -> Values:
+        """Where the page finds a real picture, and when it was taken."""
         taken_ms = self._taken_ms.setdefault(name, round(1000 * taken_s) if taken_s is not None else None)
-        url = f"/picture/{whose}?v={name.hex()}"
-        return {"type": "source", "whose": whose, "url": url, "taken_ms": taken_ms, "picture": picture}
+        return {"url": f"/picture/{whose}?v={name.hex()}", "taken_ms": taken_ms}
 
 
 def real_picture(ends: Ends, whose: str, side: int, name: str | None = None) -> bytes | None:

@@ -249,8 +249,7 @@ class Playout:
     @property
     def source_hashes(self) -> list[bytes]:
         """Of all source messages that are here."""
-        with self._lock:
-            return [self._hashes[number] for number in self._decoder.sources if number in self._hashes]
+        return [name for name, _, _ in self.real_pictures]
 
     def stats(self) -> PlayoutStats:
         with self._lock:

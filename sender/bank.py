@@ -151,6 +151,10 @@ class SourceBank:
         ready = [entry for entry in self.entries if entry.ready]
         return sorted(ready, key=lambda entry: entry.expected(motion))
 
+    def _others(self, motion: Motion) -> list[Entry]:
+        """`likeliest` without the one in use."""
+        return [entry for entry in self.likeliest(motion) if entry is not self.current]
+
     def follow(self, square: NDArray[np.uint8], motion: Motion) -> Motion:
         """A square's motion with its scene code against the source frame in use."""
         entry = self.current
@@ -173,8 +177,8 @@ class SourceBank:
         """
         assert self.current is not None, "no source frame yet"
         self._glances += 1
-        others = [entry for entry in self.likeliest(motion) if entry is not self.current]
-        return self.draw(others[0] if others and self._glances % OTHERS_EVERY == 0 else self.current, square, motion)
+        others = self._others(motion) if self._glances % OTHERS_EVERY == 0 else []
+        return self.draw(others[0] if others else self.current, square, motion)
 
     def choose(self, motion: Motion, time_ms: float) -> Entry:
         """Uses the source frame with the least error to expect from now on: for pictures that there is no time to draw."""
@@ -192,12 +196,11 @@ class SourceBank:
         return True
 
     def look(self, square: NDArray[np.uint8], motion: Motion, time_ms: float) -> Drawn:
-        """Draws a square from the source frame in use and the nearest others, and uses the best from now on."""
+        """Draws a square from the source frame in use and the likeliest others, and uses the best from now on."""
         assert self.current is not None, "no source frame yet"
         drawn = [self.draw(self.current, square, motion)]
         if drawn[0].error > GOOD:
-            others = [entry for entry in self.likeliest(motion) if entry is not self.current]
-            drawn += [self.draw(entry, square, motion) for entry in others[:CANDIDATES]]
+            drawn += [self.draw(entry, square, motion) for entry in self._others(motion)[:CANDIDATES]]
         best = min(drawn, key=lambda one: one.error)
         return best if self._change(best.entry, best.error, drawn[0].error, time_ms) else drawn[0]
 

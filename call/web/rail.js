@@ -82,9 +82,10 @@ function renderSource({ otherSource }) {
   setImage(image, otherSource.url);
   image.alt = text.source.alt;
   const { taken_ms: taken, picture } = otherSource;
-  const words = taken ? text.source.taken(timeOfDay(taken)) : text.source.untimed;
+  const several = otherSource.set.length > 1;
+  const words = taken ? (several ? text.source.newestTaken : text.source.taken)(timeOfDay(taken)) : text.source.untimed;
   setText($("source-text"), picture === "live" ? words : picture === "portrait" ? text.source.portrait : text.source.file);
-  setText($("source-title"), otherSource.set.length > 1 ? text.source.titles(otherSource.set.length) : text.source.title);
+  setText($("source-title"), several ? text.source.titles(otherSource.set.length) : text.source.title);
   renderSet(otherSource.set);
   setAttribute($("source-card"), "data-kind", picture);
 }
