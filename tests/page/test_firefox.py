@@ -33,30 +33,31 @@ async def opened(firefox: Firefox, process: ScriptedProcess) -> FirefoxPage:
     return page
 
 
-async def test_picture_and_sound_go_both_ways(firefox: Firefox, face: Picture) -> None:
-    process = ScriptedProcess(face)
+@pytest_asyncio.fixture(loop_scope="module")
+async def process(face: Picture) -> AsyncIterator[ScriptedProcess]:
+    scripted = ScriptedProcess(face)
     try:
-        page = await opened(firefox, process)
-        await page.until("document.getElementById('preview-video').videoWidth > 0")
-        process.call()
-        await page.until("document.getElementById('remote').videoWidth === 256")
-        await page.until("document.getElementById('remote').currentTime > 0.5")
-        assert process.camera_frames > 0
-        assert process.sound_frames > 0
-        assert page.errors == []
+        yield scripted
     finally:
-        await process.stop()
+        await scripted.stop()
+
+
+async def test_picture_and_sound_go_both_ways(firefox: Firefox, process: ScriptedProcess) -> None:
+    page = await opened(firefox, process)
+    await page.until("document.getElementById('preview-video').videoWidth > 0")
+    process.call()
+    await page.until("document.getElementById('remote').videoWidth === 256")
+    await page.until("document.getElementById('remote').currentTime > 0.5")
+    assert process.camera_frames > 0
+    assert process.sound_frames > 0
+    assert page.errors == []
 
 
 @pytest.mark.slow
 async def test_a_browser_that_never_connects_is_told_what_to_do(
-    firefox_without_addresses: Firefox, face: Picture
+    firefox_without_addresses: Firefox, process: ScriptedProcess
 ) -> None:
-    process = ScriptedProcess(face)
-    try:
-        page = await opened(firefox_without_addresses, process)
-        await page.says("Your browser blocks WebRTC")
-        process.call()
-        await page.says("open its address in another browser")
-    finally:
-        await process.stop()
+    page = await opened(firefox_without_addresses, process)
+    await page.says("Your browser blocks WebRTC")
+    process.call()
+    await page.says("open its address in another browser")
