@@ -19,7 +19,7 @@ MAX_YAW_DEGREES, MAX_PITCH_DEGREES, MAX_ROLL_DEGREES = 25.0, 20.0, 30.0
 """Limits of the free view: at 30 degrees the face begins to smear, since the source frame does not show its side."""
 
 
-KEPT = ("name", "camera", "microphone", "speaker", "theme", "keys")
+KEPT = ("name", "camera", "microphone", "speaker", "theme", "keys", "panel")
 """What the page may have remembered; devices by the names that the browser shows."""
 MAX_KEPT_CHARACTERS = 200
 

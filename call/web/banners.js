@@ -1,6 +1,7 @@
 // The lines above the picture: questions, faults and notes, the most important first.
 
 import { $, make, makeButton, makeIcon } from "./dom.js";
+import { shortName } from "./format.js";
 import { text } from "./text.js";
 
 /**
@@ -52,50 +53,51 @@ export class Banners {
    * @returns {Banner[]}
    */
   #banners(state) {
-    const words = text.banner;
+    const [words, advice] = [text.banner, text.advice];
     const { call, own, figures, recording } = state;
     const other = call?.other;
+    const name = shortName(other?.name ?? "");
     /** @type {(Banner | false | null | undefined)[]} */
     const all = [
       recording.there === "asking" && {
         id: "consent",
         kind: "ask",
         icon: "record",
-        words: words.consent(other?.name ?? ""),
+        words: words.consent(name),
         buttons: [
           { words: words.refuse, press: () => this.send({ type: "consent", allow: false }) },
           { words: words.allow, strong: true, press: () => this.send({ type: "consent", allow: true }) },
         ],
       },
-      state.link !== "open" && { id: "process", kind: "bad", icon: "warn", words: words.process },
-      state.link === "open" && state.mediaBlocked && { id: "media", kind: "bad", icon: "warn", words: words.mediaBlocked },
+      state.link !== "open" && { id: "process", kind: "bad", icon: "warn", words: both(advice.process) },
+      state.link === "open" && state.mediaBlocked && { id: "media", kind: "bad", icon: "warn", words: both(advice.mediaBlocked) },
       state.soundBlocked && {
         id: "sound",
         kind: "ask",
         icon: "speaker",
-        words: words.sound,
+        words: advice.sound.what,
         buttons: [{ words: words.soundButton, strong: true, press: () => void this.media.unblock() }],
       },
       other && other.picture !== "live" && !this.#dismissed.has(other.picture) && {
         id: other.picture,
         kind: "note",
         icon: "portrait",
-        words: (other.picture === "portrait" ? words.portrait : words.file)(other.name),
+        words: (other.picture === "portrait" ? words.portrait : words.file)(name),
         buttons: [{ words: words.dismiss, press: () => this.#dismiss(other.picture) }],
       },
       this.#recordingNote(state),
-      own?.camera === "no-face" && { id: "face", kind: "bad", icon: "warn", words: words.ownNoFace },
-      own?.camera === "camera-lost" && state.wantCamera && { id: "camera", kind: "bad", icon: "cam-off", words: words.camera },
+      own?.camera === "no-face" && { id: "face", kind: "bad", icon: "warn", words: advice.ownNoFace.what },
+      own?.camera === "camera-lost" && state.wantCamera && { id: "camera", kind: "bad", icon: "cam-off", words: advice.cameraLost.what },
       call?.state === "connected" &&
-        other?.camera === "no-face" && { id: "their-face", kind: "note", icon: "info", words: words.theirNoFace(other.name) },
-      other && figures?.slow && this.#isRecent("slow") && { id: "slow", kind: "note", icon: "info", words: words.slow },
-      call?.server === false && { id: "server", kind: "note", icon: "info", words: words.serverGone },
+        other?.camera === "no-face" && { id: "their-face", kind: "note", icon: "info", words: advice.theirNoFace(name).what },
+      other && figures?.slow && this.#isRecent("slow") && { id: "slow", kind: "note", icon: "info", words: both(advice.slow) },
+      call?.server === false && { id: "server", kind: "note", icon: "info", words: both(advice.serverGone) },
     ];
     return all.filter((banner) => typeof banner === "object" && banner !== null).slice(0, 3);
   }
 
   /**
-   * Whether a condition began in the last few seconds. After that the status line alone shows it.
+   * Whether a condition began in the last few seconds. After that the quality sign alone shows it.
    * @param {string} what
    */
   #isRecent(what) {
@@ -119,7 +121,7 @@ export class Banners {
    * @returns {Banner | undefined}
    */
   #recordingNote({ recording, call }) {
-    const name = call?.other?.name ?? "";
+    const name = shortName(call?.other?.name ?? "");
     if (recording.here === "asking") return { id: "asking", kind: "note", icon: "record", words: text.banner.asking(name) };
     if (recording.here === "on") {
       this.#recorded = { recording: "", until: 0 };
@@ -137,6 +139,9 @@ export class Banners {
     return { id: "recorded", kind: "note", icon: recording.here === "off" ? "check" : "info", words };
   }
 }
+
+/** @param {{what: string, helps: string}} advice */
+const both = ({ what, helps }) => `${what} ${helps}`;
 
 /** @param {Banner} banner */
 const keyOf = (banner) => `${banner.id}: ${banner.words}`;

@@ -1,7 +1,8 @@
 // The call's buttons and their keyboard shortcuts.
 
 import { $, setAttribute, setIcon, setLabel, setPressed, setText, show } from "./dom.js";
-import { duration } from "./format.js";
+import { duration, shortName } from "./format.js";
+import { cameraOn, microphoneOn } from "./state.js";
 import { text } from "./text.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -27,18 +28,18 @@ export class Dock {
     this.send = send;
     const press = (/** @type {string} */ id, /** @type {() => void} */ action) => $(id).addEventListener("click", action);
     press("mic", () => {
-      media.microphone(!store.state.wantMicrophone);
+      media.microphone(!microphoneOn(store.state));
       announce(store.state.wantMicrophone ? text.said.micOn : text.said.micOff);
     });
     press("cam", () => {
-      void media.camera(!store.state.wantCamera);
+      void media.camera(!cameraOn(store.state));
       announce(store.state.wantCamera ? text.said.camOn : text.said.camOff);
     });
     press("record", () => this.#record(dialogs));
     press("recording-mark", () => dialogs.recording());
     press("pip", () => void this.#pip());
     press("full", () => void this.#full());
-    press("figures", () => store.set({ panel: !store.state.panel }));
+    for (const id of ["figures", "advice-figures"]) press(id, () => this.#panel());
     press("leave", () => send({ type: "leave" }));
     show($("pip"), PIP);
     show($("full"), Boolean(document.fullscreenEnabled));
@@ -60,6 +61,12 @@ export class Dock {
   /** Called after each hello. Where the browser alone controls picture in picture, the label is always burnt into the picture. */
   begin() {
     this.send({ type: "badge", burnt: !PIP || this.store.state.pip });
+  }
+
+  #panel() {
+    const panel = !this.store.state.panel;
+    this.store.set({ panel });
+    this.send({ type: "keep", what: "panel", value: panel ? "open" : "closed" });
   }
 
   async #pip() {
@@ -91,13 +98,13 @@ export class Dock {
   /** @param {State} state */
   #render(state) {
     const words = text.call;
-    const { call, recording, wantMicrophone, wantCamera, microphone, camera } = state;
+    const { call, recording } = state;
     const connected = call?.other != null;
-    const heard = wantMicrophone && (microphone === "on" || microphone === "file");
+    const heard = microphoneOn(state);
     setPressed($("mic"), !heard);
     setIcon($("mic"), heard ? "mic" : "mic-off");
     setLabel($("mic"), heard ? words.microphoneOff : words.microphoneOn);
-    const seen = wantCamera && (camera === "on" || camera === "file" || camera === "asking");
+    const seen = cameraOn(state);
     setPressed($("cam"), !seen);
     setIcon($("cam"), seen ? "cam" : "cam-off");
     setLabel($("cam"), seen ? words.cameraOff : words.cameraOn);
@@ -114,6 +121,7 @@ export class Dock {
     setLabel($("full"), full ? words.fullOff : words.full);
     setPressed($("figures"), state.panel);
     setLabel($("figures"), state.panel ? words.figuresOff : words.figuresOn);
+    setText($("advice-figures"), state.panel ? words.figuresOff : words.figuresOn);
     setLabel($("leave"), words.leave);
     this.#clock(state);
   }
@@ -130,15 +138,13 @@ export class Dock {
     setText($("bar-room"), hello && (inCall || phase?.phase === "ended") ? hello.room : "");
     if (!inCall || !call) return show($("recording-mark"), false);
     setAttribute($("status"), "data-state", state.link === "open" ? call.state : "stalled");
-    const troubled = !call.server || (call.state === "connected" && state.figures?.slow);
-    setAttribute($("status"), "data-troubled", troubled ? "" : null);
     setText($("status-text"), statusOf(state, call));
     const since = (performance.now() - state.callAt) / 1000;
     setText($("status-clock"), call.seconds === null ? "" : duration(call.seconds + since));
     show($("recording-mark"), recording.here === "on" || recording.here === "asking" || recording.there === "on");
     const time = duration((recording.seconds ?? 0) + (performance.now() - state.recordingAt) / 1000);
     const here = recording.here === "on" ? text.record.here(time) : recording.here === "asking" ? text.record.asking : "";
-    setText($("recording-mark-text"), here || text.record.there(call.other?.name ?? ""));
+    setText($("recording-mark-text"), here || text.record.there(shortName(call.other?.name ?? "")));
     setAttribute($("recording-mark"), "data-state", recording.here === "asking" ? "asking" : "on");
     return undefined;
   }
@@ -151,7 +157,7 @@ export class Dock {
 function statusOf(state, call) {
   if (state.link !== "open") return text.status.stalled;
   if (performance.now() < state.noticeUntil) return state.notice;
-  return call.state === "connected" && state.figures?.slow ? text.status.slow : text.status[call.state];
+  return text.status[call.state];
 }
 
 /** @type {Record<string, string>} key to button id */

@@ -2,6 +2,8 @@
 
 import { text } from "./text.js";
 
+const NAME_LETTERS = 24;
+
 /** @param {number} digits */
 const decimals = (digits) =>
   new Intl.NumberFormat(text.locale, { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -14,6 +16,11 @@ const clock = new Intl.DateTimeFormat(text.locale, { hour: "2-digit", minute: "2
  */
 export function number(value) {
   return (value < 9.95 ? tenths : whole).format(value);
+}
+
+/** @param {number} value */
+export function integer(value) {
+  return whole.format(value);
 }
 
 /** @param {number | null | undefined} value kbit/s */
@@ -52,6 +59,21 @@ export function duration(seconds) {
   const [hours, minutes, rest] = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60];
   const tail = `${hours ? String(minutes).padStart(2, "0") : minutes}:${String(rest).padStart(2, "0")}`;
   return hours ? `${hours}:${tail}` : tail;
+}
+
+/** @param {number} degrees */
+export function angle(degrees) {
+  const rounded = Math.round(degrees);
+  return `${rounded > 0 ? "+" : rounded < 0 ? "−" : ""}${Math.abs(rounded)}°`;
+}
+
+/**
+ * A name that fits into a sentence on a phone.
+ * @param {string} name
+ */
+export function shortName(name) {
+  const letters = [...name];
+  return letters.length > NAME_LETTERS ? `${letters.slice(0, NAME_LETTERS - 1).join("").trim()}…` : name;
 }
 
 /** @param {number} ms since 1970 */

@@ -1,6 +1,7 @@
 // The lobby: preview with the framed square, name, devices, how to appear, and joining.
 
 import { $, setAttribute, setIcon, setLabel, setPressed, setText, show } from "./dom.js";
+import { cameraOn, microphoneOn } from "./state.js";
 import { text } from "./text.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -24,8 +25,8 @@ export class Lobby {
       send({ type: "join", name });
     });
     $("preview-retry").addEventListener("click", () => void media.retry());
-    $("lobby-mic").addEventListener("click", () => media.microphone(!store.state.wantMicrophone));
-    $("lobby-cam").addEventListener("click", () => void media.camera(!store.state.wantCamera));
+    $("lobby-mic").addEventListener("click", () => media.microphone(!microphoneOn(store.state)));
+    $("lobby-cam").addEventListener("click", () => void media.camera(!cameraOn(store.state)));
     store.watch((state) => this.#render(state));
   }
 
@@ -80,14 +81,13 @@ export class Lobby {
 
   /** @param {State} state */
   #renderButtons(state) {
-    const { wantMicrophone, wantCamera, microphone } = state;
-    const heard = wantMicrophone && (microphone === "on" || microphone === "file" || microphone === "asking");
+    const [heard, seen] = [microphoneOn(state), cameraOn(state)];
     setPressed($("lobby-mic"), !heard);
     setIcon($("lobby-mic"), heard ? "mic" : "mic-off");
     setLabel($("lobby-mic"), heard ? text.call.microphoneOff : text.call.microphoneOn);
-    setPressed($("lobby-cam"), !wantCamera);
-    setIcon($("lobby-cam"), wantCamera ? "cam" : "cam-off");
-    setLabel($("lobby-cam"), wantCamera ? text.call.cameraOff : text.call.cameraOn);
+    setPressed($("lobby-cam"), !seen);
+    setIcon($("lobby-cam"), seen ? "cam" : "cam-off");
+    setLabel($("lobby-cam"), seen ? text.call.cameraOff : text.call.cameraOn);
   }
 }
 
@@ -120,10 +120,10 @@ function veilOf({ camera, wantCamera }) {
 /** @param {State} state */
 function noteOf({ own, microphone, wantMicrophone, mediaBlocked }) {
   const words = text.lobby;
-  if (mediaBlocked) return text.banner.mediaBlocked;
-  if (wantMicrophone && microphone === "denied") return words.microphoneDenied;
-  if (wantMicrophone && (microphone === "missing" || microphone === "lost")) return words.microphoneMissing;
-  if (wantMicrophone && microphone === "busy") return words.microphoneBusy;
+  if (mediaBlocked) return `${text.advice.mediaBlocked.what} ${text.advice.mediaBlocked.helps}`;
+  if (wantMicrophone && microphone === "denied") return text.advice.microphoneDenied.what;
+  if (wantMicrophone && (microphone === "missing" || microphone === "lost")) return text.advice.microphoneMissing.what;
+  if (wantMicrophone && microphone === "busy") return text.advice.microphoneBusy.what;
   if (own?.camera === "no-face") return words.noFace;
   if (own?.camera === "sending" || own?.framing) return words.framed;
   return words.searching;

@@ -1,7 +1,7 @@
 // The plot of the call's rate beside that of H.264: kilobits per second over the last minute, redrawn with each new figure.
 
 import { $, setAttribute } from "./dom.js";
-import { kbps } from "./format.js";
+import { integer, kbps } from "./format.js";
 import { text } from "./text.js";
 
 /** @typedef {import("./state.js").Sample} Sample */
@@ -102,7 +102,7 @@ class Frame {
       const y = Math.round(this.y(value)) + 0.5;
       context.strokeStyle = this.colour(value ? "--plot-grid" : "--plot-axis");
       this.#line(this.left, y, this.right, y);
-      context.fillText(String(value), this.left - 7 * unit, y);
+      context.fillText(integer(value), this.left - 7 * unit, y);
     }
     context.textBaseline = "alphabetic";
     const y = this.bottom + 15 * unit;

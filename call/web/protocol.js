@@ -18,7 +18,8 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  * @property {{min_kbps: number, max_kbps: number}} budget
  * @property {number} fps
  * @property {number} name_characters
- * @property {{name?: string, camera?: string, microphone?: string, speaker?: string, theme?: string, keys?: string}} kept from earlier calls
+ * @property {{name?: string, camera?: string, microphone?: string, speaker?: string, theme?: string, keys?: string,
+ *   panel?: string}} kept from earlier calls
  * @property {string} folder where recordings go
  *
  * @typedef {"loading" | "lobby" | "joining" | "call" | "ended" | "broken"} PhaseName
@@ -108,6 +109,6 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  *   | {type: "consent", allow: boolean}
  *   | {type: "portrait", on: boolean}
  *   | {type: "new-source"}
- *   | {type: "keep", what: "name" | "camera" | "microphone" | "speaker" | "theme" | "keys", value: string}
+ *   | {type: "keep", what: "name" | "camera" | "microphone" | "speaker" | "theme" | "keys" | "panel", value: string}
  *   | {type: "quit"}} ToProcess
  */

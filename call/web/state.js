@@ -69,7 +69,7 @@ export function firstState() {
     devices: [],
     soundBlocked: false,
     mediaBlocked: false,
-    panel: matchMedia("(min-width: 64rem), (orientation: portrait)").matches,
+    panel: false,
     turnOpen: false,
     pip: false,
     portraitUrl: null,
@@ -117,7 +117,7 @@ const HISTORY_S = 120;
 export function reduce(state, message) {
   switch (message.type) {
     case "hello":
-      return { hello: message, name: message.name };
+      return { hello: message, name: message.name, panel: message.kept.panel === "open" };
     case "phase":
       return { phase: message, ...(startsAnew(state, message) ? anew() : {}) };
     case "call":
@@ -140,6 +140,22 @@ export function reduce(state, message) {
     case "problem":
       return {};
   }
+}
+
+/**
+ * Whether the camera is on, as its button shows it: not where the browser refuses it.
+ * @param {State} state
+ */
+export function cameraOn({ wantCamera, camera }) {
+  return wantCamera && (camera === "on" || camera === "file" || camera === "asking");
+}
+
+/**
+ * The same of the microphone.
+ * @param {State} state
+ */
+export function microphoneOn({ wantMicrophone, microphone }) {
+  return wantMicrophone && (microphone === "on" || microphone === "file" || microphone === "asking");
 }
 
 /**

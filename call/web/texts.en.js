@@ -20,12 +20,12 @@ export const texts = {
     loading: "Getting ready…",
     joining: "Joining…",
     retry: "Try again",
-    square: "Only the area inside the square is used: one picture of it is sent, then only how your head moves.",
+    square: "Only the area inside the square is used: a few pictures of it are sent and, between them, just how your head moves.",
     previewLabel: "Your camera",
     searching: "Looking for your face…",
     noFace: "No face found. Look at the camera, and make sure your face is lit.",
     framed: "You’re in the picture",
-    file: "A file is sent instead of your camera",
+    file: "Sending a file instead of your camera",
     askTitle: "Allow your camera and microphone",
     askText: "Your browser is asking at the top of this window. Nothing leaves this computer until you join.",
     offTitle: "Your camera is off",
@@ -33,14 +33,11 @@ export const texts = {
     deniedTitle: "Camera access is blocked",
     deniedText: "Click the camera icon in the address bar, allow access for this page and try again. You can also join without it.",
     missingTitle: "No camera found",
-    missingText: "Plug one in and it will be used straight away, or join without it.",
+    missingText: "Plug one in and it will be used straight away, or join without one.",
     busyTitle: "Your camera is in use",
     busyText: "Another program is using it. Close that program and try again.",
     lostTitle: "Your camera was disconnected",
     lostText: "Plug it back in, or choose another.",
-    microphoneDenied: "Microphone access is blocked: the other person won’t hear you.",
-    microphoneMissing: "No microphone found: the other person won’t hear you.",
-    microphoneBusy: "Another program is using your microphone: the other person won’t hear you.",
   },
 
   devices: {
@@ -50,14 +47,14 @@ export const texts = {
     unnamed: (/** @type {string} */ kind, /** @type {number} */ number) => `${kind} ${number}`,
     none: "None",
     systemSpeaker: "System default",
-    file: "A file, chosen on the command line",
+    file: "A file, set on the command line",
   },
 
   invite: {
     label: "To invite someone, send them this",
     copy: "Copy the command",
     copied: "Copied",
-    notCopied: "Could not copy: select the text and copy it yourself",
+    notCopied: "Couldn’t copy. Select the text and copy it yourself.",
     token: "They also need a token for this server.",
   },
 
@@ -73,16 +70,16 @@ export const texts = {
     cameraOff: "Turn camera off",
     cameraOn: "Turn camera on",
     eyeOn: "Eye contact",
-    eyeOff: "End eye contact",
-    turn: "Turn the head",
+    eyeOff: "Stop eye contact",
+    turn: "Turn their head",
     record: "Record",
     recordStop: "Stop recording",
     pip: "Picture in picture",
     pipOff: "Exit picture in picture",
     full: "Full screen",
     fullOff: "Exit full screen",
-    figuresOn: "Show figures",
-    figuresOff: "Hide figures",
+    figuresOn: "Show statistics",
+    figuresOff: "Hide statistics",
     leave: "Leave",
     theirMicrophoneOff: "Muted",
     asPortrait: "Your portrait",
@@ -93,7 +90,94 @@ export const texts = {
     connecting: "Connecting",
     connected: "Connected",
     stalled: "Reconnecting",
-    slow: "Connected, but this computer is slow",
+  },
+
+  quality: {
+    label: (/** @type {string} */ level) => `Call quality: ${level}`,
+    good: "good",
+    fair: "fair",
+    poor: "poor",
+    fine: "Nothing is wrong.",
+  },
+
+  // What can be wrong, and what helps. Banners show the more urgent ones.
+  advice: {
+    process: { what: "Lost the connection to facewire on this computer.", helps: "Trying again…" },
+    mediaBlocked: {
+      what: "Your browser blocks WebRTC on this computer, so no picture or sound gets through.",
+      helps:
+        "Pause any VPN or privacy add-on for this page, make sure you’re connected to a network, or start facewire again and " +
+        "open its address in another browser.",
+    },
+    stalled: {
+      what: "Nothing is coming through from the other person.",
+      helps: "If other websites load, the problem is at their end. The call continues by itself once it can.",
+    },
+    serverGone: {
+      what: "Lost contact with the server.",
+      helps: "Your call continues, but could not reconnect if it drops.",
+    },
+    sound: { what: "Your browser has muted the sound.", helps: "Press “Turn sound on”." },
+    ownNoFace: {
+      what: "We can’t see your face. The other person sees a still picture.",
+      helps: "Look at the camera, and make sure your face is lit.",
+    },
+    cameraLost: {
+      what: "Your camera was disconnected. The other person sees a still picture.",
+      helps: "Plug it back in, or choose another in the settings.",
+    },
+    cameraDenied: {
+      what: "Camera access is blocked: the other person can’t see you.",
+      helps: "Allow it with the camera icon in the address bar, then turn your camera on.",
+    },
+    cameraMissing: {
+      what: "No camera found: the other person can’t see you.",
+      helps: "Plug one in and it will be used straight away.",
+    },
+    cameraBusy: {
+      what: "Another program is using your camera: the other person can’t see you.",
+      helps: "Close that program, then turn your camera on.",
+    },
+    microphoneDenied: {
+      what: "Microphone access is blocked: the other person can’t hear you.",
+      helps: "Allow it with the icon in the address bar, then unmute.",
+    },
+    microphoneMissing: {
+      what: "No microphone found: the other person can’t hear you.",
+      helps: "Plug one in and it will be used straight away.",
+    },
+    microphoneBusy: {
+      what: "Another program is using your microphone: the other person can’t hear you.",
+      helps: "Close that program, then unmute.",
+    },
+    theirNoFace: (/** @type {string} */ name) => ({
+      what: `${name || "The other person"}’s face is out of view. You see their last picture.`,
+      helps: "Ask them to look at the camera.",
+    }),
+    theirCameraLost: (/** @type {string} */ name) => ({
+      what: `${name || "The other person"}’s camera was disconnected. You see their last picture.`,
+      helps: "Ask them to plug it back in.",
+    }),
+    slow: {
+      what: "This computer is slow, so some pictures are skipped.",
+      helps: "Close other programs and tabs, and plug in the charger.",
+    },
+    loss: (/** @type {string} */ share) => ({
+      what: `Your connection is losing packets: ${share} of what you send doesn’t arrive.`,
+      helps: "Move closer to your router or use a cable, and pause downloads and uploads.",
+    }),
+    gaps: (/** @type {string} */ share) => ({
+      what: `Their video arrives with gaps: ${share} of the pictures are filled in.`,
+      helps: "Packets are lost or late, at your end or theirs. Moving closer to the router helps both of you.",
+    }),
+    delay: (/** @type {string} */ seconds) => ({
+      what: `It takes ${seconds} seconds from their camera to your screen.`,
+      helps: "Pause downloads and uploads at both ends. On a thin connection, set a lower “Send at most” in the settings.",
+    }),
+    few: (/** @type {string} */ name, /** @type {string} */ rate) => ({
+      what: `Only ${rate} pictures a second arrive from ${name || "the other person"}.`,
+      helps: "Their camera may be short of light, their computer busy or their connection thin.",
+    }),
   },
 
   veil: {
@@ -101,11 +185,11 @@ export const texts = {
     waitingText: "The call starts when someone joins. To invite them, send this command:",
     waitingToken: "The call starts when someone joins. To invite them, send this command and a token for this server:",
     connectingTitle: "Connecting…",
-    connectingText: "Someone is here. Looking for a direct path between the two computers.",
+    connectingText: "Someone is here. Looking for a direct path between your computers.",
     pictureTitle: (/** @type {string} */ name) => `${name || "The other person"} is here`,
     pictureText: "The first picture is on its way.",
     stalledTitle: "Reconnecting…",
-    stalledText: "Nothing is arriving from the other side. The call will continue as soon as it does.",
+    stalledText: "Nothing is coming through from the other person. The call continues as soon as something does.",
     cameraOffTitle: (/** @type {string} */ name) => `${name || "The other person"} has their camera off`,
     noCameraTitle: (/** @type {string} */ name) => `${name || "The other person"} has no camera`,
     soundOnly: "You can still hear each other.",
@@ -115,29 +199,19 @@ export const texts = {
   },
 
   banner: {
-    ownNoFace: "We can’t see your face. The other person sees a still picture.",
-    theirNoFace: (/** @type {string} */ name) => `${name || "The other person"}’s face is out of view. You see their last picture.`,
-    slow: "This computer is slow, so some pictures are skipped. Closing other programs helps.",
-    serverGone: "Lost contact with the server. Your call continues, but could not reconnect if it drops.",
-    process: "Lost the connection to facewire on this computer. Trying again…",
-    mediaBlocked:
-      "Your browser blocks WebRTC on this computer, so no picture or sound gets through. Pause VPN and privacy add-ons for this page, " +
-      "make sure that a network is on, or start facewire again and open its address in another browser.",
-    sound: "Your browser has muted the sound.",
     soundButton: "Turn sound on",
     portrait: (/** @type {string} */ name) =>
       `${name || "The other person"} appears as a picture they chose, not on a live camera.`,
     file: (/** @type {string} */ name) => `${name || "The other person"} is sending a video file, not live video.`,
     dismiss: "OK",
-    asking: (/** @type {string} */ name) => `${name || "The other person"} is being asked whether you may record…`,
-    refused: (/** @type {string} */ name) => `${name || "The other person"} does not want to be recorded.`,
+    asking: (/** @type {string} */ name) => `Asking ${name || "the other person"} whether you may record…`,
+    refused: (/** @type {string} */ name) => `${name || "The other person"} doesn’t want to be recorded.`,
     unable: (/** @type {string} */ name) =>
-      `${name || "The other person"} cannot be asked: their program runs without a page. Nothing is recorded.`,
+      `${name || "The other person"} can’t be asked: their program runs without a page. Nothing is recorded.`,
     consent: (/** @type {string} */ name) => `${name || "The other person"} wants to record this call.`,
     allow: "Allow",
     refuse: "Don’t allow",
     saved: (/** @type {string} */ file) => `Recording saved: ${file}`,
-    camera: "Your camera was disconnected. The other person sees a still picture.",
   },
 
   plate: { portrait: "Portrait", file: "Video file" },
@@ -146,18 +220,18 @@ export const texts = {
     text: "Synthesised from motion",
     title: "This picture is synthesised",
     about:
-      "The other side sent one real picture and then only how the head moves. From these, a neural network on this computer makes " +
-      "every picture you see. Mouth, eyes and head movements follow the person; teeth, hands and anything the real picture did not " +
-      "show are guesses. The other side cannot remove this label.",
+      "The other side sends a few real pictures and, between them, only how the head moves. From these, a neural network on this " +
+      "computer makes every picture you see. Mouth, eyes and head follow the person; teeth, hands and anything the real pictures " +
+      "don’t show are guesses. The other side cannot remove this label.",
   },
 
   source: {
     caption: "A real picture",
     title: "The one real picture",
     titles: (/** @type {number} */ count) => `The ${count} real pictures`,
-    set: "All real pictures so far, the newest last",
+    set: "All real pictures so far, newest last",
     alt: "The real picture from which the other person’s face is made",
-    ownAlt: "The picture the other person sees you as",
+    ownAlt: "The picture of you that the other person’s side works from",
     taken: (/** @type {string} */ time) => `Taken at ${time}. Everything else is motion.`,
     newestTaken: (/** @type {string} */ time) => `The newest was taken at ${time}. Everything else is motion.`,
     takenShort: (/** @type {string} */ time) => `taken at ${time}`,
@@ -170,28 +244,26 @@ export const texts = {
     label: "The other person’s head",
     help: "Drag, or use the arrow keys, to turn the head. Press zero to reset the view.",
     hint: "Or drag the picture.",
-    panel: "Turn the head",
+    panel: "Turn their head",
     yaw: "Sideways",
     pitch: "Up and down",
     reset: "Reset view",
-    degrees: (/** @type {number} */ yaw, /** @type {number} */ pitch) => `${signed(yaw)}° · ${signed(pitch)}°`,
-    angle: (/** @type {number} */ degrees) => `${signed(degrees)}°`,
     spoken: (/** @type {number} */ yaw, /** @type {number} */ pitch) =>
-      `Turned ${Math.round(yaw)} degrees sideways, ${Math.round(pitch)} degrees up`,
-    eyeOn: "Eye contact: the head is shown from the front",
-    eyeOff: "The head is shown as they hold it",
+      `${Math.round(Math.abs(yaw))} degrees ${yaw < 0 ? "left" : "right"}, ${Math.round(Math.abs(pitch))} degrees ${pitch < 0 ? "down" : "up"}`,
+    eyeOn: "Eye contact on: the head is shown from the front",
+    eyeOff: "Eye contact off: the head is shown the way they hold it",
   },
 
   savings: {
-    label: "Figures of this call",
+    label: "Statistics of this call",
     title: "Data saved",
     factor: (/** @type {string} */ factor) => `${factor}× less`,
     pending: "Measuring…",
     pendingNote: "Encoding your picture as H.264 to compare.",
-    note: "than with H.264 and the same sound",
+    note: "than H.264 with the same sound",
     off: "Nothing to compare",
-    offNote: "Your camera is not sending.",
-    more: "Nothing saved right now",
+    offNote: "Your camera isn’t sending.",
+    more: "No saving right now",
     h264: "H.264, with the same sound",
     wire: "Sent, with sound",
     payload: "Of that, content",
@@ -199,7 +271,7 @@ export const texts = {
     now: "now",
     ago: (/** @type {number} */ seconds) => `${seconds} s ago`,
     spoken: (/** @type {string} */ wire, /** @type {string} */ h264) =>
-      `Kilobits per second over the last minute. Now ${wire} sent; with H.264 it would be ${h264}.`,
+      `Kilobits per second over the last minute. Now sending ${wire}; H.264 would take ${h264}.`,
     psnr: (/** @type {string} */ codec, /** @type {string} */ psnr) => `x264 veryfast, CRF ${codec}, ${psnr} dB`,
   },
 
@@ -207,7 +279,7 @@ export const texts = {
     title: "This call",
     delay: "Camera to screen",
     frames: "Frames per second",
-    concealed: "Concealed",
+    concealed: "Frames filled in",
     loss: "Packets lost",
     sent: "Sent, with sound",
     instead: "H.264 would have sent",
@@ -233,8 +305,8 @@ export const texts = {
     asking: "Asking…",
     there: (/** @type {string} */ name) => `${name || "The other person"} is recording`,
     hereTitle: "You are recording",
-    hereText: "The other person sees a red mark. If you stop, what has been recorded is kept.",
-    thereText: "You allowed this. If you withdraw your permission, the recording stops, but they keep what has been recorded.",
+    hereText: "The other person sees a red mark. If you stop, you keep what has been recorded so far.",
+    thereText: "You allowed this. If you withdraw your permission, the recording stops, but they keep what they have so far.",
     stopHere: "Stop recording",
     stopThere: "Withdraw permission",
   },
@@ -249,10 +321,10 @@ export const texts = {
     isSelf: "Yourself, as the camera sees you",
     isSource: "Yourself, from this picture",
     isPortrait: "A portrait that moves as you do",
-    note: "The other person is told that this is not your camera. Only use pictures of people who agreed to it.",
+    note: "The other person is told that this is not your camera. Only use pictures of people who have agreed to it.",
     sending: "Reading the picture…",
     noFace: "No face was found in that picture.",
-    notAPicture: "That file cannot be read. Choose a PNG, JPEG or WebP picture.",
+    notAPicture: "That file can’t be read. Choose a PNG, JPEG or WebP picture.",
     tooLarge: "That picture is too large. The limit is 20 MB.",
     failed: "The picture could not be loaded.",
     alt: "The portrait",
@@ -262,7 +334,7 @@ export const texts = {
     open: "Settings",
     title: "Settings",
     rate: "Send at most",
-    rateNote: "Everything included: picture, sound and packet headers. At 20 kbps a call still runs without freezing.",
+    rateNote: "Picture, sound and packet headers all count. A call still runs without freezing at 20 kbps.",
     noLimit: "no limit",
     kbps: (/** @type {number} */ kbps) => `${kbps} kbps`,
     theme: "Appearance",
@@ -278,13 +350,13 @@ export const texts = {
     microphone: "Microphone on or off",
     camera: "Camera on or off",
     eye: "Eye contact",
-    turn: "Turn the head",
-    arrows: "Turn the head by 5°",
+    turn: "Turn their head",
+    arrows: "Turn their head by 5°",
     reset: "Reset view",
     record: "Record",
     pip: "Picture in picture",
     full: "Full screen",
-    figures: "Figures",
+    figures: "Statistics",
     words: "Safety words",
     leave: "Leave",
     help: "This list",
@@ -295,7 +367,7 @@ export const texts = {
     otherLeft: (/** @type {string} */ name) => `${name || "The other person"} left`,
     time: "Time limit reached",
     nobody: "No one joined",
-    server: "The server cannot be reached",
+    server: "The server can’t be reached",
     serverText: "Check the address and your network, then try again.",
     tokenMissing: "This server needs a token",
     tokenMissingText: "Ask whoever runs the server for one, then start facewire again with --token.",
@@ -309,7 +381,7 @@ export const texts = {
     full: "The room is full",
     fullText: "Two people are already in it. Choose another room, or wait until one of them leaves.",
     versions: "Your versions don’t match",
-    versionsText: "Both sides need the same version of facewire with the same weights. Update both, then join again.",
+    versionsText: "Both of you need the same version of facewire with the same weights. Update both, then join again.",
     other: "The call ended",
     again: "Join again",
     quit: "Close facewire",
@@ -322,11 +394,11 @@ export const texts = {
     recording: "Recording",
   },
 
-  broken: { title: "facewire cannot start a call", quit: "Close facewire" },
+  broken: { title: "facewire can’t start a call", quit: "Close facewire" },
 
   gone: {
     title: "facewire has stopped",
-    text: "The program behind this page is not responding. Start it again in a terminal; it will open a new page:",
+    text: "The program behind this page isn’t responding. Start it again in a terminal; it will open a new page:",
     retry: "Try again",
     ended: "facewire has ended",
     endedText: "You can close this page. To call again, type:",
@@ -334,19 +406,19 @@ export const texts = {
 
   elsewhere: {
     title: "This call is open in another tab",
-    text: "A call can be open in one tab only. Close the other tab, or continue there.",
+    text: "A call can be open in only one tab. Continue there, or close that tab and use this one.",
     retry: "Use it here",
   },
 
   outdated: { title: "This page is out of date", text: "facewire was updated while the page was open.", retry: "Reload" },
 
   unsupported: {
-    title: "This browser cannot make calls",
+    title: "This browser can’t make calls",
     text: "It does not support WebRTC or camera access. A current Firefox, Chrome, Edge or Safari does.",
   },
 
   problem: {
-    disk: "The recording cannot be saved.",
+    disk: "The recording can’t be saved.",
     webrtc: "The connection between this page and facewire failed. Reconnecting.",
   },
 
@@ -355,16 +427,10 @@ export const texts = {
   units: {
     kbps: (/** @type {string} */ value) => `${value} kbps`,
     ms: (/** @type {string} */ value) => `${value} ms`,
-    percent: (/** @type {string} */ value) => `${value} %`,
+    percent: (/** @type {string} */ value) => `${value}%`,
     megabytes: (/** @type {string} */ value) => `${value} MB`,
     kilobytes: (/** @type {string} */ value) => `${value} kB`,
     unknown: "–",
   },
   locale: "en-GB",
 };
-
-/** @param {number} degrees */
-function signed(degrees) {
-  const whole = Math.round(degrees);
-  return whole > 0 ? `+${whole}` : whole < 0 ? `−${-whole}` : "0";
-}

@@ -2,6 +2,7 @@
 // up are positive; the protocol has both signs reversed (docs/page.md).
 
 import { $, setAttribute, setLabel, setPressed, setText, show } from "./dom.js";
+import { angle } from "./format.js";
 import { text } from "./text.js";
 
 const STEP_DEGREES = 5;
@@ -125,9 +126,9 @@ export class Turn {
       setAttribute(slider, "min", `-${limit}`);
       setAttribute(slider, "max", limit);
       if (slider.valueAsNumber !== Math.round(value)) slider.value = String(Math.round(value));
-      setAttribute(slider, "aria-valuetext", text.view.angle(value));
+      setAttribute(slider, "aria-valuetext", angle(value));
       slider.style.setProperty("--at", String((value / Number(limit || 1) + 1) / 2));
-      setText($(`${axis}-text`), text.view.angle(value));
+      setText($(`${axis}-text`), angle(value));
     }
     const sliders = state.turnOpen && can; // they show the angles too
     this.#renderGimbal(can && !sliders && (Math.round(yaw) !== 0 || Math.round(pitch) !== 0 || this.#drag !== null), yaw, pitch);
@@ -148,7 +149,7 @@ export class Turn {
     const knob = $("gimbal-knob", SVGElement);
     setAttribute(knob, "cx", String(right * GIMBAL_RADIUS));
     setAttribute(knob, "cy", String(-up * GIMBAL_RADIUS));
-    setText($("gimbal-text"), text.view.degrees(yaw, pitch));
+    setText($("gimbal-text"), `${angle(yaw)} · ${angle(pitch)}`);
   }
 }
 

@@ -50,6 +50,8 @@ STATES: dict[str, tuple[Callable[[Opened], None], str]] = {
     "connecting": (lambda page: page.process.call("connecting"), ""),
     "first picture": (_first_picture, ""),
     "call": (_talk, ""),
+    "call, statistics": (_talk, "#figures"),
+    "call, advice": (_troubled, "#quality"),
     "call, turning": (_recording, "#turn"),
     "call, troubled": (_troubled, ""),
     "stalled": (lambda page: page.process.call("stalled"), ""),
@@ -69,7 +71,7 @@ STATES: dict[str, tuple[Callable[[Opened], None], str]] = {
 @pytest.mark.parametrize(
     ("scheme", "states"),
     [
-        ("light", ["lobby", "call, troubled", "settings"]),
+        ("light", ["lobby", "call, advice", "call, statistics", "settings"]),
         pytest.param("light", list(STATES), marks=pytest.mark.slow),
         pytest.param("dark", list(STATES), marks=pytest.mark.slow),
     ],
@@ -98,6 +100,7 @@ async def test_axe_finds_nothing_serious(call_page: Opened, scheme: str, states:
             for node in violation["nodes"]
         ]
         if press:
-            await page.keyboard.press("Escape") if press != "#turn" else await call_page.at("#turn").click()
+            toggles = press in ("#turn", "#figures")
+            await call_page.at(press).click() if toggles else await page.keyboard.press("Escape")
             await page.evaluate("document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close())")
     assert found == []
