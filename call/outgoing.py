@@ -38,6 +38,18 @@ QUICK_PIECE_S = 0.5
 """A piece acknowledged within this time met no long queue: one more may be in flight."""
 PIECE_QUEUE_MS = 150.0
 """If it took longer and the queue is this long, one fewer."""
+PATH_SHARE = 0.8
+"""A further source frame takes so much of the rate at which an earlier one went through."""
+MOST_EXTRA_KBPS = 400.0
+"""But no more than this: its last piece is then sent a tenth of a second after the first, well before it is needed."""
+LEAST_EXTRA_KBPS = 50.0
+"""And on a path that carries less, no more than the rate allows: each piece in the queue would hold media up for .2 s and more."""
+SLOWER_S = 0.1
+"""A piece that took this much longer than the quickest one met a queue: media would have to wait there too."""
+RISE = 1.25
+"""By so much faster goes the next source frame if no piece met one."""
+SMALL_PIECE_BYTES = 800
+"""Of pieces below this, the last of a source frame, it cannot be told when they are acknowledged: media are as small."""
 SOURCE_SETTLES_S = 3.0
 MAX_SOUND_PARTS = 12
 
@@ -66,7 +78,7 @@ class Outgoing:
         self.has_source = False
         """The other side has a source frame of ours, or its preview. Without one motion is of no use, and is not sent."""
         self.piece_kbps: float | None = None
-        """Limit for source frames, on the wire; None for as fast as the path allows."""
+        """Limit for all source frames, on the wire; None for as fast as the path allows."""
         self._peer: Peer | None = None
         self._link: LinkMonitor | None = None
         self._sequence = 0
@@ -87,12 +99,21 @@ class Outgoing:
         self._sends_extra = False
         """The pieces under way are of one of those."""
         self.extra_kbps: float | None = None
-        """And take at most so much of the wire."""
-        self._next_piece_at = 0.0
+        """And take at most so much of the wire, unless the path is known to carry more."""
+        self._path_kbps = 0.0
+        """What it has carried of source frames, with a margin."""
+        self._quickest_s = float("inf")
+        """The shortest time in which a piece was acknowledged."""
+        self._run_at = 0.0
+        self._run_bytes = 0
+        """Of the pieces under way: when the first was sent, and bytes on the wire."""
+        self._run_slow = False
+        """One of them met a queue."""
         self._window = 1
-        self._under_way: deque[float] = deque()
-        """When each piece in flight was sent."""
+        self._under_way: deque[tuple[float, int]] = deque()
+        """When each piece in flight was sent, and its size."""
         self._last_piece_at = -SOURCE_SETTLES_S
+        self._last_piece_size = 0
 
     def connect(self, peer: Peer, link: LinkMonitor, now: float) -> None:
         """Sends everything over this connection from now on."""
@@ -101,6 +122,7 @@ class Outgoing:
         self._then.clear()
         self._under_way.clear()
         self._window = 1
+        self._path_kbps, self._quickest_s, self._run_bytes = 0.0, float("inf"), 0
         self._source = None
         self._extras.clear()
         self._sends_extra = False
@@ -221,28 +243,57 @@ class Outgoing:
             self._pieces, self._sends_extra = deque(cut(self._extras.popleft().data)), True
         self._see_pieces_arrive(self._peer.in_flight, self._link, now)
         if not self._pieces:
+            if not self._under_way:
+                self._learn_path(now)
             # All are acknowledged: motion may follow. The other side's own message about it may be lost and come a second later.
             self.has_source = self.has_source or not self._under_way
             if self._under_way or not self._then:
                 return
             self._pieces, self._then = self._then, deque()
-        if now < self._next_piece_at or self._peer.queued or len(self._under_way) >= self._window:
-            return
-        piece = self._pieces.popleft()
-        self._peer.send("source", piece)
-        self._under_way.append(now)
-        gap_s = PIECE_GAP_S
-        limit_kbps = self.extra_kbps if self._sends_extra else self.piece_kbps
+        piece = self._pieces[0]
+        size = sum(wire_bytes(len(piece)))
+        gap_s, limit_kbps = PIECE_GAP_S, self._limit_kbps()
         if limit_kbps is not None:
-            gap_s = max(gap_s, 8 * sum(wire_bytes(len(piece))) / (1000 * limit_kbps))
-        self._next_piece_at, self._last_piece_at = now + gap_s, now
+            gap_s = max(gap_s, 8 * self._last_piece_size / (1000 * limit_kbps))
+        if now < self._last_piece_at + gap_s or self._peer.queued or len(self._under_way) >= self._window:
+            return
+        self._pieces.popleft()
+        self._peer.send("source", piece)
+        if not self._run_bytes:
+            self._run_at, self._run_slow = now, False
+        self._run_bytes += size
+        self._under_way.append((now, len(piece)))
+        self._last_piece_at, self._last_piece_size = now, size
         if not self._pieces and not self._then:
             self.stats.sources += 1
 
     def _see_pieces_arrive(self, in_flight: int, link: LinkMonitor, now: float) -> None:
         """Fits the window to the path. in_flight: in bytes, mostly pieces but also some media."""
-        while self._under_way and len(self._under_way) > in_flight // PIECE_BYTES + (in_flight % PIECE_BYTES > 800):
-            if now - self._under_way.popleft() < QUICK_PIECE_S:
+        waiting = in_flight // PIECE_BYTES + (in_flight % PIECE_BYTES > SMALL_PIECE_BYTES)
+        while self._under_way and len(self._under_way) > waiting:
+            sent_at, size = self._under_way.popleft()
+            took_s = now - sent_at
+            if size > SMALL_PIECE_BYTES:
+                self._quickest_s = min(self._quickest_s, took_s)
+            if self._sends_extra and not self._run_slow and took_s > self._quickest_s + SLOWER_S:
+                self._path_kbps, self._run_slow = self._path_kbps / 2, True
+            if took_s < QUICK_PIECE_S:
                 self._window = min(self._window + 1, MAX_WINDOW)
             elif (link.state.queue_ms or 0.0) > PIECE_QUEUE_MS:
                 self._window = max(self._window - 1, 1)
+
+    def _limit_kbps(self) -> float | None:
+        """How fast the pieces may go that are next."""
+        roomy = self._path_kbps >= LEAST_EXTRA_KBPS and self.piece_kbps is None
+        if self._sends_extra and roomy and self.extra_kbps is not None:
+            return max(self.extra_kbps, min(self._path_kbps, MOST_EXTRA_KBPS))
+        return self.extra_kbps if self._sends_extra else self.piece_kbps
+
+    def _learn_path(self, now: float) -> None:
+        """All pieces are through: how fast?"""
+        size, self._run_bytes = self._run_bytes, 0
+        if not size or self._run_slow:
+            return
+        reached_kbps = PATH_SHARE * 8 * size / (1000 * max(now - self._run_at, 0.001))
+        tried = self._sends_extra and self._path_kbps >= LEAST_EXTRA_KBPS
+        self._path_kbps = max(self._path_kbps * (RISE if tried else 1.0), reached_kbps)

@@ -12,6 +12,7 @@ from math import exp
 from typing import Literal
 
 from facewire.codec import DecodedFrame, Motion, interpolate
+from facewire.receiver.steady import Steadier
 
 MAX_KNOWN = 512
 """How many frames are kept at most, so that no sender can exhaust memory."""
@@ -35,7 +36,8 @@ class Estimate:
 class MotionTimeline:
     """The known frames around now, and estimates for the moments between and after them.
 
-    rest: the motion to come to rest at after a long loss. It is the source frame's own, which can be drawn best.
+    rest: the motion to come to rest at after a long loss. It is the source frame's own, which can be drawn best. steadier: takes
+    the quantiser's steps out of known motion; None to leave them.
     """
 
     CARRY_ON_MS = 40.0
@@ -49,8 +51,9 @@ class MotionTimeline:
     EASE_MS = 1200.0
     """How long it takes to come to rest."""
 
-    def __init__(self, rest: Motion) -> None:
+    def __init__(self, rest: Motion, steadier: Steadier | None = None) -> None:
         self.rest = rest
+        self._steadier = steadier
         self._times: list[float] = []
         self._frames: list[DecodedFrame] = []
         self._shown: tuple[float, Motion] | None = None
@@ -77,25 +80,34 @@ class MotionTimeline:
         split = bisect_right(self._times, time_ms)
         self._forget(split)
         split = bisect_right(self._times, time_ms)
-        before = self._frames[split - 1] if split else None
-        after = self._frames[split] if split < len(self._frames) else None
+        before, after = self._frame(split - 1), self._frame(split)
         if before is None:
             if after is None:
                 return Estimate(self.rest, "resting")
-            return Estimate(after.motion, "known", after.source)
+            return Estimate(self._motion(split), "known", after.source)
         if before.capture_time_ms == time_ms:
-            return Estimate(before.motion, "known", before.source)
+            return Estimate(self._motion(split - 1), "known", before.source)
         if after is None:
             estimate = self._after(split - 1, time_ms)
             self._shown = time_ms, estimate.motion
             return estimate
-        start_ms, start = float(before.capture_time_ms), before.motion
+        start_ms, start = float(before.capture_time_ms), self._motion(split - 1)
         if self._shown is not None and start_ms < self._shown[0] < min(time_ms, after.capture_time_ms):
             start_ms, start = self._shown  # continue from the picture on the screen, not from an older one
         weight = (time_ms - start_ms) / (after.capture_time_ms - start_ms)
         kind: Kind = "known" if after.number == before.number + 1 else "bridged"
         nearer = before if weight < 0.5 else after
-        return Estimate(interpolate(start, after.motion, min(max(weight, 0.0), 1.0)), kind, nearer.source)
+        return Estimate(interpolate(start, self._motion(split), min(max(weight, 0.0), 1.0)), kind, nearer.source)
+
+    def _frame(self, at: int) -> DecodedFrame | None:
+        return self._frames[at] if 0 <= at < len(self._frames) else None
+
+    def _motion(self, at: int) -> Motion:
+        """The motion of a known frame, steadied between its neighbours."""
+        frame = self._frames[at]
+        if self._steadier is None:
+            return frame.motion
+        return self._steadier.motion(frame, self._frame(at - 1), self._frame(at + 1))
 
     def _after(self, last: int, time_ms: float) -> Estimate:
         """The motion after the newest known frame, whose index is `last`."""

@@ -18,6 +18,7 @@ from facewire.codec.stream import STREAM_MAGIC
 from facewire.errors import DecodeError, InputError, reason
 from facewire.models.runtime import Networks
 from facewire.receiver.decoder import Decoder, FreeView
+from facewire.receiver.steady import Steadier
 from facewire.video import VideoWriter, check_video_path
 
 STANDARD_INPUT = Path("-")
@@ -54,7 +55,7 @@ def play(
         decoder.use_source(decoder.read_source(first))
         shown = 0
         with VideoWriter(out, first.frame_rate) as writer:
-            for shown, frame in enumerate(_frames(decoder, stream), start=1):
+            for shown, frame in enumerate(Steadier(decoder.coding).frames(_frames(decoder, stream)), start=1):
                 writer.write(decoder.render(frame.motion, frame.source), frame.capture_time_ms)
                 if progress is not None:
                     progress("decoding", shown)

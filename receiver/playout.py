@@ -27,6 +27,7 @@ from facewire.receiver.jitter import PlayoutClock
 from facewire.receiver.sinks import SoundSink, VideoSink
 from facewire.receiver.sound import Samples, SoundTrack
 from facewire.receiver.source import ReceivedSource
+from facewire.receiver.steady import Steadier
 
 MAX_EARLY_PACKETS = 32
 """How many motion packets are kept until the source frame arrives."""
@@ -79,6 +80,8 @@ class PlayoutStats:
     longest_freeze_ms: float = 0.0
     sources: int = 0
     """Source frames used."""
+    substituted: int = 0
+    """Pictures that were drawn from another source frame than their frame names, because that was not there yet."""
     delay_ms: float = 0.0
     """How far pictures are shown behind the fastest packet."""
     jitter_ms: float = 0.0
@@ -127,7 +130,7 @@ class Playout:
         self._lock = threading.RLock()  # guards all state below that threads share; not held while networks run
         self._clock = PlayoutClock()
         self._decoder = Decoder(networks, view=self._options.view, portrait=self._options.portrait, coding=coding)
-        self._timeline = MotionTimeline(_at_rest(networks))
+        self._timeline = MotionTimeline(_at_rest(networks), Steadier(self._decoder.coding))
         self._track = SoundTrack()
         self._early: deque[tuple[bytes, float]] = deque(maxlen=MAX_EARLY_PACKETS)
         self._anchor_ms: float | None = None
@@ -140,6 +143,7 @@ class Playout:
 
         self._drawn: tuple[ReceivedSource, Motion, NDArray[np.uint8]] | None = None
         self._shown = self._concealed = self._skipped = self._frames = self._late = self._sources = 0
+        self._substituted = 0
         self._freezes, self._frozen_ms, self._longest_ms, self._freeze_ms = 0, 0.0, 0.0, 0.0
         self._render_s, self._rendered = 0.0, 0
         self._usual_render_s = self._render_scatter_s = 0.0
@@ -265,6 +269,7 @@ class Playout:
                 frozen_ms=self._frozen_ms,
                 longest_freeze_ms=self._longest_ms,
                 sources=self._sources,
+                substituted=self._substituted,
                 delay_ms=self._clock.delay_ms,
                 jitter_ms=self._clock.jitter_ms,
                 render_ms=1000 * self._render_s / max(1, self._rendered),
@@ -317,6 +322,7 @@ class Playout:
             motion = at_rest
             if seen is not None:
                 source = self._decoder.drawn_source(seen.motion, seen.source) or source
+                self._substituted += seen.source is not None and seen.source not in self._decoder.sources
                 motion = self._decoder.drawn_motion(seen.motion)
         picture = self._draw(source, motion)
         self._stop.wait(max(0.0, at_s - self._now_s()))  # drawn early: wait until it is due
@@ -375,7 +381,7 @@ class Playout:
         self._timeline.add(frame)
 
     def _reset(self) -> None:
-        self._timeline = MotionTimeline(self._timeline.rest)
+        self._timeline = MotionTimeline(self._timeline.rest, Steadier(self._decoder.coding))
         self._track = SoundTrack()
         self._due_ms = None
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from facewire.codec import DecodedFrame, Motion
 from facewire.receiver.concealment import MotionTimeline
 from facewire.receiver.decoder import Decoder
+from facewire.receiver.steady import Steadier
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Receiver:
         self._frame_rate = decoder.frame_rate
         self._delay_ms = playout_delay_ms
         self._waiting: dict[int, DecodedFrame] = {}
-        self._timeline = MotionTimeline(source.motion)
+        self._timeline = MotionTimeline(source.motion, Steadier(decoder.coding))
         self._next = 0
         self._last = Due(-1, source.capture_time_ms, source.motion, concealed=False)
         self.shown = 0
@@ -85,11 +86,9 @@ class Receiver:
 
     def _show(self, time_ms: int) -> Due:
         own = self._waiting.pop(self._next, None)
-        if own is not None:
-            frame = Due(self._next, time_ms, own.motion, concealed=False, source=own.source)
-        else:
-            seen = self._timeline.at(time_ms)
-            frame = Due(self._next, time_ms, seen.motion, concealed=True, source=seen.source)
+        seen = self._timeline.at(time_ms)
+        source = seen.source if own is None else own.source
+        frame = Due(self._next, time_ms, seen.motion, concealed=own is None, source=source)
         self._next, self._last = self._next + 1, frame
         self.shown += 1
         self.concealed += frame.concealed

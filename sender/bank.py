@@ -53,8 +53,9 @@ class Entry:
     source: SentSource
     tracker: SceneTracker | None
     """Measures the scene against it; None for a portrait."""
-    ready: bool = True
-    """The other side has it."""
+    arrived: bool = True
+    """The other side has it. It is used before that: a frame is shown some time after it was sent, and a source frame that is late
+    even then is replaced by the nearest one at the other side."""
     appearance: Appearance | None = None
     """What F makes of it, once it was drawn from."""
     slope: float = SLOPE
@@ -121,13 +122,13 @@ class SourceBank:
         """The number of the next source frame."""
         return (self._number + 1) % (MAX_SOURCE_NUMBER + 1)
 
-    def add(self, source: SentSource, *, ready: bool, follows_scene: bool = True) -> Entry:
+    def add(self, source: SentSource, *, arrived: bool, follows_scene: bool = True) -> Entry:
         """Takes a source frame; the first one is used at once, any other when it is chosen. Drops one if there are too many."""
         self._number = source.frame.number
         while len(self.entries) >= self.size:
             self.entries.remove(self._least_useful())
         tracker = source.tracker(self._networks) if follows_scene else None
-        entry = Entry(source, tracker, ready)
+        entry = Entry(source, tracker, arrived)
         self.entries.append(entry)
         if self.current is None or self.current not in self.entries:
             self.current = entry
@@ -140,16 +141,15 @@ class SourceBank:
     def delivered(self, names: set[bytes]) -> None:
         """The other side has the source frames of these hashes."""
         for entry in self.entries:
-            entry.ready = entry.ready or entry.source.hash in names
+            entry.arrived = entry.arrived or entry.source.hash in names
 
     def keep_current(self) -> None:
         """Forgets all source frames but the one in use: the other side has none of them."""
         self.entries = [entry for entry in self.entries if entry is self.current]
 
     def likeliest(self, motion: Motion) -> list[Entry]:
-        """Source frames that the other side has, the one with the least error to expect first."""
-        ready = [entry for entry in self.entries if entry.ready]
-        return sorted(ready, key=lambda entry: entry.expected(motion))
+        """All source frames, the one with the least error to expect first."""
+        return sorted(self.entries, key=lambda entry: entry.expected(motion))
 
     def _others(self, motion: Motion) -> list[Entry]:
         """`likeliest` without the one in use."""

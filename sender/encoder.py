@@ -128,7 +128,7 @@ class Encoder:
             return Prepared(new, self.transferred(self.with_scene(square, motion)))
         drawn = self.bank.look(square, motion, capture_time_ms)
         if self.wants_source(drawn, capture_time_ms):
-            new = self.admit(square, drawn.motion, capture_time_ms, ready=True)
+            new = self.admit(square, drawn.motion, capture_time_ms, arrived=True)
             drawn = self.bank.look(square, motion, capture_time_ms)
         return Prepared(new, drawn.motion, drawn)
 
@@ -160,7 +160,7 @@ class Encoder:
 
     def _start(self, source: SentSource, *, follows_scene: bool) -> SentSource:
         self.bank.clear()
-        self.bank.add(source, ready=True, follows_scene=follows_scene)
+        self.bank.add(source, arrived=True, follows_scene=follows_scene)
         self._source_ms = source.frame.capture_time_ms
         return source
 
@@ -176,15 +176,15 @@ class Encoder:
 
     def wants_source(self, drawn: Drawn, time_ms: float) -> bool:
         """Whether the picture just looked at is drawn so badly that it is worth being a source frame itself."""
-        if self.bank.size == 1 or time_ms - self._source_ms < EVERY_MS or any(not e.ready for e in self.bank.entries):
+        if self.bank.size == 1 or time_ms - self._source_ms < EVERY_MS or any(not e.arrived for e in self.bank.entries):
             return False
         return worth(drawn, self.budget, time_ms)
 
-    def admit(self, square: NDArray[np.uint8], motion: Motion, capture_time_ms: int, *, ready: bool) -> SentSource:
-        """Makes a square one more source frame. motion: of it, with its scene code. ready: the other side has it already."""
+    def admit(self, square: NDArray[np.uint8], motion: Motion, capture_time_ms: int, *, arrived: bool) -> SentSource:
+        """Makes a square one more source frame. motion: of it, with its scene code. arrived: the other side has it already."""
         source = self.make_source(square, capture_time_ms, motion.scene)
         self.budget.spend(len(source.message))
-        self.bank.add(source, ready=ready)
+        self.bank.add(source, arrived=arrived)
         self._source_ms = capture_time_ms
         return source
 

@@ -279,7 +279,7 @@ class LiveSender:
             self._forget_others = self._send_source_again = True
 
     def source_delivered(self, name: bytes) -> None:
-        """The other side has the source frame of that hash: pictures may be drawn from it."""
+        """The other side has the source frame of that hash: the next one may follow."""
         with self._lock:
             self._delivered.add(name)
 
@@ -400,9 +400,12 @@ class LiveSender:
             if capture_ms - self._looked_ms < TOO_SLOW_MS:
                 return drawn.motion
         if encoder.wants_source(drawn, capture_ms):
-            extra = encoder.admit(square, drawn.motion, capture_ms, ready=False)
+            extra = encoder.admit(square, drawn.motion, capture_ms, arrived=False)
             kind: PictureKind = "live" if self._live else "file"
             self._notify(self._on_source, self._message(extra, kind, extra=True))
+            # The frame waits for its time at the other side: the source frame may well be there by then.
+            encoder.bank.choose(motion, capture_ms)
+            return encoder.with_scene(square, motion)
         return drawn.motion
 
     def _message(

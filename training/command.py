@@ -7,7 +7,7 @@ import math
 import os
 from pathlib import Path
 
-from facewire.arguments import Command, Group, Need, add_preset, add_sources, add_weights, count, share
+from facewire.arguments import Command, Group, Need, add_preset, add_sources, add_weights, count, number, share
 from facewire.errors import InputError
 
 PREPARE_EXAMPLES = """\
@@ -145,7 +145,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     schedule.add_argument(
         "--validate-every",
         type=float,
-        default=300.0,
+        default=300,
         metavar="SECONDS",
         help="time between validations (default 300)",
     )
@@ -215,6 +215,14 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="send source frames in this share of each clip only, and score its second half: how they last (at most .5)",
     )
+    parser.add_argument(
+        "--source-delay",
+        type=number,
+        default=300,
+        metavar="MS",
+        help="until the other side has a source frame, in a call that shows frames 200 ms after they were taken "
+        "(default 300: 4 kB at 110 kbit/s); 0 as in a file",
+    )
     parser.add_argument("--every", type=count, default=1, metavar="N", help="score every n-th frame; all are coded")
     parser.add_argument("--clips", type=count, metavar="N", help="only the first N clips")
     parser.add_argument("--workers", type=count, default=2, metavar="N", help="processes (default 2)")
@@ -255,6 +263,7 @@ def evaluate(options: argparse.Namespace) -> None:
         options.workers,
         options.sources,
         options.sources_until,
+        options.source_delay,
         options.curve,
     )
     evaluate(what, options.out, console, quiet=options.quiet)

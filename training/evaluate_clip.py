@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import io
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,11 +32,13 @@ from facewire.coding import Coding
 from facewire.errors import InputError
 from facewire.metrics.quality import EYES_MOVE, MOUTH_MOVES, agreement, jitter
 from facewire.models.bundle import WEIGHTS_FILE, load_bundle
-from facewire.models.runtime import Appearance, Networks
+from facewire.models.runtime import Networks
 from facewire.receiver.decoder import Decoder
+from facewire.receiver.source import ReceivedSource
+from facewire.receiver.steady import Steadier
 from facewire.sender.encoder import Encoder
 from facewire.sender.scene_motion import SceneSpace, SceneTracker
-from facewire.sender.source import SentSource, make_source
+from facewire.sender.source import make_source
 from facewire.source_picture import compress, decompress
 from facewire.training.data import ClipRow, load_labels, read_clip
 from facewire.training.judge import Judge, Look, Picture, degrees, same_person, turn_between
@@ -45,7 +46,9 @@ from facewire.training.motion_space import MotionSpace, angles, project
 
 ROUND_TRIP_MS = 100.0
 SOURCE_DELAY_MS = 300.0
-"""From the picture that becomes a source frame to the first frame that is drawn from it: 4 kB at 110 kbit/s."""
+"""From the picture that becomes a source frame until the other side has it: 4 kB at 110 kbit/s."""
+PLAYOUT_MS = 200.0
+"""From a picture until the other side shows its frame, in a call. Source frames that have arrived by then can be used."""
 HEAD_MOVES_DEG = 2.0
 """Standard deviation from which the head counts as moving in a clip."""
 RUNS, RUN_FRAMES = 2, 12
@@ -79,6 +82,8 @@ class EvaluateOptions:
     """How many source frames are in use at a time; 1 is the paper's setting."""
     sources_until: float = 1.0
     """Send source frames in this share of each clip only. Below 1, the second half of each clip is scored."""
+    source_delay_ms: float = SOURCE_DELAY_MS
+    """Until the other side has a source frame; 0 as in a file."""
     curve: bool = False
     """Also measure the rate-distortion curve of the motion code."""
 
@@ -121,19 +126,20 @@ class Stream:
     """One stream as it is received."""
 
     motions: list[Motion]
-    source_motion: Motion
-    picture: Picture
-    """The source frame as decoded."""
-    appearance: Appearance
-    canonical: NDArray[np.float32]
+    sources: list[ReceivedSource]
+    """The one that each frame is drawn from."""
+    first: ReceivedSource
+    """The first source frame."""
     payload_bytes: float
     """Mean of the frames."""
     source_bytes: float
     """Of all source frames."""
-    sources: list[SentSource] = field(default_factory=list)
-    """Where there are several: the one that each frame is drawn from."""
     count: int = 1
     """How many were sent."""
+
+    def picture(self, index: int) -> Picture:
+        """A frame as the other side sees it, uint8 RGB (S, S, 3)."""
+        return self.sources[index].render(self.motions[index])
 
 
 @functools.cache
@@ -177,6 +183,7 @@ def transmit(
     bundle = networks.bundle
     coding = coding or Coding.of(bundle)
     sent = make_source(networks, coding, source, fps)
+    first = ReceivedSource.of(networks, sent.frame, coding)
     if transfer:
         motions = [Transfer(sent.motion, motions[0])(motion) for motion in motions]
     decoded, payload_bytes = list(motions), 0.0
@@ -184,16 +191,8 @@ def transmit(
         encoder = coding.motion_encoder(Packing(preset), fps)
         decoder = coding.motion_decoder(sent.frame.frame_rate)
         frames, payload_bytes = _coded(motions, encoder.encode, encoder.acknowledge, decoder.decode, fps)
-        decoded = [frame.motion for frame in frames]
-    return Stream(
-        motions=decoded,
-        source_motion=sent.motion,
-        picture=sent.picture,
-        appearance=networks.appearance(sent.picture),
-        canonical=sent.canonical,
-        payload_bytes=payload_bytes,
-        source_bytes=float(len(sent.frame.picture)),
-    )
+        decoded = [frame.motion for frame in Steadier(coding).frames(frames)]
+    return Stream(decoded, [first] * len(decoded), first, payload_bytes, float(len(sent.frame.picture)))
 
 
 def _coded(
@@ -220,42 +219,41 @@ def _coded(
 def transmit_with_bank(networks: Networks, frames: NDArray[np.uint8], fps: float, options: EvaluateOptions) -> Stream:
     """A clip with up to `options.sources` source frames through real bytes, as a call would send it.
 
-    A new source frame is used from `SOURCE_DELAY_MS` on after its picture; nothing is lost, frames are acknowledged 100 ms late.
-    There are none after `options.sources_until` of the clip.
+    A new source frame is there `options.source_delay_ms` after its picture, and frames are drawn `PLAYOUT_MS` after theirs from
+    those that are there by then; nothing is lost, frames are acknowledged 100 ms late. There are no source frames after
+    `options.sources_until` of the clip.
     """
     encoder = Encoder(networks, frame_rate=fps, packing=Packing(options.preset), sources=options.sources)
     decoder = Decoder(networks)
-    sent = {0: encoder.use_source(frames[0])}
+    sent = [encoder.use_source(frames[0])]
+    arrive_ms = [0.0]
     decoder.receive_source(sent[0].message)
-    first = sent[0]
 
     def motions() -> Iterator[Motion]:
-        under_way: deque[tuple[float, SentSource]] = deque()
         for number, frame in enumerate(frames):
             now_ms = 1000 * number / fps
-            while under_way and under_way[0][0] <= now_ms:
-                source = under_way.popleft()[1]
-                decoder.receive_source(source.message)
-                encoder.bank.delivered({source.hash})
-            drawn = encoder.bank.look(frame, networks.motion(frame), now_ms)
+            encoder.bank.delivered(
+                {source.hash for source, at_ms in zip(sent, arrive_ms, strict=True) if at_ms <= now_ms}
+            )
+            motion = networks.motion(frame)
+            drawn = encoder.bank.look(frame, motion, now_ms)
             if number < options.sources_until * len(frames) and encoder.wants_source(drawn, now_ms):
-                source = encoder.admit(frame, drawn.motion, round(now_ms), ready=False)
-                sent[source.frame.number] = source
-                under_way.append((now_ms + SOURCE_DELAY_MS, source))
+                sent.append(encoder.admit(frame, drawn.motion, round(now_ms), arrived=False))
+                arrive_ms.append(now_ms + options.source_delay_ms)
+                drawn = encoder.bank.look(frame, motion, now_ms)
             yield drawn.motion
 
     decoded, payload_bytes = _coded(motions(), encoder.pack, encoder.acknowledge, decoder.decode, fps)
-    return Stream(
-        motions=[frame.motion for frame in decoded],
-        source_motion=first.motion,
-        picture=first.picture,
-        appearance=networks.appearance(first.picture),
-        canonical=first.canonical,
-        payload_bytes=payload_bytes,
-        source_bytes=float(sum(len(source.frame.picture) for source in sent.values())),
-        sources=[sent[frame.source] for frame in decoded],
-        count=len(sent),
-    )
+    first, there = decoder.source, 1
+    assert first is not None
+    stream = Stream([], [], first, payload_bytes, float(sum(len(source.frame.picture) for source in sent)), len(sent))
+    for frame in Steadier(decoder.coding).frames(decoded):
+        while there < len(sent) and arrive_ms[there] <= frame.capture_time_ms + PLAYOUT_MS:
+            decoder.receive_source(sent[there].message)
+            there += 1
+        stream.motions.append(frame.motion)
+        stream.sources.append(decoder.drawn_source(frame.motion, frame.source) or first)
+    return stream
 
 
 def evaluate_clip(options: EvaluateOptions, row: ClipRow, other: ClipRow | None) -> ClipScore:
@@ -271,11 +269,11 @@ def evaluate_clip(options: EvaluateOptions, row: ClipRow, other: ClipRow | None)
         stream = transmit(networks, frames[0], motions, row.fps, options.preset)
     else:
         stream = transmit_with_bank(networks, frames, row.fps, options)
-    source = judge.look(stream.picture)
+    source = judge.look(stream.first.picture)
     begin = 1 if options.sources_until == 1 else len(frames) // 2
     chosen = list(range(begin, len(frames), options.every))
-    pairs = _pairs(judge, networks, stream, source, [(frames[index], index) for index in chosen])
-    views, turned = _free_views(judge, networks, stream, source)
+    pairs = _pairs(judge, stream, source, [(frames[index], index) for index in chosen])
+    views, turned = _free_views(judge, stream, source)
     worst = sorted(pairs, key=lambda pair: -pair.figures.get("st_lpips", -pair.figures["psnr"]))
     figures = _pose_read(options, labels, stream) | same_figures(pairs) | view_figures(views)
     figures |= {
@@ -284,15 +282,15 @@ def evaluate_clip(options: EvaluateOptions, row: ClipRow, other: ClipRow | None)
         "sources": float(stream.count),
         "source_kilobytes_per_minute": stream.source_bytes / 1000 * 60 * row.fps / len(frames),
     }
-    if (shaking := _jitter(judge, networks, stream, frames)) is not None:
+    if (shaking := _jitter(judge, stream, frames)) is not None:
         figures["jitter"] = shaking
-    strips = {"same": _strip(stream.picture, [(p.true, p.ours) for p in worst]), "view": _encoded(turned)}
+    strips = {"same": _strip(stream.first.picture, [(p.true, p.ours) for p in worst]), "view": _encoded(turned)}
     if other is not None:
         crossed = transmit(networks, read_clip(other.path)[0], motions, row.fps, options.preset, transfer=True)
-        moved = [judge.face(_render(networks, crossed, crossed.motions[index])) for index in chosen]
+        moved = [judge.face(crossed.picture(index)) for index in chosen]
         driver = [pair.true for pair in pairs]
-        figures |= cross_figures(judge.face(crossed.picture), moved, judge.face(frames[0]), driver)
-        strips["cross"] = _strip(crossed.picture, list(zip(driver, moved, strict=True)))
+        figures |= cross_figures(judge.face(crossed.first.picture), moved, judge.face(frames[0]), driver)
+        strips["cross"] = _strip(crossed.first.picture, list(zip(driver, moved, strict=True)))
     openings_seen = [
         (index / row.fps, *_openings(pair.true, pair.ours))
         for index, pair in zip(chosen, pairs, strict=True)
@@ -319,12 +317,10 @@ class Pair:
     repeat: dict[str, float]
 
 
-def _pairs(
-    judge: Judge, networks: Networks, stream: Stream, source: Look, frames: list[tuple[Picture, int]]
-) -> list[Pair]:
+def _pairs(judge: Judge, stream: Stream, source: Look, frames: list[tuple[Picture, int]]) -> list[Pair]:
     pairs = []
     for picture, index in frames:
-        true, ours = judge.look(picture), judge.look(_frame(networks, stream, index))
+        true, ours = judge.look(picture), judge.look(stream.picture(index))
         figures, repeat = judge.compare(ours, true), judge.compare(source, true)
         # the taps of a picture take 10 MB
         pairs.append(Pair(replace(true, taps=None), replace(ours, taps=None), figures, repeat))
@@ -415,13 +411,13 @@ def view_figures(views: list[View]) -> dict[str, float]:
     return figures
 
 
-def _free_views(judge: Judge, networks: Networks, stream: Stream, source: Look) -> tuple[list[View], list[Picture]]:
+def _free_views(judge: Judge, stream: Stream, source: Look) -> tuple[list[View], list[Picture]]:
     """All views of the source frame, and the pictures of a strip."""
-    views, pictures = [], {0: stream.picture}
+    views, pictures = [], {0: stream.first.picture}
     for axis, asked in VIEWS:
         angle = np.radians(asked)
         wanted = (angle, 0.0, 0.0) if axis == "yaw" else (0.0, angle, 0.0)
-        seen = judge.face(_render(networks, stream, turn(stream.source_motion, *wanted)))
+        seen = judge.face(stream.first.render(turn(stream.first.motion, *wanted)))
         if axis == "yaw":
             pictures[asked] = seen.picture
         if seen.rotation is None or source.rotation is None:
@@ -434,7 +430,7 @@ def _free_views(judge: Judge, networks: Networks, stream: Stream, source: Look) 
     return views, [pictures[angle] for angle in (-40, -30, -20, 0, 20, 30, 40)]
 
 
-def _jitter(judge: Judge, networks: Networks, stream: Stream, frames: NDArray[np.uint8]) -> float | None:
+def _jitter(judge: Judge, stream: Stream, frames: NDArray[np.uint8]) -> float | None:
     """`metrics.quality.jitter` over runs of consecutive frames spread over the clip."""
     length = min(RUN_FRAMES, len(frames) - 1)
     starts = np.unique(np.linspace(1, len(frames) - length, RUNS).astype(int))
@@ -443,7 +439,7 @@ def _jitter(judge: Judge, networks: Networks, stream: Stream, frames: NDArray[np
     gap = np.full((1, 468, 2), np.nan, np.float32)
     for start in starts:
         for index in range(start, start + length):
-            pictures = frames[index], _frame(networks, stream, index)
+            pictures = frames[index], stream.picture(index)
             for points, picture in zip((true, ours), pictures, strict=True):
                 face = judge.face(picture).face
                 points.append(face.points[None] if face else gap)
@@ -464,25 +460,6 @@ def _features(pairs: Sequence[Pair], source: Look) -> NDArray[np.float32]:
     rows = [(pair.true.features, pair.ours.features, source.features) for pair in pairs]
     kept = [row for row in rows if all(part is not None for part in row)]
     return np.array(kept, np.float32).transpose(1, 0, 2) if kept else np.zeros((3, 0, 0), np.float32)
-
-
-def _frame(networks: Networks, stream: Stream, index: int) -> Picture:
-    """A frame of a stream as the other side sees it."""
-    if not stream.sources:
-        return _render(networks, stream, stream.motions[index])
-    source = stream.sources[index]
-    appearance = appearance_of(networks, source)
-    return networks.render(appearance, source.canonical, source.motion, stream.motions[index])
-
-
-@functools.lru_cache(maxsize=64)
-def appearance_of(networks: Networks, source: SentSource) -> Appearance:
-    """What F makes of a source frame."""
-    return networks.appearance(source.picture)
-
-
-def _render(networks: Networks, stream: Stream, motion: Motion) -> Picture:
-    return networks.render(stream.appearance, stream.canonical, stream.source_motion, motion)
 
 
 def _strip(source: Picture, pairs: Sequence[tuple[Look, Look]]) -> bytes:

@@ -70,10 +70,7 @@ def rate_clip(options: EvaluateOptions, row: ClipRow) -> dict[str, RatePoint]:
     for name, setting in SETTINGS.items():
         coding = Coding.of(networks.bundle).altered(setting.step_scale, setting.coefficients)
         stream = transmit(networks, frames[0], motions, row.fps, setting.preset, coding=coding)
-        pictures = [
-            networks.render(stream.appearance, stream.canonical, stream.source_motion, stream.motions[index])
-            for index in chosen
-        ]
+        pictures = [stream.picture(index) for index in chosen]
         ours = [judge.look(picture, features=False) for picture in pictures]
         figures = means([judge.compare(a, b) for a, b in zip(ours, true, strict=True)])
         faces = [(b.face.mouth, a.face.mouth) for a, b in zip(ours, true, strict=True) if a.face and b.face]

@@ -49,6 +49,9 @@ class Side:
     concealed: int
     skipped: int
     """Pictures that the other one skipped because its machine was too slow."""
+    sources: int
+    substituted: int
+    """Pictures drawn from another source frame than the one they name, which was not there yet."""
     longest_freeze_ms: float
     delay_ms: float
     end_to_end_ms: float
@@ -123,6 +126,8 @@ async def measure(
             shown=playout["shown"],
             concealed=playout["concealed"],
             skipped=playout["skipped"],
+            sources=playout["sources"],
+            substituted=playout["substituted"],
             longest_freeze_ms=playout["longest_freeze_ms"],
             delay_ms=playout["delay_ms"],
             end_to_end_ms=other["end_to_end_ms"]["mean"] or 0.0,

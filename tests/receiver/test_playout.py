@@ -315,6 +315,29 @@ def test_new_source_replaces_the_old_one_between_two_pictures(
     assert np.abs(sink.picture.astype(int) - first).mean() > 30
 
 
+def test_frame_whose_source_is_not_there_yet_is_drawn_from_another(
+    networks: Networks, still: tuple[bytes, Motion], nodding: list[np.ndarray]
+) -> None:
+    clock = [0.0]
+    playout = Playout(networks, NoVideo(), None, clock=lambda: clock[0])
+    playout.source(still[0])
+    coding = Coding.of(networks.bundle)
+    encoder = MotionEncoder(coding.tables, coding.quantiser, frame_rate=FPS)
+    other = make_source(networks, coding, nodding[6], FPS, 0, number=1)
+    for number in range(20):
+        packet = encoder.encode(still[1], 40 * number, 1)
+        assert packet is not None
+        playout.motion(packet, 0.04 * number)
+        if number == 10:
+            before = playout.stats()
+            playout.source(other.message)
+        clock[0] = 0.04 * number
+        playout.show(clock[0])
+    assert before.substituted > 3
+    assert playout.stats().substituted == before.substituted, "from then on it is there"
+    assert playout.stats().shown == 20
+
+
 def test_waiting_for_the_first_motion_is_not_a_freeze(
     networks: Networks, still: tuple[bytes, Motion], talk: np.ndarray
 ) -> None:

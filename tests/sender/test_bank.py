@@ -48,25 +48,23 @@ def test_each_picture_is_drawn_from_the_source_frame_that_shows_it_best(
     encoder = Encoder(networks, sources=3)
     near, far = nodding[0], np.ascontiguousarray(255 - shifted(nodding[0], 40))
     encoder.use_source(near)
-    other = encoder.admit(far, encoder.with_scene(far, networks.motion(far)), 1000, ready=True)
+    other = encoder.admit(far, encoder.with_scene(far, networks.motion(far)), 1000, arrived=True)
     assert encoder.bank.look(far, networks.motion(far), 2000).entry.source is other
     assert encoder.bank.look(near, networks.motion(near), 4000).entry.source is not other
 
 
-def test_source_frame_is_not_used_before_the_other_side_has_it(networks: Networks, nodding: list[Picture]) -> None:
+def test_source_frame_is_used_while_it_is_under_way(networks: Networks, nodding: list[Picture]) -> None:
     encoder = Encoder(networks, sources=3)
-    first = encoder.use_source(nodding[0])
+    encoder.use_source(nodding[0])
     light = np.ascontiguousarray(255 - nodding[0])
-    late = encoder.admit(light, networks.motion(light), 1000, ready=False)
-    assert encoder.bank.look(light, networks.motion(light), 2000).entry.source is first
-    encoder.bank.delivered({late.hash})
-    assert encoder.bank.look(light, networks.motion(light), 3000).entry.source is late
+    late = encoder.admit(light, networks.motion(light), 1000, arrived=False)
+    assert encoder.bank.look(light, networks.motion(light), 1000).entry.source is late
 
 
 def test_nothing_flickers_between_two_that_are_alike(networks: Networks, nodding: list[Picture]) -> None:
     encoder = Encoder(networks, sources=2)
     first = encoder.use_source(nodding[0])
-    encoder.admit(nodding[0], networks.motion(nodding[0]), 1000, ready=True)
+    encoder.admit(nodding[0], networks.motion(nodding[0]), 1000, arrived=True)
     for number, square in enumerate(nodding):
         assert encoder.bank.look(square, networks.motion(square), 2000 + 40 * number).entry.source is first
 
@@ -76,7 +74,8 @@ def test_bank_of_full_size_drops_the_one_that_another_is_nearest_to(bank: Source
     encoder.use_source(nodding[0])
     squares = [shifted(nodding[0], 30), shifted(nodding[0], 32), shifted(nodding[0], -40)]
     sources = [
-        encoder.admit(square, encoder.networks.motion(square), 1000 * n, ready=True) for n, square in enumerate(squares)
+        encoder.admit(square, encoder.networks.motion(square), 1000 * n, arrived=True)
+        for n, square in enumerate(squares)
     ]
     kept = [entry.source for entry in encoder.bank.entries]
     assert len(kept) == 3
@@ -127,7 +126,7 @@ def test_receiver_draws_from_the_nearest_source_frame_it_has(networks: Networks,
     encoder, decoder = Encoder(networks, sources=3), Decoder(networks)
     decoder.receive_source(encoder.use_source(nodding[0]).message)
     moved = shifted(nodding[0], 40)
-    missing = encoder.admit(moved, networks.motion(moved), 1000, ready=True)
+    missing = encoder.admit(moved, networks.motion(moved), 1000, arrived=True)
     there = decoder.drawn_source(missing.motion, missing.frame.number)
     assert there is decoder.source
     decoder.receive_source(missing.message)
@@ -175,8 +174,10 @@ def test_source_frames_keep_their_distance_in_time(networks: Networks, nodding: 
     bad = encoder.bank.look(light, networks.motion(light), 0)
     assert not encoder.wants_source(bad, EVERY_MS - 1)
     assert encoder.wants_source(bad, EVERY_MS)
-    encoder.admit(light, bad.motion, round(EVERY_MS), ready=False)
+    late = encoder.admit(light, bad.motion, round(EVERY_MS), arrived=False)
     assert not encoder.wants_source(bad, 10 * EVERY_MS), "one at a time is under way"
+    encoder.bank.delivered({late.hash})
+    assert encoder.wants_source(bad, 10 * EVERY_MS)
 
 
 def test_counts_of_use_follow_numbers_that_come_again(networks: Networks, nodding: list[Picture]) -> None:
@@ -197,9 +198,7 @@ def test_source_frame_is_chosen_by_motion_where_there_is_no_time_to_draw(
     encoder = Encoder(networks, sources=3)
     encoder.use_source(nodding[0])
     moved = shifted(nodding[0], 40)
-    other = encoder.admit(moved, networks.motion(moved), 1000, ready=False)
-    assert encoder.bank.choose(networks.motion(moved), 2000).source is not other, "the other side does not have it yet"
-    encoder.bank.delivered({other.hash})
+    other = encoder.admit(moved, networks.motion(moved), 1000, arrived=False)
     assert encoder.bank.choose(networks.motion(moved), 3000).source is other
     assert encoder.bank.choose(networks.motion(nodding[0]), 5000).source is not other
 
@@ -209,7 +208,7 @@ def test_source_frame_of_another_light_is_not_used_and_dropped_first(
 ) -> None:
     encoder = Encoder(networks, sources=3)
     motion = encoder.use_source(np.ascontiguousarray(nodding[0] // 3)).motion
-    light = encoder.admit(nodding[0], networks.motion(nodding[0]), 1000, ready=True)
+    light = encoder.admit(nodding[0], networks.motion(nodding[0]), 1000, arrived=True)
     dark = encoder.bank.entries[0]
     assert encoder.bank.choose(motion, 2000) is dark, "nothing is known of either yet"
     looked = [encoder.bank.glance(nodding[0], motion) for _ in range(6)]
@@ -220,7 +219,7 @@ def test_source_frame_of_another_light_is_not_used_and_dropped_first(
     assert encoder.bank.choose(motion, 3000).source is light
     for number in (1, 2):
         square = shifted(nodding[0], 20 * number)
-        encoder.admit(square, networks.motion(square), 3000 + 1000 * number, ready=True)
+        encoder.admit(square, networks.motion(square), 3000 + 1000 * number, arrived=True)
     assert dark not in encoder.bank.entries
 
 

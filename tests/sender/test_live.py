@@ -443,10 +443,13 @@ def test_head_that_moved_far_brings_a_further_source_frame(
     assert len(extra) == 1, "the second one is not there yet, so there is no third"
     assert sender.stats().sources_in_use == 2
     assert (sender.stats().likeness is None) == slow
+    assert sender._encoder.source is not None
+    assert sender._encoder.source.hash == extra[0].hash, "pictures are drawn from it while it is under way"
+    other_side = sender._encoder.bank.entries[-1]
+    assert not other_side.arrived
     sender.source_delivered(extra[0].hash)
     give(sender, [moved] * 4, 3000)
-    assert sender._encoder.source is not None
-    assert sender._encoder.source.hash == extra[0].hash, "pictures are drawn from it now"
+    assert other_side.arrived
 
 
 def test_another_light_brings_a_further_source_frame_and_keeps_the_others(
@@ -454,6 +457,7 @@ def test_another_light_brings_a_further_source_frame_and_keeps_the_others(
 ) -> None:
     monkeypatch.setattr(policy, "REFRESH_EVERY_MS", 400)
     monkeypatch.setattr(policy, "CHANGED", 0.001)  # everything is a change
+    monkeypatch.setattr(LookDuty, "due", lambda _self, _time_ms: True)
     other = Other()
     sender = other.sender(networks, str(clip), LiveSenderOptions(sources=3))
     sender._encoder.load_drawing()
