@@ -4,8 +4,8 @@ A decoded coefficient stands for every value that is rounded to it. `Steadier` t
 through the frames around it. So what is faster than a quantum passes unchanged and nothing lags, while a head that hardly moves no
 longer jumps from one quantum to the next. `concealment` uses it for calls and simulated links, `play` for files.
 
-On 4 validation clips landmarks shake 1.46 times as much as the camera's with decoded motion, .86 times with this, and .89 times with
-motion that was never quantised; docs/codec.md has what else was tried.
+On 4 validation clips landmarks shake 1.46 times as much as the camera's with decoded motion, .86 times with this, and .89 times
+with motion that was never quantised; docs/codec.md has what else was tried.
 """
 
 from __future__ import annotations
