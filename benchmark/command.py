@@ -10,6 +10,7 @@ from pathlib import Path
 from facewire.arguments import (
     Command,
     Need,
+    add_input,
     add_json,
     add_max_frames,
     add_networks,
@@ -32,6 +33,8 @@ examples:
   facewire loopback talk.mp4 --loss 1101 --redundancy 0    every third packet lost, nothing repeated
   facewire loopback talk.mp4 --portrait her.png -o her.mp4 her portrait moves as the clip does
   facewire loopback talk.mp4 --yaw 15 -o turned.mp4        seen 15 degrees from the side
+  facewire loopback talk.mkv --stream 1                    the second video of a file that holds several
+  facewire loopback phone.mp4 --rotate 90                  a video in which the face lies on its side
   facewire loopback talk.mp4 -o out.mkv --json out.json    lossless pictures and figures for other programs
 
 The picture is best when the source frame (--source-frame) shows the face from the front, eyes open, nothing before it.
@@ -65,6 +68,7 @@ def add_loopback_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the video shows (default: camera and synthesis side by side in .mp4, the synthesis alone in .mkv)",
     )
     add_json(parser)
+    add_input(parser)
     add_max_frames(parser)
     parser.add_argument("--no-x264", action="store_true", help="do not compare with x264 at the same bytes")
     parser.add_argument("--no-landmarks", action="store_true", help="do not compare face landmarks (needs MediaPipe)")
@@ -127,6 +131,7 @@ def loopback(options: argparse.Namespace) -> None:
     from facewire.benchmark.report import print_report, to_json
     from facewire.codec import Packing
     from facewire.receiver.decoder import FreeView
+    from facewire.sender.media import InputOptions
 
     lossless = options.out is not None and options.out.suffix.lower() == ".mkv"
     shown = options.view or ("reconstruction" if lossless else "side-by-side")
@@ -136,6 +141,7 @@ def loopback(options: argparse.Namespace) -> None:
         report = run(
             LoopbackOptions(
                 clip=options.clip,
+                input_options=InputOptions(options.stream, options.rotate),
                 packing=Packing(options.preset, options.frames_per_packet, options.redundancy),
                 source_frame=options.source_frame,
                 sources=options.sources,

@@ -32,7 +32,7 @@ from facewire.sender.clip import Beginning, BeginningFinder, ClipFrame, Followed
 from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import frame_picture
-from facewire.sender.media import is_camera, open_video, read_picture
+from facewire.sender.media import AS_IT_IS, InputOptions, VideoSource, is_camera, open_video, read_picture
 from facewire.sender.source import SentSource
 from facewire.video import VideoWriter, check_video_path
 
@@ -86,6 +86,8 @@ class LoopbackOptions:
     """CPU threads of the networks."""
     backend: str = "auto"
     """What runs the networks."""
+    input_options: InputOptions = AS_IT_IS
+    """How the clip is read."""
 
 
 @dataclass
@@ -201,7 +203,7 @@ class Loopback:
                 report.remarks.append(f"landmarks are left out: {error}")
         ours, repeat = Scorer(self._mesh), Scorer(self._mesh)
         run = 0
-        with open_video(options.clip) as video:
+        with self._open() as video:
             report.fps = video.fps
             self._keep = self._keep and not video.live
             clip = FollowedClip(video, self.networks, self._detector, beginning, video.name)
@@ -354,6 +356,9 @@ class Loopback:
                 return
             yield frame
 
+    def _open(self) -> VideoSource:
+        return open_video(self._options.clip, self._options.input_options)
+
     def _look_through(self) -> Beginning | None:
         """Where a file begins; None for a camera, which cannot be looked through."""
         options = self._options
@@ -364,10 +369,10 @@ class Loopback:
                 raise InputError("--source-frame picks a frame of a file; a camera starts with its first good one")
             return None
         finder = BeginningFinder(self.networks, self._detector)
-        with open_video(options.clip) as video:
+        with self._open() as video:
             report = finder.framing(video)
         self.report.remarks += report.remarks()
-        with open_video(options.clip) as video:
+        with self._open() as video:
             if options.source_frame is not None:
                 return finder.chosen(video, report, options.source_frame)
             return finder.first_good(video, report)

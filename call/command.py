@@ -19,6 +19,7 @@ from facewire.arguments import (
     Command,
     Group,
     Need,
+    add_input,
     add_json,
     add_networks,
     add_portrait,
@@ -131,6 +132,7 @@ def _add_sending(group: Group, command: str) -> None:
         metavar="KBPS",
         help="send at most this much on the wire, sound, headers and acknowledgements included",
     )
+    add_input(group)
     add_sources(group)
 
 
@@ -174,6 +176,10 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
     out = NOTHING if command == "send" else options.out or ("page" if page else "window")
     if sound == "mic" and not video.isdecimal() and not page_camera:
         sound = "silence" if video in (NOTHING, "test") else video
+    if video in ("page", NOTHING) and command != "receive":
+        for name, value in (("stream", options.stream), ("rotate", options.rotate or None)):
+            if value is not None:
+                raise InputError(f"--{name} {value}: goes with --video and a file or a camera's number")
     if options.json == "-" and out == "raw":
         raise InputError("pictures and figures cannot both go to standard output")
     if command == "call" and video == sound == out == NOTHING:
@@ -192,6 +198,8 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
         ),
         media=MediaOptions(
             video=None if page_camera or video == NOTHING else video,
+            stream=getattr(options, "stream", None),
+            rotate=getattr(options, "rotate", 0),
             sound=None if page_microphone or sound == NOTHING else sound,
             out=None if page or command == "send" else out,
             speaker=getattr(options, "speaker", None),
@@ -340,12 +348,12 @@ def _check_media(options: MediaOptions) -> None:
     """The same for files that are opened only later, when the page is there."""
     if options.portrait is None and options.video in (None, "test"):
         return
-    from facewire.sender.media import open_live_video, read_picture
+    from facewire.sender.media import InputOptions, open_live_video, read_picture
 
     if options.portrait is not None:
         read_picture(options.portrait)
     if options.video is not None and not options.video.isdecimal() and options.video != "test":
-        with open_live_video(options.video):
+        with open_live_video(options.video, InputOptions(options.stream, options.rotate)):
             pass
 
 

@@ -30,7 +30,7 @@ from facewire.sender.clock import CaptureClock
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import frame_picture
 from facewire.sender.live import LiveSender, LiveSenderOptions, SenderState, SourceMessage
-from facewire.sender.media import VideoSource, read_picture
+from facewire.sender.media import InputOptions, VideoSource, read_picture
 from facewire.sender.sound import SoundOptions, SoundSender, SoundSource
 
 
@@ -186,7 +186,13 @@ def _open_video(
     return LiveSender(
         networks.sending,
         video,
-        LiveSenderOptions(fps=fps, loop=options.loop, sources=options.sources or DEFAULT_SOURCES, wait=True),
+        LiveSenderOptions(
+            fps=fps,
+            input=InputOptions(options.stream, options.rotate),
+            loop=options.loop,
+            sources=options.sources or DEFAULT_SOURCES,
+            wait=True,
+        ),
         uplink.source,
         uplink.motion,
         uplink.camera_state,

@@ -43,6 +43,8 @@ async def hold_call(options: CallOptions, json_target: Callable[[dict[str, Any]]
     bundle = await asyncio.to_thread(load_bundle, options.weights)
     networks = EndNetworks(bundle, options.threads, options.backend)
     ends = await asyncio.to_thread(open_ends, options.media, networks, options.session.fps)
+    for remark in ends.live.remarks if ends.live is not None else ():
+        terminal.notice(remark)
     view = free_view(options.media)
     client, session = open_room(options, bundle, ends, terminal)
     async with client:

@@ -36,6 +36,10 @@ class MediaOptions:
 
     video: str | None = None
     """A camera's number, a video file, or "test" for a bundled picture that moves."""
+    stream: int | None = None
+    """Which of a video file's streams, as in `sender.media.InputOptions`."""
+    rotate: int = 0
+    """Degrees by which to turn the video clockwise, likewise."""
     sound: str | None = None
     """"mic", the name of a microphone, a file with sound, or "silence"."""
     out: str | None = None

@@ -119,6 +119,8 @@ class PageCall(PageHandler):
         ends = await asyncio.to_thread(self._devices.open_ends, self._options, self._page, networks)
         self._settings.use(ends)
         if ends.live is not None:
+            for remark in ends.live.remarks:
+                self._tell_terminal(remark)
             ends.live.start()  # the lobby shows what would be sent
 
     def _break(self, error: FacewireError) -> None:

@@ -209,6 +209,23 @@ def add_preset(group: Group, *others: str) -> None:
     group.add_argument("--preset", choices=names, default="default", help="quality of the motion (default: default)")
 
 
+def add_input(group: Group) -> None:
+    """`--stream` and `--rotate`, of a video that is read."""
+    group.add_argument(
+        "--stream",
+        type=number,
+        metavar="N",
+        help="which video of a file that holds several, counted from 0 (default: the one that players show)",
+    )
+    group.add_argument(
+        "--rotate",
+        type=int,
+        choices=(90, 180, 270),
+        default=0,
+        help="turn the video clockwise by so many degrees, where the face is on its side or upside down",
+    )
+
+
 def add_source_frame(group: Group) -> None:
     group.add_argument(
         "--source-frame",

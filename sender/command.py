@@ -9,6 +9,7 @@ from pathlib import Path
 
 from facewire.arguments import (
     Command,
+    add_input,
     add_json,
     add_max_frames,
     add_networks,
@@ -26,6 +27,7 @@ examples:
   facewire encode talk.mp4 -o talk.fw                               the .fw file
   facewire encode talk.mp4 -o talk.fw --crop-video framed.mkv       and what the networks saw of the clip
   facewire encode talk.mp4 -o - | facewire decode - -o seen.mp4     through a pipe
+  facewire encode phone.mp4 -o talk.fw --rotate 90                  a video in which the face lies on its side
 """
 
 
@@ -37,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--crop-video", type=Path, metavar="FILE", help="also write the framed camera pictures: .mkv (lossless) or .mp4"
     )
+    add_input(parser)
     add_source_frame(parser)
     add_sources(parser)
     add_preset(parser)
@@ -48,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from facewire.models.runtime import load_networks
     from facewire.sender.bank import counted
+    from facewire.sender.media import InputOptions
     from facewire.sender.record import record
 
     piped = options.out == STANDARD_OUTPUT
@@ -66,6 +70,7 @@ def run(options: argparse.Namespace) -> None:
             source_frame=options.source_frame,
             sources=options.sources,
             max_frames=options.max_frames,
+            input_options=InputOptions(options.stream, options.rotate),
             crop_video=options.crop_video,
             progress=tell,
         )

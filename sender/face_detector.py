@@ -86,12 +86,18 @@ class FaceDetector:
         confirmed = [self._closer(picture, face) for face in self._first_look(picture)]
         return _merge([face for face in confirmed if face is not None])
 
+    def quarter_scores(self, picture: NDArray[np.uint8], face: Face) -> NDArray[np.float64]:
+        """How much that face looks like an upright one: as it is, and with the picture turned clockwise by 90, 180 and 270 degrees.
+
+        picture: uint8 RGB (H, W, 3), in which the face was found. float64 (4,), 0 to 2, the largest for the right way up; faces on
+        their side are found too, with lower scores.
+        """
+        close, _, _ = _close_up(picture, face)
+        turned = [np.ascontiguousarray(np.rot90(close, -quarters)) for quarters in range(4)]
+        return np.array([sum(float(_run(view, *network)[1].max()) for network in self._networks) for view in turned])
+
     def _closer(self, picture: NDArray[np.uint8], face: Face) -> Face | None:
-        height, width = picture.shape[:2]
-        side = CLOSE_UP * max(face.width, face.height)
-        x0, y0 = face.x + face.width / 2 - side / 2, face.y + face.height / 2 - side / 2
-        left, top = max(0, int(x0)), max(0, int(y0))
-        close = picture[top : min(height, int(y0 + side)), left : min(width, int(x0 + side))]
+        close, left, top = _close_up(picture, face)
         for network in self._networks:
             for seen in self._look(close, FACE_SCORE, *network):
                 again = replace(seen, x=seen.x + left, y=seen.y + top, score=max(seen.score, face.score))
@@ -122,23 +128,36 @@ class FaceDetector:
     def _look(
         picture: NDArray[np.uint8], min_score: float, kind: _Range, run: Run, anchors: NDArray[np.float32]
     ) -> list[Face]:
-        height, width = picture.shape[:2]
-        scale = kind.size / max(height, width)
-        w, h = max(1, round(width * scale)), max(1, round(height * scale))
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        left, top = (kind.size - w) // 2, (kind.size - h) // 2
-        canvas = np.zeros((1, kind.size, kind.size, 3), np.float32)
-        canvas[0, top : top + h, left : left + w] = cv2.resize(picture, (w, h), interpolation=how) / 127.5 - 1.0
-        (out,) = run([{"image": canvas}])
-        boxes, scores = out["boxes"], out["scores"]
-        score = 1.0 / (1.0 + np.exp(-np.clip(scores[0, :, 0], -80, 80)))
-        faces = []
-        for i in np.flatnonzero(score > min_score):
-            cx, cy = boxes[0, i, :2] + anchors[i]
-            bw, bh = boxes[0, i, 2:4]
-            x, y = (cx - bw / 2 - left) * width / w, (cy - bh / 2 - top) * height / h
-            faces.append(Face(float(x), float(y), float(bw * width / w), float(bh * height / h), float(score[i])))
+        boxes, scores = _run(picture, kind, run, anchors)
+        faces = [Face(*map(float, (*boxes[i], scores[i]))) for i in np.flatnonzero(scores > min_score)]
         return _merge([face for face in faces if min(face.width, face.height) >= MIN_FACE_PX])
+
+
+def _run(
+    picture: NDArray[np.uint8], kind: _Range, run: Run, anchors: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What a network makes of a picture: left, top, width and height in its pixels (N, 4), and scores from 0 to 1 (N,)."""
+    height, width = picture.shape[:2]
+    scale = kind.size / max(height, width)
+    w, h = max(1, round(width * scale)), max(1, round(height * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    left, top = (kind.size - w) // 2, (kind.size - h) // 2
+    canvas = np.zeros((1, kind.size, kind.size, 3), np.float32)
+    canvas[0, top : top + h, left : left + w] = cv2.resize(picture, (w, h), interpolation=how) / 127.5 - 1.0
+    (out,) = run([{"image": canvas}])
+    centres, sides = out["boxes"][0, :, :2] + anchors, out["boxes"][0, :, 2:4]
+    corners = (centres - sides / 2 - (left, top)) * (width / w, height / h)
+    scores = 1.0 / (1.0 + np.exp(-np.clip(out["scores"][0, :, 0], -80, 80)))
+    return np.hstack([corners, sides * (width / w, height / h)]), np.asarray(scores, np.float64)
+
+
+def _close_up(picture: NDArray[np.uint8], face: Face) -> tuple[NDArray[np.uint8], int, int]:
+    """The part of a picture around a face, and where its left and top are."""
+    height, width = picture.shape[:2]
+    side = CLOSE_UP * max(face.width, face.height)
+    x0, y0 = face.x + face.width / 2 - side / 2, face.y + face.height / 2 - side / 2
+    left, top = max(0, int(x0)), max(0, int(y0))
+    return picture[top : min(height, int(y0 + side)), left : min(width, int(x0 + side))], left, top
 
 
 def _merge(faces: list[Face]) -> list[Face]:

@@ -7,7 +7,7 @@ slowly, once the face has left a dead zone (`FollowingFraming`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -33,7 +33,9 @@ LOOKS_PER_S = 5
 LOOK_S = 12.0
 """How many seconds of a clip are looked at for where the face goes, from where it first appears."""
 TURNED_LOOKS = 5
-"""Of pictures without a face the first so many are also looked at turned: a video may lie on its side."""
+"""So many faces are also looked at turned: a video may lie on its side or be upside down."""
+TURNED = 1.05
+"""A face that looks so many times more like an upright one when it is turned is not upright."""
 
 FRAMED_SHARE = (0.40, 0.75)
 FRAMED_X, FRAMED_Y = (0.42, 0.60), (0.37, 0.63)
@@ -93,21 +95,29 @@ class FramingReport:
 def frame_video(video: VideoSource, detector: FaceDetector) -> FramingReport:
     """Chooses the framing for a video from five pictures per second of the twelve seconds after a face first appears.
 
-    Raises NoFaceError if none does to the end.
+    Raises NoFaceError if none does to the end, or if it is upside down or on its side.
     """
-    return _frame(video.looks(LOOKS_PER_S, inf), detector, video.name)
+
+    def remedy(degrees: int) -> str:
+        degrees = (video.rotate + degrees) % 360
+        return f"turn the video with --rotate {degrees}" if degrees else f"leave out --rotate {video.rotate}"
+
+    return _frame(video.looks(LOOKS_PER_S, inf), detector, video.name, remedy)
 
 
 def frame_picture(picture: NDArray[np.uint8], detector: FaceDetector, name: str = "the picture") -> FramingReport:
-    """Chooses the framing for a still portrait, uint8 RGB (H, W, 3). Raises NoFaceError if it shows no face."""
-    return _frame([Frame(picture, 0)], detector, name)
+    """Chooses the framing for a still portrait, uint8 RGB (H, W, 3). Raises NoFaceError if it shows no face that is upright."""
+    return _frame(
+        [Frame(picture, 0)], detector, name, lambda degrees: f"turn the picture clockwise by {degrees} degrees first"
+    )
 
 
-def _frame(frames: Iterable[Frame], detector: FaceDetector, name: str) -> FramingReport:
+def _frame(frames: Iterable[Frame], detector: FaceDetector, name: str, remedy: Callable[[int], str]) -> FramingReport:
+    """remedy: says what to do with a face that is upright once it has been turned clockwise by so many degrees."""
     boxes: list[Face] = []
     levels: list[float] = []
     looked, most, size, first_ms = 0, 0, (0, 0), 0
-    turned = {1: 0.0, 2: 0.0, 3: 0.0}
+    faceless, turned = 0, np.zeros(4)
     for frame in frames:
         if boxes and frame.time_ms > first_ms + 1000 * LOOK_S:
             break
@@ -117,15 +127,16 @@ def _frame(frames: Iterable[Frame], detector: FaceDetector, name: str) -> Framin
             first_ms = first_ms if boxes else frame.time_ms
             boxes.append(_same_face(faces, boxes[-1]) if boxes else faces[0])
             levels.append(brightness(frame.picture, boxes[-1]))
-        elif looked - len(boxes) <= TURNED_LOOKS:
-            for quarter in (1, 2, 3):
-                turned[quarter] += sum(face.score for face in detector.detect(_turned(frame.picture, quarter))[:1])
-    quarter = max(turned, key=turned.__getitem__)
-    if turned[quarter] > 0.6 * min(TURNED_LOOKS, looked) and len(boxes) < looked / 2:
-        how = "upside down" if quarter == 2 else "on its side"
-        raise NoFaceError(
-            f"{name}: the face is {how}; turn it first, a video with ffmpeg -display_rotation {90 * quarter} -i IN -c copy OUT"
-        )
+            if len(boxes) <= TURNED_LOOKS:
+                turned += detector.quarter_scores(frame.picture, boxes[-1])
+        else:
+            faceless += 1
+            if faceless & (faceless - 1) == 0:  # the 1st, 2nd, 4th and so on: such a face may appear late
+                turned += _turned_face(frame.picture, detector)
+    quarters = int(turned.argmax())
+    if turned[quarters] > TURNED * turned[0]:
+        how = "upside down" if quarters == 2 else "on its side"
+        raise NoFaceError(f"{name}: the face is {how}; {remedy(90 * quarters)}")
     if not boxes:
         where = "" if looked == 1 else f" in the {looked} frames searched, to the end"
         raise NoFaceError(f"{name}: no face found{where}; one face is needed, seen roughly from the front")
@@ -134,16 +145,21 @@ def _frame(frames: Iterable[Frame], detector: FaceDetector, name: str) -> Framin
     return FramingReport(framing, looked, len(boxes), most, whole, first_ms, float(np.median(levels)))
 
 
+def _turned_face(picture: NDArray[np.uint8], detector: FaceDetector) -> NDArray[np.float64]:
+    """`quarter_scores` of a face that is only found when the picture is turned; zeros if there is none."""
+    scores = np.zeros(4)
+    for quarters in (2, 1, 3):
+        turned = np.ascontiguousarray(np.rot90(picture, -quarters))
+        for face in detector.detect(turned)[:1]:
+            scores = np.maximum(scores, np.roll(detector.quarter_scores(turned, face), quarters))
+    return scores
+
+
 def brightness(picture: NDArray[np.uint8], face: Face) -> float:
     """Mean brightness of a face in a picture, uint8 RGB (H, W, 3): 0 to 255."""
     x, y = max(0, round(face.x)), max(0, round(face.y))
     box = picture[y : max(y + 1, round(face.y + face.height)), x : max(x + 1, round(face.x + face.width))]
     return float(box.mean()) if box.size else 0.0
-
-
-def _turned(picture: NDArray[np.uint8], quarters: int) -> NDArray[np.uint8]:
-    """Turned counter-clockwise by so many quarters."""
-    return np.ascontiguousarray(np.rot90(picture, quarters))
 
 
 def choose_square(boxes: Sequence[Face], width: int, height: int) -> Framing:

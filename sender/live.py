@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from facewire.codec import Motion, Packing
 from facewire.coding import Coding
-from facewire.errors import FacewireError, InputError, NoFaceError, reason
+from facewire.errors import FacewireError, InputError, reason
 from facewire.models.runtime import Networks
 from facewire.sender.bank import Drawn, likeness
 from facewire.sender.clock import CaptureClock
@@ -29,7 +29,7 @@ from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.face_tracker import FaceTracker
 from facewire.sender.framing import Framing, frame_video
-from facewire.sender.media import Frame, VideoSource, is_camera, open_live_video
+from facewire.sender.media import AS_IT_IS, Frame, InputOptions, VideoSource, is_camera, open_live_video
 from facewire.sender.policy import PATIENCE_MS, FrameGate, LookDuty, SceneWatch, SourceMoment
 from facewire.sender.source import SentSource
 from facewire.source_picture import PREVIEW_QUALITY
@@ -59,6 +59,8 @@ class LiveSenderOptions:
     two thirds of the packet overhead."""
     fps: float = 25.0
     """The most frames per second, and the stream's nominal rate if the camera delivers as many."""
+    input: InputOptions = AS_IT_IS
+    """How the video is read."""
     loop: bool = False
     """Play a file again and again."""
     wait: bool = False
@@ -159,8 +161,10 @@ class LiveSender:
         )  # loads the graph, so that bad weights fail here
         self._video_spec = video
         self._detector = detector
-        self._face = FaceTracker(detector, self._frame_file(video, detector))
-        self._video: VideoSource | None = open_live_video(video)
+        self._face = FaceTracker(detector, self._frame_file(detector))
+        self._video: VideoSource | None = open_live_video(video, options.input)
+        self.remarks = tuple(self._video.remarks)
+        """What the user should know about the video from the start, one line each."""
         self._live = self._video.live
         self._cuts = None if self._live else CutWatch()
         self._after_cut = False
@@ -499,14 +503,14 @@ class LiveSender:
             self._enter_after_last("camera-lost")
             while not self._stop.wait(REOPEN_CAMERA_S):
                 with contextlib.suppress(InputError):
-                    self._video = open_live_video(self._video_spec)
+                    self._video = open_live_video(self._video_spec, self._options.input)
                     return True
             return False
         if not self._options.loop or self.problem or not video.duration_s:
             return False
         self._origin_ms += 1000 * video.duration_s  # the sound of the same file starts again at the same time
         try:
-            self._video = open_live_video(self._video_spec)
+            self._video = open_live_video(self._video_spec, self._options.input)
         except InputError as error:
             self.problem = str(error)
             return False
@@ -567,11 +571,10 @@ class LiveSender:
             if state == "ended":
                 return
 
-    @staticmethod
-    def _frame_file(video: str | int | VideoSource, detector: FaceDetector) -> Framing | None:
-        """The square for a file, found by searching its beginning. None for a camera, or if no face appears in time."""
+    def _frame_file(self, detector: FaceDetector) -> Framing | None:
+        """The square for a file, found by searching it; None for a camera. NoFaceError if no face appears to the end."""
+        video = self._video_spec
         if not isinstance(video, (str, int)) or is_camera(video):
             return None
-        with open_live_video(video) as opened, contextlib.suppress(NoFaceError):
+        with open_live_video(video, self._options.input) as opened:
             return frame_video(opened, detector).framing
-        return None

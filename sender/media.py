@@ -48,11 +48,38 @@ MAX_CAMERA = 99
 MAX_PICTURE_PX = 64_000_000
 """Larger still pictures are rejected before they are decoded."""
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+QUARTER_TURNS = (0, 90, 180, 270)
 SWAY_FPS = 25.0
 SWAY_ROLL_DEGREES, SWAY_ROLL_S = 5.0, 4.0
 SWAY_SHIFT, SWAY_SHIFT_S = 0.02, 5.3
 """How a still picture moves as a test source: it leans this far each way and shifts by this share of its side, there and back in
 this many seconds."""
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """What of a video is used, and which way up. InputError for an angle that is no quarter turn."""
+
+    stream: int | None = None
+    """Which of a file's video streams, counted from 0 as in the file; None for the one that players show."""
+    rotate: int = 0
+    """Degrees by which pictures are turned clockwise, besides what the file itself asks for: one of `QUARTER_TURNS`."""
+
+    def __post_init__(self) -> None:
+        if self.rotate not in QUARTER_TURNS:
+            raise InputError(f"pictures cannot be turned by {self.rotate} degrees: 90, 180 or 270, clockwise")
+
+    def turned(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A picture, uint8 RGB (H, W, 3), the right way up."""
+        return np.ascontiguousarray(np.rot90(picture, -self.rotate // 90)) if self.rotate else picture
+
+    def check_single(self, name: str) -> None:
+        """InputError if a stream was chosen of something that has no streams."""
+        if self.stream is not None:
+            raise InputError(f"{name}: has no streams to choose from; --stream is for video files")
+
+
+AS_IT_IS = InputOptions()
 
 
 @dataclass(frozen=True)
@@ -73,6 +100,8 @@ class VideoSource(AbstractContextManager["VideoSource"], Protocol):
     """None if it has no end."""
     remarks: list[str]
     """What the user should know about the pictures, one line each."""
+    rotate: int = 0
+    """By how many degrees its pictures have been turned on request, as `InputOptions.rotate`."""
 
     def __iter__(self) -> Iterator[Frame]: ...
 
@@ -87,9 +116,9 @@ class VideoSource(AbstractContextManager["VideoSource"], Protocol):
         return
 
 
-def open_video(clip: str | Path | int) -> VideoSource:
+def open_video(clip: str | Path | int, options: InputOptions = AS_IT_IS) -> VideoSource:
     """Opens a file by its path, or a camera by its number (also as text: "0")."""
-    return Camera(int(str(clip))) if is_camera(clip) else VideoFile(Path(str(clip)))
+    return Camera(int(str(clip)), options) if is_camera(clip) else VideoFile(Path(str(clip)), options)
 
 
 def is_camera(clip: str | Path | int) -> bool:
@@ -99,35 +128,36 @@ def is_camera(clip: str | Path | int) -> bool:
     return len(str(clip)) < 20 and str(clip).isdecimal() and not Path(clip).exists()
 
 
-def open_live_video(clip: str | Path | int | VideoSource) -> VideoSource:
+def open_live_video(clip: str | Path | int | VideoSource, options: InputOptions = AS_IT_IS) -> VideoSource:
     """Like `open_video`, but a still picture becomes a source that moves it, and an open source is returned as it is."""
     if not isinstance(clip, (str, Path, int)):
         return clip
     if isinstance(clip, int) or Path(clip).suffix.lower() not in PICTURE_SUFFIXES:
-        return open_video(clip)
-    return SwayingPicture(Path(clip))
+        return open_video(clip, options)
+    return SwayingPicture(Path(clip), options)
 
 
 class VideoFile(VideoSource):
-    """A video file, with the pictures that a player shows (`container`), at the times at which it shows them.
-
-    stream: which of several video streams, counted from 0 as in the file; None for the one that players show.
-    """
+    """A video file, with the pictures that a player shows (`container`), at the times at which it shows them."""
 
     live = False
 
-    def __init__(self, path: Path, stream: int | None = None) -> None:
+    def __init__(self, path: Path, options: InputOptions = AS_IT_IS) -> None:
         self.name = path.name
         self.remarks: list[str] = []
         self._path = path
         self._container = open_container(path)
         try:
-            self._stream = self._choose(stream)
+            self._stream = self._choose(options.stream)
         except InputError:
             self._container.close()
             raise
-        if stream is None and self.streams > 1:
-            self.remarks.append(f"{self.name} has {self.streams} video streams: the one that players show is used")
+        if options.stream is None and self.streams > 1:
+            self.remarks.append(
+                f"{self.name} has {self.streams} video streams: number {self._numbered.index(self._stream)} is used, which players "
+                "show; another with --stream N"
+            )
+        self._options, self.rotate = options, options.rotate
         self._stream.thread_type = "AUTO"
         self.fps = _frame_rate(float(self._stream.average_rate or self._stream.base_rate or 0))
         self.duration_s = playing_s(path, self._container, self._stream)
@@ -144,7 +174,7 @@ class VideoFile(VideoSource):
 
     def __iter__(self) -> Iterator[Frame]:
         for frame, time_ms in self._timed():
-            yield Frame(self._upright.picture(frame), time_ms)
+            yield Frame(self._picture(frame), time_ms)
 
     def looks(self, per_second: float, seconds: float) -> Iterator[Frame]:
         next_ms = 0.0
@@ -153,7 +183,7 @@ class VideoFile(VideoSource):
                 return
             if time_ms >= next_ms:
                 next_ms = time_ms + 1000 / per_second - 1
-                yield Frame(self._upright.picture(frame), time_ms)
+                yield Frame(self._picture(frame), time_ms)
 
     @property
     def has_sound(self) -> bool:
@@ -163,7 +193,15 @@ class VideoFile(VideoSource):
     @property
     def streams(self) -> int:
         """How many video streams there are."""
-        return len(video_streams(self._container))
+        return len(self._numbered)
+
+    @property
+    def _numbered(self) -> list[av.VideoStream]:
+        """The video streams as `InputOptions` counts them."""
+        return sorted(video_streams(self._container), key=lambda stream: stream.index)
+
+    def _picture(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        return self._options.turned(self._upright.picture(frame))
 
     def _choose(self, number: int | None) -> av.VideoStream:
         streams = video_streams(self._container)
@@ -173,8 +211,13 @@ class VideoFile(VideoSource):
         if number is None:
             return streams[0]
         if number >= len(streams):
-            raise InputError(f"{self._path}: there is no video stream {number}; it has {len(streams)}, counted from 0")
-        return sorted(streams, key=lambda stream: stream.index)[number]
+            there = "; ".join(
+                f"{at}: {stream.codec_context.name}, {stream.width}x{stream.height}"
+                + (", which players show" if len(streams) > 1 and stream is streams[0] else "")
+                for at, stream in enumerate(self._numbered)
+            )
+            raise InputError(f"{self._path}: no video stream {number}, only {there}")
+        return self._numbered[number]
 
     def _timed(self) -> Iterator[tuple[av.VideoFrame, int]]:
         """Yields frames with their times in ms since the first, and at the end remarks on what is missing."""
@@ -221,9 +264,11 @@ class Camera(VideoSource):
     live = True
     duration_s = None
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, options: InputOptions = AS_IT_IS) -> None:
         self.name = f"camera {index}"
         self.remarks: list[str] = []
+        options.check_single(self.name)
+        self._options, self.rotate = options, options.rotate
         if index > MAX_CAMERA:
             raise InputError(f"{self.name}: no such file, and cameras are numbered from 0 to {MAX_CAMERA}")
         self._index = index
@@ -243,7 +288,7 @@ class Camera(VideoSource):
                 self._feed = CameraFeed(self._index)
                 continue
             last_ms = max(last_ms + 1, round(1000 * (shot.at_s - start)))
-            yield Frame(shot.picture, last_ms)
+            yield Frame(self._options.turned(shot.picture), last_ms)
         if self._feed.failure:
             if last_ms < 0:
                 raise InputError(f"{self.name}: delivers no pictures ({self._feed.failure})")
@@ -263,10 +308,12 @@ class SwayingPicture(VideoSource):
     fps = SWAY_FPS
     duration_s = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, options: InputOptions = AS_IT_IS) -> None:
         self.name = path.name
         self.remarks: list[str] = []
-        self._picture = read_picture(path)
+        options.check_single(self.name)
+        self.rotate = options.rotate
+        self._picture = options.turned(read_picture(path))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -21,7 +21,7 @@ from facewire.sender.bank import UsedSource, UsedSources, likeness
 from facewire.sender.clip import BeginningFinder, FollowedClip
 from facewire.sender.encoder import Encoder
 from facewire.sender.face_detector import FaceDetector
-from facewire.sender.media import VideoFile
+from facewire.sender.media import AS_IT_IS, InputOptions, VideoFile
 from facewire.video import VideoWriter, check_video_path
 
 FRAMES_PER_PACKET = 16
@@ -61,14 +61,16 @@ def record(
     source_frame: int | None = None,
     max_frames: int | None = None,
     sources: int = DEFAULT_SOURCES,
+    input_options: InputOptions = AS_IT_IS,
     crop_video: Path | None = None,
     progress: Callable[[str, int], None] | None = None,
 ) -> Recording:
     """Encodes a clip into a `.fw` file; with None for its name, into bytes alone.
 
     source_frame: number of the frame that becomes the first source frame; None for the first good one. sources: how many
-    source frames are in use at a time, 1 to 8. max_frames: stop after that many. crop_video: also write
-    the framed pictures, which the networks see, as a video. progress: called with the current step and its frames so far.
+    source frames are in use at a time, 1 to 8. max_frames: stop after that many. input_options: how the clip is read.
+    crop_video: also write the framed pictures, which the networks see, as a video. progress: called with the current step and its
+    frames so far.
     """
     if out is not None:
         check_output(out, clip)
@@ -78,13 +80,13 @@ def record(
     result = Recording(size=networks.bundle.picture_size)
     detector = FaceDetector()
     finder = BeginningFinder(networks, detector)
-    with VideoFile(clip) as video:
+    with VideoFile(clip, input_options) as video:
         report = finder.framing(video)
-    with VideoFile(clip) as video:
+    with VideoFile(clip, input_options) as video:
         number = source_frame
         beginning = finder.first_good(video, report) if number is None else finder.chosen(video, report, number)
     records: list[SourceFrame | bytes] = []
-    with VideoFile(clip) as video, ExitStack() as stack:
+    with VideoFile(clip, input_options) as video, ExitStack() as stack:
         result.fps = video.fps
         encoder = Encoder(networks, frame_rate=video.fps, packing=Packing(preset, FRAMES_PER_PACKET), sources=sources)
         source = encoder.use_source(beginning.square)

@@ -130,14 +130,6 @@ def test_file_has_the_source_frames_of_both_sides_of_a_cut(
     assert any("a new source frame after a cut" in remark for remark in done.remarks)
 
 
-def test_upside_down_video_is_refused_with_the_remedy(
-    networks: Networks, talking: list[Picture], tmp_path: Path
-) -> None:
-    path = write_clip(tmp_path / "a.mp4", [np.ascontiguousarray(picture[::-1, ::-1]) for picture in talking], 10)
-    with pytest.raises(NoFaceError, match=r"upside down; turn it first.*-display_rotation 180"):
-        encode(path, networks)
-
-
 def test_clip_without_cuts_has_none(carphone: Path, talking: list[Picture], other_man: list[Picture]) -> None:
     watch = CutWatch()
     with open_video(carphone) as video:

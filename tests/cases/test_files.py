@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facewire.errors import InputError
 from facewire.sender.container import Timeline
-from facewire.sender.media import Frame, VideoFile
+from facewire.sender.media import Frame, InputOptions, VideoFile
 from facewire.sender.sound import RATE_HZ, read_sound
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
@@ -48,7 +48,7 @@ def make(plain: Path, tmp_path: Path) -> Make:
 
 
 def frames(path: Path, stream: int | None = None) -> list[Frame]:
-    with VideoFile(path, stream) as video:
+    with VideoFile(path, InputOptions(stream)) as video:
         return list(video)
 
 
@@ -120,9 +120,16 @@ def test_default_stream_is_shown_and_another_on_request(make: Make, plain: Path)
     assert np.abs(first.astype(int) - shown(plain)).mean() > 40
     with VideoFile(two) as video:
         assert video.streams == 2
-        assert video.remarks == ["a.mkv has 2 video streams: the one that players show is used"]
-    with pytest.raises(InputError, match="no video stream 2; it has 2"):
-        VideoFile(two, 2)
+        assert video.remarks == [
+            "a.mkv has 2 video streams: number 1 is used, which players show; another with --stream N"
+        ]
+    with VideoFile(two, InputOptions(0)) as video:
+        assert video.remarks == []
+    there = r"a.mkv: no video stream 2, only 0: h264, 160x120; 1: h264, 160x120, which players show$"
+    with pytest.raises(InputError, match=there):
+        VideoFile(two, InputOptions(2))
+    with pytest.raises(InputError, match=r"no video stream 1, only 0: h264, 160x120$"):
+        VideoFile(plain, InputOptions(1))
 
 
 def test_cover_of_a_song_is_no_video(make: Make, tmp_path: Path) -> None:
