@@ -138,7 +138,9 @@ export class Dock {
     setText($("bar-room"), hello && (inCall || phase?.phase === "ended") ? hello.room : "");
     if (!inCall || !call) return show($("recording-mark"), false);
     setAttribute($("status"), "data-state", state.link === "open" ? call.state : "stalled");
-    setText($("status-text"), statusOf(state, call));
+    const status = statusOf(state, call);
+    setText($("status-text"), status);
+    setAttribute($("status-text"), "lang", status === state.notice ? "en" : null); // the process speaks English
     const since = (performance.now() - state.callAt) / 1000;
     setText($("status-clock"), call.seconds === null ? "" : duration(call.seconds + since));
     show($("recording-mark"), recording.here === "on" || recording.here === "asking" || recording.there === "on");

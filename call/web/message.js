@@ -53,6 +53,7 @@ export class MessageView {
     setAttribute($("view-message"), "data-icon", message.icon);
     setText($("message-title"), message.title);
     setText($("message-text"), message.text ?? "");
+    setAttribute($("message-text"), "lang", message.text && message.text === state.phase?.detail ? "en" : null); // the process speaks English
     show($("message-text"), Boolean(message.text));
     setText($("message-foot"), message.foot ?? "");
     show($("message-command-line"), Boolean(message.command));

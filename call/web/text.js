@@ -1,8 +1,27 @@
-// The language in use, and filling its texts into the page. Import another file here for another language.
+// The texts in the language of the browser, and filling them into the page.
 
-import { texts } from "./texts.en.js";
+import { texts as german } from "./texts.de.js";
+import { texts as english } from "./texts.en.js";
 
-export const text = texts;
+/**
+ * All languages, by the first part of their tags.
+ * @type {Record<string, typeof english>}
+ */
+export const LANGUAGES = { en: english, de: german };
+
+export const text = chosen(navigator.languages);
+
+/**
+ * The first language that the person wants and that there is; English if there is none.
+ * @param {readonly string[]} wanted tags such as "de-AT", the most wanted first
+ */
+function chosen(wanted) {
+  for (const tag of wanted) {
+    const texts = LANGUAGES[tag.toLowerCase().split("-")[0] ?? ""];
+    if (texts) return texts;
+  }
+  return english;
+}
 
 /**
  * Fills in the texts that elements below `root` refer to: `data-t` as content, `data-t-label` as accessible name.
@@ -23,7 +42,7 @@ export function fillTexts(root) {
  */
 function named(path) {
   /** @type {unknown} */
-  let value = texts;
+  let value = text;
   for (const key of (path ?? "").split(".")) value = /** @type {Record<string, unknown>} */ (value)?.[key];
   if (typeof value !== "string") throw new Error(`no text is called ${path}`);
   return value;

@@ -1,5 +1,5 @@
 // Every text of the page, in English. A translation is a copy of this file: the same keys, and functions with the same parameters.
-// `text.js` chooses the file.
+// `text.js` chooses the language.
 
 export const texts = {
   name: "facewire",

@@ -137,3 +137,11 @@ async def call_page(browser: Browser, face: Picture) -> AsyncIterator[Opened]:
     async for open_ in opened(browser, face, viewport={"width": 1280, "height": 800}):
         yield open_
         assert open_.errors == []
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def german_page(browser: Browser, face: Picture) -> AsyncIterator[Opened]:
+    """The same in German."""
+    async for open_ in opened(browser, face, locale="de-DE", viewport={"width": 1280, "height": 800}):
+        yield open_
+        assert open_.errors == []

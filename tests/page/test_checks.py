@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from facewire.call.page_server import WEB_FOLDER
+from facewire.call.page_server import SERVED, WEB_FOLDER
 
 
 @pytest.mark.parametrize("script", ["types", "lint"])
@@ -38,3 +40,21 @@ def test_the_page_loads_nothing_from_other_hosts() -> None:
         if file.suffix in (".html", ".css", ".js", ".svg"):
             for address in re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s\"')]*", file.read_text(encoding="utf-8")):
                 assert address.startswith("http://www.w3.org/"), f"{file.name} names {address}"
+
+
+def test_every_file_that_the_page_needs_is_served_and_packaged() -> None:
+    folder = Path(WEB_FOLDER)
+    needed, waiting = {"index.html"}, ["index.html"]
+    while waiting:
+        text = (folder / waiting.pop()).read_text(encoding="utf-8")
+        for name in re.findall(r"(?:^import .*?|\bfrom )\"\./([^\"]+)\"|(?:href|src)=\"([\w.-]+)\"", text, re.M):
+            found = name[0] or name[1]
+            if found not in needed:
+                needed.add(found)
+                waiting.append(found)
+    assert {"main.js", "style.css", "icon.svg", "texts.en.js", "texts.de.js"} <= needed
+    project = tomllib.loads((folder.resolve().parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["facewire.call"]
+    for name in needed:
+        assert name == "index.html" or SERVED.fullmatch(name), f"{name} is not served"
+        assert any(fnmatch.fnmatchcase(f"web/{name}", pattern) for pattern in patterns), f"{name} is not in the package"

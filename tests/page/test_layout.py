@@ -86,7 +86,26 @@ async def test_a_question_leaves_the_face_free(call_page: Opened) -> None:
         await assert_apart(call_page, "#banners", "#portrait", f"{width}x{height}")
 
 
+async def test_the_invitation_is_whole(call_page: Opened) -> None:
+    call_page.process.call("waiting")
+    await call_page.view("call")
+    for width, height in SIZES:
+        await call_page.page.set_viewport_size({"width": width, "height": height})
+        await call_page.settled()
+        await expect(call_page.at("#veil-title")).to_be_in_viewport(ratio=1)
+        await assert_apart(call_page, "#veil-invite-line", ".dock", f"{width}x{height}")
+        await assert_apart(call_page, "#veil-invite-line", "#self", f"{width}x{height}")
+
+
 async def test_a_long_name_overflows_nowhere(call_page: Opened) -> None:
+    await assert_no_overflow(call_page)
+
+
+async def test_a_long_name_overflows_nowhere_in_german(german_page: Opened) -> None:
+    await assert_no_overflow(german_page)
+
+
+async def assert_no_overflow(call_page: Opened) -> None:
     process, page = call_page.process, call_page.page
     process.hello["room"] = "r" * 40
     await page.reload()
