@@ -43,6 +43,8 @@ The picture is best when the source frame (--source-frame) shows the face from t
 DEMO_EXAMPLES = """\
 example:
   facewire demo --out demo_out
+
+demo_out/index.html shows the videos side by side; its path is the last line printed. No network is needed.
 """
 
 BENCH_EXAMPLES = """\
@@ -173,7 +175,7 @@ def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("demo_out"),
         metavar="FOLDER",
-        help="where videos, the picture strip and figures go (default demo_out)",
+        help="where the page with the videos, and the figures go (default demo_out)",
     )
     add_max_frames(parser)
     add_networks(parser)

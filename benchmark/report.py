@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,59 @@ ROWS = {
     "x264": "x264, motion",
     "x264_total": "x264, in all",
 }
-LEGEND_RATE = "kbps: video payload, 1000 bit/s, without packet headers."
-LEGEND_X264 = """\
-x264, motion: its frames after the first in the bytes of our motion; x264, in all: key frame included, in the bytes of \
-our source frame and motion."""
-LEGEND_FACE = """\
-no face: pictures in which MediaPipe no longer finds the camera's face. points: mean distance, in the others, of 468 \
-face points in pixels of a 256-pixel picture. mouth r, eyes r: correlation over time of how far they are open, 1 is \
-perfect."""
+LEGEND_X264 = {
+    "x264, motion": "x264 in the bytes of our motion, its first frame apart",
+    "x264, in all": "x264 in the bytes of our source frames and motion",
+}
+MISSING = "–"
 OVER = "* x264 cannot go as low: this is CRF 51, its coarsest."
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A column of the table of quality. meaning: in one line. of: its text, None where it was not measured."""
+
+    name: str
+    meaning: str
+    of: Callable[[Score], str | None]
+
+
+def _figure(name: str, meaning: str, value: Callable[[Score], float | None], form: str) -> Figure:
+    def text(score: Score) -> str | None:
+        measured = value(score)
+        return None if measured is None else f"{measured:{form}}"
+
+    return Figure(name, meaning, text)
+
+
+RATE = "kbps"
+RATE_MEANING = "video payload, 1000 bit/s; of facewire the motion alone"
+FIGURES = (
+    _figure("PSNR dB", "likeness of the pixels to the camera's; more is better", lambda s: s.psnr_db, ".2f"),
+    _figure("SSIM", "likeness of the structure, 0 to 1; more is better", lambda s: s.ssim, ".3f"),
+    _figure(
+        "no face", "pictures in which MediaPipe does not find the face any more", lambda s: s.landmark_missing, ".0%"
+    ),
+    _figure(
+        "points px",
+        "how far face points are off, in pixels of a 256-pixel picture",
+        lambda s: s.landmark_px,
+        ".2f",
+    ),
+    _figure(
+        "mouth r",
+        "how closely its opening follows the camera's; 1 is perfect",
+        lambda s: s.mouth_r,
+        ".2f",
+    ),
+    _figure("eyes r", "the same of the eyes", lambda s: s.eyes_r, ".2f"),
+)
+
+
+def measured(report: LoopbackReport) -> list[Figure]:
+    """The figures that at least one row has."""
+    scores = [score for score in report.quality.values() if score is not None]
+    return [figure for figure in FIGURES if any(figure.of(score) is not None for score in scores)]
 
 
 def to_json(report: LoopbackReport) -> dict[str, Any]:
@@ -105,7 +150,7 @@ def print_report(
         console.print(_quality_table(report))
         if not all(rival.fits for rival in report.x264.values()):
             console.print(OVER, style="yellow", markup=False, soft_wrap=True)
-        console.print(_legend(report), style="dim", markup=False)
+        console.print(_legend(report))
     for remark in () if quiet else report.remarks:
         console.print(f"note: {remark}", style="yellow", markup=False, soft_wrap=True)
 
@@ -113,21 +158,26 @@ def print_report(
 def _quality_table(report: LoopbackReport) -> Table:
     table = Table(title="against the camera's pictures", title_justify="left")
     table.add_column("", no_wrap=True)
-    for name in ("kbps", "PSNR dB", "SSIM", "no face", "points px", "mouth r", "eyes r"):
+    figures = measured(report)
+    for name in (RATE, *(figure.name for figure in figures)):
         table.add_column(name, justify="right")
     for name, score in report.quality.items():
         if score is not None:
-            table.add_row(ROWS[name], _rate(report, name), *_cells(score))
+            table.add_row(ROWS[name], rate(report, name), *(figure.of(score) or MISSING for figure in figures))
     return table
 
 
-def _legend(report: LoopbackReport) -> str:
-    """The meaning of the columns and rows that are shown."""
-    faces = any(score is not None and score.landmark_missing is not None for score in report.quality.values())
-    return " ".join([LEGEND_RATE, *([LEGEND_X264] if report.x264 else []), *([LEGEND_FACE] if faces else [])])
+def _legend(report: LoopbackReport) -> Table:
+    """What each column and row shown means."""
+    lines = Table.grid(padding=(0, 2))
+    meanings = {RATE: RATE_MEANING, **{figure.name: figure.meaning for figure in measured(report)}}
+    for name, meaning in (meanings | (LEGEND_X264 if report.x264 else {})).items():
+        lines.add_row(name, meaning, style="dim")
+    return lines
 
 
-def _rate(report: LoopbackReport, name: str) -> str:
+def rate(report: LoopbackReport, name: str) -> str:
+    """What a row of `ROWS` takes, in kbps; with a star where x264 cannot go as low as ours."""
     if name == "ours":
         return f"{report.kbps(sum(report.payload_bytes)):.2f}"
     if name not in report.x264:
@@ -135,15 +185,3 @@ def _rate(report: LoopbackReport, name: str) -> str:
     rival = report.x264[name]
     size = rival.total_bytes if name == "x264_total" else sum(rival.payload_bytes)
     return f"{report.kbps(size):.2f}" + ("" if rival.fits else " *")
-
-
-def _cells(score: Score) -> list[str]:
-    values = (
-        (score.psnr_db, ".2f"),
-        (score.ssim, ".3f"),
-        (score.landmark_missing, ".0%"),
-        (score.landmark_px, ".2f"),
-        (score.mouth_r, ".2f"),
-        (score.eyes_r, ".2f"),
-    )
-    return ["–" if value is None else f"{value:{form}}" for value, form in values]
