@@ -130,7 +130,13 @@ def _add_sending(group: Group, command: str) -> None:
         "--max-kbps",
         type=float,
         metavar="KBPS",
-        help="send at most this much on the wire, sound, headers and acknowledgements included",
+        help="send at most this much on the wire, sound, headers and acknowledgements included (default: as much as the path "
+        "is known to carry, at most 64)",
+    )
+    group.add_argument(
+        "--frugal",
+        action="store_true",
+        help="send no more over a good path than over a poor one: 12 kbit/s of video, 24 with sound, for some 90 ms more delay",
     )
     add_input(group)
     add_sources(group)
@@ -191,6 +197,7 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
         session=SessionOptions(
             name=options.name,
             max_kbps=getattr(options, "max_kbps", None),
+            frugal=getattr(options, "frugal", False),
             relay_only=options.relay_only,
             seconds=options.seconds,
             wait_s=options.wait,

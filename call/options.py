@@ -20,6 +20,8 @@ class SessionOptions:
     """The name shown to the other side."""
     max_kbps: float | None = None
     """Bandwidth limit of what this side sends, in kbit/s on the wire, sound included."""
+    frugal: bool = False
+    """Use no more of a good path than of a poor one: 32 kbit/s at most."""
     relay_only: bool = False
     """Send everything through the TURN server."""
     seconds: float | None = None

@@ -100,8 +100,8 @@ class Outgoing:
         """The pieces under way are of one of those."""
         self.extra_kbps: float | None = None
         """And take at most so much of the wire, unless the path is known to carry more."""
-        self._path_kbps = 0.0
-        """What it has carried of source frames, with a margin."""
+        self.path_kbps = 0.0
+        """What the path has carried of source frames, with a margin; 0 while unknown."""
         self._quickest_s = float("inf")
         """The shortest time in which a piece was acknowledged."""
         self._run_at = 0.0
@@ -122,7 +122,7 @@ class Outgoing:
         self._then.clear()
         self._under_way.clear()
         self._window = 1
-        self._path_kbps, self._quickest_s, self._run_bytes = 0.0, float("inf"), 0
+        self.path_kbps, self._quickest_s, self._run_bytes = 0.0, float("inf"), 0
         self._source = None
         self._extras.clear()
         self._sends_extra = False
@@ -199,7 +199,8 @@ class Outgoing:
     def _hold_ms(self) -> float:
         if self.rate is None:
             return SOUND_HOLD_MS
-        return max(SOUND_HOLD_MS, 1000 * self.rate.packing.frames_per_packet / self.rate.fps + HOLD_MARGIN_MS)
+        least_ms = SOUND_HOLD_MS if self.rate.sound_frame_ms > 20 else 0.0
+        return max(least_ms, 1000 * self.rate.packing.frames_per_packet / self.rate.fps + HOLD_MARGIN_MS)
 
     def _part(self, kind: PartKind, packet: bytes, now: float) -> None:
         if self._peer is None or len(packet) > MAX_MEDIA_BYTES - 64:
@@ -276,7 +277,7 @@ class Outgoing:
             if size > SMALL_PIECE_BYTES:
                 self._quickest_s = min(self._quickest_s, took_s)
             if self._sends_extra and not self._run_slow and took_s > self._quickest_s + SLOWER_S:
-                self._path_kbps, self._run_slow = self._path_kbps / 2, True
+                self.path_kbps, self._run_slow = self.path_kbps / 2, True
             if took_s < QUICK_PIECE_S:
                 self._window = min(self._window + 1, MAX_WINDOW)
             elif (link.state.queue_ms or 0.0) > PIECE_QUEUE_MS:
@@ -284,9 +285,9 @@ class Outgoing:
 
     def _limit_kbps(self) -> float | None:
         """How fast the pieces may go that are next."""
-        roomy = self._path_kbps >= LEAST_EXTRA_KBPS and self.piece_kbps is None
+        roomy = self.path_kbps >= LEAST_EXTRA_KBPS and self.piece_kbps is None
         if self._sends_extra and roomy and self.extra_kbps is not None:
-            return max(self.extra_kbps, min(self._path_kbps, MOST_EXTRA_KBPS))
+            return max(self.extra_kbps, min(self.path_kbps, MOST_EXTRA_KBPS))
         return self.extra_kbps if self._sends_extra else self.piece_kbps
 
     def _learn_path(self, now: float) -> None:
@@ -295,5 +296,5 @@ class Outgoing:
         if not size or self._run_slow:
             return
         reached_kbps = PATH_SHARE * 8 * size / (1000 * max(now - self._run_at, 0.001))
-        tried = self._sends_extra and self._path_kbps >= LEAST_EXTRA_KBPS
-        self._path_kbps = max(self._path_kbps * (RISE if tried else 1.0), reached_kbps)
+        tried = self._sends_extra and self.path_kbps >= LEAST_EXTRA_KBPS
+        self.path_kbps = max(self.path_kbps * (RISE if tried else 1.0), reached_kbps)

@@ -30,15 +30,19 @@ RANDOM_LOSS_FOR_S = 30.0
 BUDGET_SHARE = 0.93
 """Share of the budget that is planned with, since motion varies."""
 MIN_KBPS = 8.0
-DEFAULT_KBPS = 32.0
-"""Budget of a call without a limit, repetition against loss included."""
+FRUGAL_KBPS = 32.0
+"""Budget of a call without a limit, repetition against loss included, until the path is known to carry more."""
+MOST_KBPS = 64.0
+"""And the most that is then used."""
+PATH_SHARE = 0.5
+"""Of what the path has carried of source frames."""
 START_LEVEL = 2
 WAITING_LEVEL = 1
 """The highest level while the other side waits for its first source frame, preview or whole: media delay it."""
 COST_RISES, COST_FALLS = 0.3, 0.03
 """How quickly measurements change the estimated cost of levels, up and down: a pause says little about the speech after it."""
-DEFAULT_LEVEL = 5
-"""The highest level of a call without a limit: 12 kbps of video, 24 with sound."""
+FRUGAL_LEVEL = 5
+"""The highest level within `FRUGAL_KBPS`: 12 kbps of video, 24 with sound."""
 SEND_OVERHEAD_BYTES = MESSAGE_OVERHEAD_BYTES + 13
 """Overhead of a media message: on the wire, for acknowledgements that ride along, and for our own headers."""
 REPORT_KBPS = 0.45
@@ -57,6 +61,7 @@ class Rate:
     packing: Packing
     fps: float
     sound_bps: int
+    sound_frame_ms: int = 60
     repeat_sound: bool = False
     """Sound packets go out a second time, in the next message."""
 
@@ -84,6 +89,8 @@ class Measured:
     """The other side has no picture yet, and pieces of one are on their way; no motion is sent until it has."""
     source_follows: bool = False
     """The other side has a preview, and the whole source frame is on its way."""
+    path_kbps: float = 0.0
+    """What the path is known to carry, from source frames; 0 while unknown."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +109,12 @@ LEVELS = (
     _Level(Rate(Packing("default", 3, 1), 25.0, 12_000), 17.0),
     _Level(Rate(Packing("default", 2, 1), 25.0, 16_000), 17.0),
     _Level(Rate(Packing("high", 2, 1), 25.0, 20_000), 24.0),
+    _Level(Rate(Packing("default", 1, 1), 25.0, 24_000, 20), 17.0),
+    _Level(Rate(Packing("high", 1, 1), 25.0, 28_000, 20), 24.0),
 )
 """What can be sent at `FULL_FPS`, cheapest first. Frames are repeated from the start: before loss has been measured, three
-packets lost in a row would freeze the picture for half a second.
+packets lost in a row would freeze the picture for half a second. The last two cost a message a frame and short frames of sound, for
+a delay that is some 90 ms shorter.
 """
 
 
@@ -123,23 +133,34 @@ def estimate_kbps(level: _Level, *, video: bool, sound: bool) -> float:
 def _kbps(rate: Rate, motion_bytes: float, video: bool, sound: bool) -> float:
     messages = rate.fps / rate.packing.frames_per_packet if video or sound else 1 / ANSWER_EVERY_S
     motion = 8 * motion_bytes * rate.fps / 1000 if video else 0.0
-    speech = (rate.sound_bps * (1 + rate.repeat_sound) / 1000 + 8 * SOUND_HEAD_BYTES / 60) if sound else 0.0
+    speech = (
+        (rate.sound_bps * (1 + rate.repeat_sound) / 1000 + 8 * SOUND_HEAD_BYTES / rate.sound_frame_ms) if sound else 0.0
+    )
     return messages * SEND_OVERHEAD_BYTES * 8 / 1000 + motion + speech + REPORT_KBPS
 
 
 class RateController:
     """The decisions of one call.
 
-    max_kbps: budget for what this side sends, on the wire and sound included; None for 32. fps: the most frames per second.
-    video, sound: whether this side sends them.
+    max_kbps: budget for what this side sends, on the wire and sound included; None for 32, and up to 64 where the path is known to
+    carry twice as much. frugal: never more than 32. fps: the most frames per second. video, sound: whether this side sends them.
     """
 
     def __init__(
-        self, max_kbps: float | None = None, fps: float = FULL_FPS, *, video: bool = True, sound: bool = True
+        self,
+        max_kbps: float | None = None,
+        fps: float = FULL_FPS,
+        *,
+        frugal: bool = False,
+        video: bool = True,
+        sound: bool = True,
     ) -> None:
         if max_kbps is not None and not MIN_KBPS <= max_kbps <= 100_000:
             raise InputError(f"--max-kbps {max_kbps:g}: must be at least {MIN_KBPS:g}, packet headers included")
-        self.budget_kbps = DEFAULT_KBPS if max_kbps is None else max_kbps
+        self.budget_kbps = FRUGAL_KBPS if max_kbps is None else max_kbps
+        if frugal:
+            self.budget_kbps = min(self.budget_kbps, FRUGAL_KBPS)
+        self._grows = max_kbps is None and not frugal
         self._levels = levels(fps)
         self._video, self._sound = video, sound
         self._queue_ms = 0.0
@@ -155,7 +176,7 @@ class RateController:
         """When a step down was made to see whether it reduces the loss, and how high the loss was."""
         self._random_until = self._random_loss = 0.0
         """Until when, and up to what share, loss is known not to be caused by us."""
-        self._top = DEFAULT_LEVEL if max_kbps is None else len(self._levels) - 1
+        self._top = FRUGAL_LEVEL if max_kbps is None or frugal else len(self._levels) - 1
         self._ceiling = self._top
         self._ceiling_until = 0.0
         self._waited = False
@@ -195,6 +216,11 @@ class RateController:
     def update(self, measured: Measured, elapsed_s: float) -> Rate:
         """Returns the new rate. elapsed_s: time since the last call."""
         self._now += max(0.0, elapsed_s)
+        if self._grows:
+            self.budget_kbps = min(max(FRUGAL_KBPS, PATH_SHARE * measured.path_kbps), MOST_KBPS)
+            self._top = FRUGAL_LEVEL if self.budget_kbps <= FRUGAL_KBPS else len(self._levels) - 1
+            self._ceiling = min(self._ceiling, self._top)
+            self.level = min(self.level, self._top)
         self._learn_cost(measured)
         loss = measured.loss or 0.0
         over = measured.sent_kbps is not None and measured.sent_kbps > self.budget_kbps

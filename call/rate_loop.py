@@ -11,13 +11,14 @@ from facewire.call.connections import Connections
 from facewire.call.conversation import Conversation
 from facewire.call.ends import Ends
 from facewire.call.options import SessionOptions
-from facewire.call.rate import Measured, Rate, RateController
+from facewire.call.rate import FRUGAL_KBPS, Measured, Rate, RateController
 
 DECISION_S = 0.5
 """Time between two decisions."""
 SOURCE_SHARE = 0.15
 """Of the budget on the wire goes to source frames after the first, averaged over a minute."""
 MOST_SOURCE_BYTES_PER_MINUTE = 17_000
+"""Within `FRUGAL_KBPS`."""
 MOST_SKIPPED = 0.05
 """Share of pictures that the playout may skip while there is still time to draw what the other side sees."""
 WINDOW_S = 2.0
@@ -30,7 +31,7 @@ class RateLoop:
     def __init__(
         self, options: SessionOptions, ends: Ends, conversation: Conversation, connections: Connections
     ) -> None:
-        self._fps, self._ends = options.fps, ends
+        self._fps, self._frugal, self._ends = options.fps, options.frugal, ends
         self._skipped = self._shown = 0
         self._conversation, self._outgoing, self._connections = conversation, conversation.outgoing, connections
         self._controller = self._new_controller(options.max_kbps)
@@ -75,7 +76,7 @@ class RateLoop:
 
     def _new_controller(self, max_kbps: float | None) -> RateController:
         video, sound = self._ends.live is not None, self._ends.sound is not None
-        return RateController(max_kbps, self._fps, video=video, sound=sound)
+        return RateController(max_kbps, self._fps, frugal=self._frugal, video=video, sound=sound)
 
     def _sent_kbps(self, now: float) -> float | None:
         """What was sent in the last seconds; None until media have flowed for that long."""
@@ -94,7 +95,14 @@ class RateLoop:
     def _measure(self, now: float, kbps: float | None, held_back: int) -> Measured:
         link, outgoing = self._connections.link, self._outgoing
         measured = Measured(
-            link.loss, link.rtt_ms, link.queue_ms, held_back, kbps, outgoing.source_waits, outgoing.source_follows
+            link.loss,
+            link.rtt_ms,
+            link.queue_ms,
+            held_back,
+            kbps,
+            outgoing.source_waits,
+            outgoing.source_follows,
+            outgoing.path_kbps,
         )
         if outgoing.source_under_way(now):  # the queue that a source frame makes goes away by itself
             measured = replace(measured, queue_ms=None, held_back=0)
@@ -105,7 +113,8 @@ class RateLoop:
         self._outgoing.extra_kbps = self._controller.source_kbps
         if self._ends.live is not None:
             per_minute = SOURCE_SHARE * self._controller.budget_kbps * 1000 / 8 * 60
-            self._ends.live.set_source_budget(min(per_minute, MOST_SOURCE_BYTES_PER_MINUTE))
+            frugal = self._limited or self._controller.budget_kbps <= FRUGAL_KBPS
+            self._ends.live.set_source_budget(min(per_minute, MOST_SOURCE_BYTES_PER_MINUTE) if frugal else per_minute)
             self._ends.live.allow_looks(not self._skips())
         if rate == self._outgoing.rate:
             return
@@ -113,4 +122,4 @@ class RateLoop:
         if self._ends.live is not None:
             self._ends.live.set_rate(rate.packing, rate.fps)
         if self._ends.sound is not None:
-            self._ends.sound.set_bitrate(rate.sound_bps)
+            self._ends.sound.set_rate(rate.sound_bps, rate.sound_frame_ms)

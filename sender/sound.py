@@ -40,7 +40,7 @@ from facewire.sender.container import (
 )
 
 RATE_HZ = 48000
-FRAME_MS = (40, 60)
+FRAME_MS = (20, 40, 60)
 BITRATES = 6_000, 64_000
 LOOKAHEAD_MS = 6.5
 """The delay of libopus: 312 samples, by the encoder's first timestamp."""
@@ -78,14 +78,12 @@ class SoundOptions:
     bitrate: int = 12_000
     """Bits per second requested from Opus for speech; see above for what it spends."""
     frame_ms: int = 60
-    """Length of a frame, 40 or 60 ms. Longer ones cost delay and save packets."""
+    """Length of a frame, 20, 40 or 60 ms. Longer ones cost delay and save packets."""
     loop: bool = False
     """Play a file again and again, together with its video."""
 
     def __post_init__(self) -> None:
-        if self.frame_ms not in FRAME_MS:
-            raise InputError(f"sound frames of {self.frame_ms} ms: must be 40 or 60")
-        _check_bitrate(self.bitrate)
+        _check_rate(self.bitrate, self.frame_ms)
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,7 @@ class SoundSender:
         """Why there is no sound, if something went wrong."""
         self._source = self._open(audio, clock or CaptureClock())
         self._encoder = _encoder(options.bitrate, options.frame_ms)
-        self._wanted_bitrate = self._bitrate = options.bitrate
+        self._wanted = self._rate = options.bitrate, options.frame_ms
         self._voice = VoiceActivity()
         self._muted = False
         self._noted: tuple[float, int] | None = None
@@ -194,23 +192,27 @@ class SoundSender:
         """Mutes or unmutes. While muted, sound is discarded unheard."""
         self._muted = muted
 
-    def set_bitrate(self, bps: int) -> None:
-        """Changes the bits per second for speech, 6000 to 64000, from the next frame on. Raises InputError for others."""
-        _check_bitrate(bps)
-        self._wanted_bitrate = bps
+    def set_rate(self, bps: int, frame_ms: int) -> None:
+        """Changes bits per second for speech, 6000 to 64000, and the length of a frame, 20, 40 or 60 ms, from the next frame on.
+
+        Raises InputError for others.
+        """
+        _check_rate(bps, frame_ms)
+        self._wanted = bps, frame_ms
 
     def stats(self) -> SoundSenderStats:
         return SoundSenderStats(self._frames, self._sent, self._notes, self._opus_bytes)
 
     def take(self, samples: Samples, capture_ms: int) -> None:
-        """Processes a frame, int16 (48 · frame_ms,), and sends what it gives rise to. The thread does this with every frame.
+        """Processes a frame, int16 (48 · frame_ms,), and sends what it gives rise to. The thread does this with every frame, whose
+        length is `frame_ms`.
 
         capture_ms: of the first sample.
         """
         self._frames += 1
-        if self._wanted_bitrate != self._bitrate:
-            self._bitrate = self._wanted_bitrate
-            self._encoder = _encoder(self._bitrate, self._options.frame_ms)
+        rate = self._wanted[0], samples.size * 1000 // RATE_HZ
+        if rate != self._rate:
+            self._rate, self._encoder = rate, _encoder(*rate)
         if self._muted:
             self._withheld = None
             self._note(SILENT_DBFS, capture_ms)
@@ -260,8 +262,14 @@ class SoundSender:
 
     def _run(self, source: SoundSource) -> None:
         try:
-            for samples, capture_ms in source.blocks(RATE_HZ * self._options.frame_ms // 1000, self._stop):
-                self.take(samples, capture_ms)
+            blocks: list[Samples] = []
+            begins_ms = 0
+            for samples, capture_ms in source.blocks(SUBFRAME, self._stop):
+                begins_ms = begins_ms if blocks else capture_ms
+                blocks.append(samples)
+                if len(blocks) * SUBFRAME >= RATE_HZ * self._wanted[1] // 1000:
+                    self.take(np.concatenate(blocks), begins_ms)
+                    blocks = []
         except InputError as error:
             self.problem = str(error)
 
@@ -460,6 +468,8 @@ def _encoder(bitrate: int, frame_ms: int) -> av.AudioCodecContext:
     return encoder
 
 
-def _check_bitrate(bps: int) -> None:
+def _check_rate(bps: int, frame_ms: int) -> None:
+    if frame_ms not in FRAME_MS:
+        raise InputError(f"sound frames of {frame_ms} ms: must be 20, 40 or 60")
     if not BITRATES[0] <= bps <= BITRATES[1]:
         raise InputError(f"{bps} bits per second of sound: must be {BITRATES[0]} to {BITRATES[1]}")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from facewire.call.rate import (
-    DEFAULT_LEVEL,
+    FRUGAL_KBPS,
+    FRUGAL_LEVEL,
     LEVELS,
     MIN_KBPS,
+    MOST_KBPS,
     START_LEVEL,
     WAITING_LEVEL,
     Measured,
@@ -63,9 +66,49 @@ def test_rate_starts_low_and_rises_on_a_good_path() -> None:
     controller = RateController()
     history = run(controller, Path(1000.0), 30)
     assert history[0][1] < 18
-    assert controller.level == DEFAULT_LEVEL
+    assert controller.level == FRUGAL_LEVEL
     assert history[-1][0].fps == 25
     assert history[-1][1] < 32
+
+
+def known(path: Path, kbps: float, controller: RateController, seconds: float) -> list[tuple[Rate, float]]:
+    """Rates and costs on a path of which source frames have shown that it carries so much."""
+    history = []
+    for _ in range(int(seconds / STEP_S)):
+        sent = cost(controller.rate)
+        history.append((controller.rate, sent))
+        controller.update(replace(path.carry(sent), path_kbps=kbps), STEP_S)
+    return history
+
+
+def test_path_that_carries_much_is_used_for_less_delay() -> None:
+    controller = RateController()
+    history = known(Path(1000.0), 400.0, controller, 40)
+    rate, sent = history[-1]
+    assert controller.level == len(LEVELS) - 1
+    assert (rate.packing.frames_per_packet, rate.sound_frame_ms) == (1, 20)
+    assert FRUGAL_KBPS < sent <= MOST_KBPS
+    history = known(Path(1000.0), 0.0, controller, 2)
+    assert history[-1][1] <= FRUGAL_KBPS, "a new connection, of which nothing is known"
+
+
+def test_path_that_is_not_known_to_carry_twice_as_much_is_not_tried() -> None:
+    controller = RateController()
+    history = known(Path(70.0), 56.0, controller, 60)
+    assert controller.level == FRUGAL_LEVEL
+    assert max(sent for _, sent in history) < FRUGAL_KBPS
+    frugal = RateController(frugal=True)
+    known(Path(1000.0), 400.0, frugal, 40)
+    assert frugal.level == FRUGAL_LEVEL
+    limited = RateController(20.0)
+    assert max(sent for _, sent in known(Path(1000.0), 400.0, limited, 40)) < 20
+
+
+def test_roomy_path_that_narrows_is_left_at_once() -> None:
+    controller = RateController()
+    known(Path(1000.0), 400.0, controller, 40)
+    history = known(Path(25.0), 400.0, controller, 60)
+    assert sum(sent for _, sent in history[20:]) / len(history[20:]) < 26
 
 
 def test_rate_stays_below_the_capacity_of_a_narrow_path() -> None:
@@ -181,8 +224,8 @@ def test_higher_levels_cost_more() -> None:
 
 
 def test_estimates_stay_below_the_targets() -> None:
-    assert estimate_kbps(LEVELS[DEFAULT_LEVEL], video=True, sound=False) < 12
-    assert estimate_kbps(LEVELS[DEFAULT_LEVEL], video=True, sound=True) < 24
+    assert estimate_kbps(LEVELS[FRUGAL_LEVEL], video=True, sound=False) < 12
+    assert estimate_kbps(LEVELS[FRUGAL_LEVEL], video=True, sound=True) < 24
 
 
 @pytest.mark.parametrize("fps", [5.0, 12.5, 30.0])
@@ -191,7 +234,7 @@ def test_other_frame_rates_have_the_same_levels(fps: float) -> None:
     seen = {rate.fps for rate, _, _ in run(controller, Path(500), 100)}
     assert seen == {fps}
     assert {level.rate.fps for level in levels(fps)} == {level.rate.fps * fps / 25 for level in LEVELS}
-    costs = [estimate_kbps(levels(fps)[DEFAULT_LEVEL], video=True, sound=True) for fps in (5, 25, 30)]
+    costs = [estimate_kbps(levels(fps)[FRUGAL_LEVEL], video=True, sound=True) for fps in (5, 25, 30)]
     assert costs == sorted(costs)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -68,7 +68,7 @@ def write_sound(path: Path, samples: np.ndarray, codec: str = "pcm_s16le", rate:
     return path
 
 
-@pytest.mark.parametrize("frame_ms", [40, 60])
+@pytest.mark.parametrize("frame_ms", [20, 40, 60])
 @pytest.mark.parametrize("bitrate", [12_000, 24_000])
 def test_words_are_sent_and_pauses_are_not(talk: np.ndarray, frame_ms: int, bitrate: int) -> None:
     _, heard = send(talk, SoundOptions(bitrate, frame_ms), RATE_HZ * frame_ms // 1000)
@@ -145,14 +145,38 @@ def test_bitrate_changes_while_sending(talk: np.ndarray) -> None:
     sender = SoundSender(None, SoundOptions(24_000), heard)
     for number in range(48):
         if number == 24:
-            sender.set_bitrate(8_000)
+            sender.set_rate(8_000, 60)
         sender.take(voice[number * FRAME : (number + 1) * FRAME], 60 * number)
     sizes = [size for _, _, size in heard.speech]
     assert sum(sizes[26:]) < 0.6 * sum(sizes[2:24])
     with pytest.raises(InputError, match="bits per second"):
-        sender.set_bitrate(1_000_000)
+        sender.set_rate(1_000_000, 60)
+    with pytest.raises(InputError, match="40 or 60"):
+        sender.set_rate(8_000, 30)
     with pytest.raises(InputError, match="40 or 60"):
         SoundOptions(frame_ms=50)
+
+
+def test_frames_become_shorter_while_sending(talk: np.ndarray) -> None:
+    heard = Heard()
+
+    class Voice:
+        def blocks(self, count: int, _stop: threading.Event) -> Iterator[tuple[np.ndarray, int]]:
+            for at in range(0, 4 * RATE_HZ, count):
+                if at == 2 * RATE_HZ:
+                    sender.set_rate(24_000, 20)
+                yield talk[at : at + count], at * 1000 // RATE_HZ
+
+        def close(self) -> None: ...
+
+    sender = SoundSender(Voice(), SoundOptions(), heard)
+    sender._run(Voice())
+    lengths = [(start, packet.duration_ms) for packet, start, _ in heard.speech]
+    assert {length for start, length in lengths if start < 1900} == {60}
+    assert {length for start, length in lengths if start > 2100} == {20}
+    late = [start for start, _ in lengths if start > 2100]
+    assert set(np.diff(late)) >= {20}, "no gap in speech"
+    assert min(np.diff(late)) == 20
 
 
 def test_steady_loud_sound_counts_as_speech() -> None:
