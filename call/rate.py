@@ -24,6 +24,8 @@ HEAVY_LOSS, HEAVY_LOSS_S = 0.5, 1.5
 RISE_AFTER_S = 3.0
 """After this long without trouble, the next level is tried."""
 RISE_AFTER_FALL_S = 8.0
+RISE_WITH_ROOM_S = 1.0
+"""On a path that is known to carry more, and on which nothing has been wrong."""
 PROBE_S = 3.0
 """How long after a step down it shows whether we caused the loss."""
 RANDOM_LOSS_FOR_S = 30.0
@@ -299,6 +301,8 @@ class RateController:
         if self._now >= self._ceiling_until:
             self._ceiling = self._top
         wait = RISE_AFTER_S if self._fell_at is None else RISE_AFTER_FALL_S
+        if self._fell_at is None and self._grows and self.budget_kbps > FRUGAL_KBPS:
+            wait = RISE_WITH_ROOM_S
         if self._now - self._quiet_since >= wait and self.level < self._ceiling:
             self.level += 1
             self._quiet_since = self._now
