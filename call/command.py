@@ -286,10 +286,15 @@ def run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], *, 
         print(f"facewire: {warning}", file=sys.stderr, flush=True)
     if options.page is not None:
         uvloop.run(_run_page(options, options.page, json_target))
-    else:
-        from facewire.call.headless import hold_call
+        return
+    from asyncio import CancelledError
 
+    from facewire.call.headless import hold_call
+
+    try:
         uvloop.run(hold_call(options, json_target, quiet=quiet))
+    except CancelledError:
+        raise KeyboardInterrupt from None
 
 
 async def _run_page(options: CallOptions, page: PageOptions, json_target: Callable[[dict[str, Any]], bool]) -> None:

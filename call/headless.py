@@ -37,7 +37,14 @@ class _Terminal(Listener):
 
 
 async def hold_call(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], *, quiet: bool) -> None:
-    """Holds a call until it ends; InputError if it failed. json_target, quiet: as in `command.run`."""
+    """Holds a call until it ends; InputError if it failed. A signal before it has begun cancels this.
+
+    json_target, quiet: as in `command.run`.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    for name in (signal.SIGTERM, signal.SIGHUP):  # Ctrl-C cancels it anyhow
+        asyncio.get_running_loop().add_signal_handler(name, task.cancel)
     console = Console(stderr=True, highlight=False)
     terminal = _Terminal(console, quiet=quiet)
     bundle = await asyncio.to_thread(load_bundle, options.weights)

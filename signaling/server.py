@@ -186,7 +186,10 @@ class SignalingServer:
             compress=False,
             timeout=CLOSE_TIMEOUT_S,
         )
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:  # the client has not waited for the answer
+            return web.Response()
         connection = Connection(request, socket, self._options.limits)
         task = asyncio.current_task()
         assert task is not None

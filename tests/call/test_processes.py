@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ import pytest
 
 from facewire.video import PORTRAIT
 
-from .programs import measure
+from .programs import PATIENCE_S, measure
 
 Program = subprocess.Popen[str]
 
@@ -50,6 +51,19 @@ def server(port: int = 0) -> Iterator[tuple[Program, str]]:
         assert program.stdout is not None
         words = program.stdout.readline().split()
         yield program, next(word for word in words if word.startswith("ws://"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_signal_before_the_server_answers_ends_a_call_quietly(number: signal.Signals) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(PATIENCE_S)
+        url = f"ws://127.0.0.1:{silent.getsockname()[1]}"
+        with started("receive", "room", "--server", url, "--out", "none", "--speaker", "none") as program:
+            connection, _ = silent.accept()
+            with connection:
+                program.send_signal(number)
+                out, err = program.communicate(timeout=PATIENCE_S)
+    assert (program.returncode, out, err) == (130, "", "")
 
 
 def caller(url: str, carphone: Path, voice: Path, out: Path, seconds: float, *more: str) -> tuple[str, ...]:

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import socket
 import ssl
+import struct
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -257,6 +259,24 @@ async def test_unfinished_requests_are_disconnected(serve: StartServer) -> None:
         writer.write(start)
         await soon(reader.read())  # until the connection ends
         writer.close()
+
+
+async def test_client_that_leaves_before_the_answer_is_no_error(
+    serve: StartServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await serve()
+    upgrade = (
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port)) as client:  # gone before the server looks
+        client.sendall(upgrade.encode())
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert b" 404 " in await soon(reader.readline())  # it was served after the other one
+    writer.close()
+    assert caplog.records == []
 
 
 async def test_invalid_tokens_close_with_their_code(serve: StartServer, connect: Connect) -> None:
