@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from facewire.call.link import LinkMonitor
 from facewire.call.messages import MAX_MEDIA_BYTES, SEQUENCES, MediaMessage, PartKind, encode_media
 from facewire.call.peer import Peer
-from facewire.call.pieces import PIECE_BYTES, cut
+from facewire.call.pieces import cut
 from facewire.call.rate import ANSWER_EVERY_S, Rate
-from facewire.codec.wire import rtp_wire_bytes, wire_bytes
+from facewire.codec.wire import PIECE_BYTES, rtp_wire_bytes, wire_bytes
 from facewire.sender.live import SourceMessage
 
 KEEP_ALIVE_S = 0.45

@@ -10,10 +10,9 @@ import struct
 
 from facewire.codec import source_hash
 from facewire.codec.source import MAX_PICTURE_BYTES
+from facewire.codec.wire import PIECE_BYTES
 from facewire.errors import DecodeError
 
-PIECE_BYTES = 1100
-"""With SCTP, DTLS, UDP and IP headers this stays below the smallest MTU that IPv6 allows."""
 MAX_SOURCE_BYTES = MAX_PICTURE_BYTES + 16_384
 
 _HEAD = struct.Struct("<8sHH")

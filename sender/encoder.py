@@ -118,8 +118,14 @@ class Encoder:
         ready = self.prepare(square, capture_time_ms)
         return Encoded(ready.new_source, self.pack(ready.motion, capture_time_ms), ready.drawn)
 
-    def prepare(self, square: NDArray[np.uint8], capture_time_ms: int) -> Prepared:
-        """All of `encode_square` but `pack`: what the networks do."""
+    def prepare(
+        self, square: NDArray[np.uint8], capture_time_ms: int, *, arrived: bool = True, admit: bool = True
+    ) -> Prepared:
+        """All of `encode_square` but `pack`: what the networks do.
+
+        arrived: a new source frame counts as delivered when this returns; otherwise `bank.delivered` says when it is.
+        admit: the picture may become one more source frame.
+        """
         new = None
         if self.source is None:
             new = self.use_source(square, capture_time_ms)
@@ -127,8 +133,8 @@ class Encoder:
         if self.bank.size == 1 or self.is_portrait:
             return Prepared(new, self.transferred(self.with_scene(square, motion)))
         drawn = self.bank.look(square, motion, capture_time_ms)
-        if self.wants_source(drawn, capture_time_ms):
-            new = self.admit(square, drawn.motion, capture_time_ms, arrived=True)
+        if admit and self.wants_source(drawn, capture_time_ms):
+            new = self.admit(square, drawn.motion, capture_time_ms, arrived=arrived)
             drawn = self.bank.look(square, motion, capture_time_ms)
         return Prepared(new, drawn.motion, drawn)
 

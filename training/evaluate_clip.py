@@ -36,6 +36,7 @@ from facewire.models.runtime import Networks
 from facewire.receiver.decoder import Decoder
 from facewire.receiver.source import ReceivedSource
 from facewire.receiver.steady import Steadier
+from facewire.sender.delayed import SOURCE_DELAY_MS, SentFrame, sent_frames
 from facewire.sender.encoder import Encoder
 from facewire.sender.scene_motion import SceneSpace, SceneTracker
 from facewire.sender.source import make_source
@@ -45,10 +46,6 @@ from facewire.training.judge import Judge, Look, Picture, degrees, same_person, 
 from facewire.training.motion_space import MotionSpace, angles, project
 
 ROUND_TRIP_MS = 100.0
-SOURCE_DELAY_MS = 300.0
-"""From the picture that becomes a source frame until the other side has it: 4 kB at 110 kbit/s."""
-PLAYOUT_MS = 200.0
-"""From a picture until the other side shows its frame, in a call. Source frames that have arrived by then can be used."""
 HEAD_MOVES_DEG = 2.0
 """Standard deviation from which the head counts as moving in a clip."""
 RUNS, RUN_FRAMES = 2, 12
@@ -219,38 +216,29 @@ def _coded(
 def transmit_with_bank(networks: Networks, frames: NDArray[np.uint8], fps: float, options: EvaluateOptions) -> Stream:
     """A clip with up to `options.sources` source frames through real bytes, as a call would send it.
 
-    A new source frame is there `options.source_delay_ms` after its picture, and frames are drawn `PLAYOUT_MS` after theirs from
-    those that are there by then; nothing is lost, frames are acknowledged 100 ms late. There are no source frames after
-    `options.sources_until` of the clip.
+    `sender.delayed` says when a new source frame is there; nothing is lost, frames are acknowledged 100 ms late. There are no
+    source frames after `options.sources_until` of the clip.
     """
     encoder = Encoder(networks, frame_rate=fps, packing=Packing(options.preset), sources=options.sources)
     decoder = Decoder(networks)
-    sent = [encoder.use_source(frames[0])]
-    arrive_ms = [0.0]
-    decoder.receive_source(sent[0].message)
+    until_ms = 1000 * options.sources_until * len(frames) / fps
+    sent: list[SentFrame] = []
 
     def motions() -> Iterator[Motion]:
-        for number, frame in enumerate(frames):
-            now_ms = 1000 * number / fps
-            encoder.bank.delivered(
-                {source.hash for source, at_ms in zip(sent, arrive_ms, strict=True) if at_ms <= now_ms}
-            )
-            motion = networks.motion(frame)
-            drawn = encoder.bank.look(frame, motion, now_ms)
-            if number < options.sources_until * len(frames) and encoder.wants_source(drawn, now_ms):
-                sent.append(encoder.admit(frame, drawn.motion, round(now_ms), arrived=False))
-                arrive_ms.append(now_ms + options.source_delay_ms)
-                drawn = encoder.bank.look(frame, motion, now_ms)
-            yield drawn.motion
+        for frame in sent_frames(encoder, frames, source_delay_ms=options.source_delay_ms, until_ms=until_ms):
+            if not sent and frame.new_source is not None:
+                decoder.receive_source(frame.new_source.message)
+            sent.append(frame)
+            yield frame.motion
 
     decoded, payload_bytes = _coded(motions(), encoder.pack, encoder.acknowledge, decoder.decode, fps)
-    first, there = decoder.source, 1
+    first = decoder.source
     assert first is not None
-    stream = Stream([], [], first, payload_bytes, float(sum(len(source.frame.picture) for source in sent)), len(sent))
-    for frame in Steadier(decoder.coding).frames(decoded):
-        while there < len(sent) and arrive_ms[there] <= frame.capture_time_ms + PLAYOUT_MS:
-            decoder.receive_source(sent[there].message)
-            there += 1
+    sizes = [len(frame.new_source.frame.picture) for frame in sent if frame.new_source is not None]
+    stream = Stream([], [], first, payload_bytes, float(sum(sizes)), len(sizes))
+    for frame, shown_with in zip(Steadier(decoder.coding).frames(decoded), sent, strict=True):
+        for source in shown_with.arrived:
+            decoder.receive_source(source.message)
         stream.motions.append(frame.motion)
         stream.sources.append(decoder.drawn_source(frame.motion, frame.source) or first)
     return stream

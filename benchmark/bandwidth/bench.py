@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from facewire.benchmark.bandwidth import pairs, report
+from facewire.benchmark.bandwidth.config import OURS
 from facewire.benchmark.bandwidth.cost import measure_costs
 from facewire.benchmark.bandwidth.players import make_players
 from facewire.benchmark.bandwidth.report_page import strongest
@@ -71,7 +72,7 @@ def bench(options: BenchOptions, extras: Extras, console: Console, *, quiet: boo
     report.write_report(result, summary, costs, samples, players)
     if extras.pairs:
         near = sorted(
-            (c for c in summary.comparisons if (c.figure, c.rate) == ("st_lpips", "payload")),
+            (c for c in summary.comparisons if (c.ours, c.figure, c.rate) == (OURS, "st_lpips", "payload")),
             key=lambda c: c.ratio.kbps,
         )
         if not near:

@@ -22,23 +22,36 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Packet:
-    """The bytes of one picture, or of our source frame."""
+    """The bytes of one picture, or of one of our source frames."""
 
     data: bytes
     """Payload."""
     number: int
-    """Number of the picture it belongs to, from 0."""
+    """Number of the picture it belongs to, from 0; of a later source frame, the first that can be drawn from it."""
     first: bool = False
-    """Whether it is the key frame that starts the stream, or our source frame."""
+    """Whether it is the key frame that starts the stream, or our first source frame."""
+    source: bool = False
+    """Whether it is one of our source frames after the first."""
 
 
 @dataclass(frozen=True)
 class Wire:
-    """Modelled bytes of the IP packets after the first picture, headers included."""
+    """Modelled bytes of the IP packets after the first picture, headers included, without our further source frames."""
 
     forward: int
     back: int
     """Acknowledgements."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The most that a call may spend on source frames after the first: charged in full, whatever a clip really takes."""
+
+    payload_kbps: float = 0.0
+    wire_kbps: float = 0.0
+    """With the headers and acknowledgements of their pieces."""
+    start_bytes: int = 0
+    """Payload that may be spent at once when a call begins, before any of the rate above is due."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +60,22 @@ class Coded:
 
     packets: list[Packet]
     wire: Wire
+    allowance: Allowance = Allowance()
 
     @property
     def first_bytes(self) -> int:
-        """Payload of the key or source frame."""
+        """Payload of the key frame or of the first source frame."""
         return sum(len(packet.data) for packet in self.packets if packet.first)
 
     @property
     def payload_bytes(self) -> int:
-        """Payload of everything after it."""
-        return sum(len(packet.data) for packet in self.packets if not packet.first)
+        """Payload of everything after it but source frames."""
+        return sum(len(packet.data) for packet in self.packets if not (packet.first or packet.source))
+
+    @property
+    def source_bytes(self) -> list[int]:
+        """Payload of each source frame after the first."""
+        return [len(packet.data) for packet in self.packets if packet.source]
 
 
 class Codec(Protocol):

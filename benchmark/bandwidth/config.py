@@ -14,10 +14,12 @@ from typing import Any
 from facewire.benchmark.bandwidth.codec import Codec, Reduced
 from facewire.benchmark.bandwidth.neural import Facewire, Repeat, Shown
 from facewire.benchmark.bandwidth.rivals import RIVALS
+from facewire.codec import DEFAULT_SOURCES, MAX_SOURCES
 from facewire.codec.quantiser import PRESETS
 from facewire.errors import InputError, reason
 
-OURS, REPEAT = "facewire", "repeat"
+OURS, ONE_SOURCE, REPEAT = "facewire", "facewire-one-source", "repeat"
+"""Ours, ours with one source frame beside it, and that source frame held."""
 PRESET_NAMES = tuple(preset.name for preset in PRESETS)
 
 
@@ -58,6 +60,8 @@ class Config:
     """Measure ST-LPIPS and identity, where they are installed."""
     vmaf: bool = True
     """Measure VMAF, where imageio-ffmpeg is installed."""
+    sources: int = DEFAULT_SOURCES
+    """Source frames that ours may have in use; with more than 1, ours with one is measured beside it."""
     presets: tuple[str, ...] = PRESET_NAMES
     """Our operating points."""
     half_rate_presets: tuple[str, ...] = ("default", "lowest")
@@ -78,6 +82,8 @@ class Config:
             raise InputError(
                 f"size = {self.size}: a multiple of 8 up to 2048, so that a quarter of it is an even number"
             )
+        if not 1 <= self.sources <= MAX_SOURCES:
+            raise InputError(f"sources = {self.sources}: from 1 to {MAX_SOURCES}")
         if not 0.5 <= self.seconds <= 3600:
             raise InputError(f"seconds = {self.seconds}: from 0.5 to 3600")
         for name in ("presets", "half_rate_presets"):
@@ -91,20 +97,25 @@ class Config:
         """Plain values."""
         return asdict(self)
 
+    @property
+    def ours(self) -> dict[str, int]:
+        """The codecs that are ours, and how many source frames each may have in use."""
+        return {OURS: self.sources} | ({ONE_SOURCE: 1} if self.sources > 1 else {})
+
     def points(self, family: str, weights: Path | None, backend: str) -> Iterator[tuple[str, Codec]]:
-        """The operating points of `facewire`, `repeat` or a rival, by name."""
+        """The operating points of ours, `repeat` or a rival, by name."""
         if family == REPEAT:
             yield "held", Repeat(weights, self.size)
-        elif family == OURS:
-            yield from self._ours(weights, backend)
+        elif family in self.ours:
+            yield from self._ours(weights, backend, self.ours[family])
         else:
             yield from _theirs(family, self.rivals[family])
 
-    def _ours(self, weights: Path | None, backend: str) -> Iterator[tuple[str, Codec]]:
+    def _ours(self, weights: Path | None, backend: str, sources: int) -> Iterator[tuple[str, Codec]]:
         for preset in self.presets:
-            yield preset, Shown(Facewire(preset, weights, backend), self.size)
+            yield preset, Shown(Facewire(preset, weights, backend, sources), self.size)
         for preset in self.half_rate_presets:
-            yield f"{preset} half-rate", Reduced(Shown(Facewire(preset, weights, backend), self.size), skip=2)
+            yield f"{preset} half-rate", Reduced(Shown(Facewire(preset, weights, backend, sources), self.size), skip=2)
 
 
 def _theirs(name: str, ladder: Ladder) -> Iterator[tuple[str, Codec]]:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from facewire.benchmark.bandwidth.clip import Clip, read_clip
 from facewire.benchmark.bandwidth.codec import Codec
-from facewire.benchmark.bandwidth.config import OURS
 from facewire.benchmark.bandwidth.neural import BUNDLE_WAIT_S, Facewire
 from facewire.benchmark.bandwidth.rivals import RIVALS, Libav
 from facewire.benchmark.bandwidth.run import BenchOptions
@@ -45,7 +44,7 @@ class Cost:
 
 def measure_costs(options: BenchOptions, path: Path, tell: Callable[[int, int], None]) -> list[Cost]:
     """Measures ours and every rival installed, one after the other."""
-    families = [OURS, *(name for name in options.config.rivals if RIVALS[name].missing() is None)]
+    families = [*options.config.ours, *(name for name in options.config.rivals if RIVALS[name].missing() is None)]
     context = multiprocessing.get_context("spawn")
     costs = []
     for number, family in enumerate(families):
@@ -79,8 +78,8 @@ def _cost(options: BenchOptions, path: Path, family: str) -> Cost:
 
 
 def _middle(options: BenchOptions, family: str) -> Codec:
-    if family == OURS:
-        return Facewire("default", options.weights, options.backend)
+    if family in options.config.ours:
+        return Facewire("default", options.weights, options.backend, options.config.ours[family])
     qualities = options.config.rivals[family].quality
     return RIVALS[family].at(quality=qualities[len(qualities) // 2])
 

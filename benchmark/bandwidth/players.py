@@ -17,7 +17,6 @@ import numpy as np
 
 from facewire.benchmark.bandwidth.clip import Clip, read_clip
 from facewire.benchmark.bandwidth.codec import Codec, Picture
-from facewire.benchmark.bandwidth.config import OURS
 from facewire.benchmark.bandwidth.referee import FIGURES
 from facewire.benchmark.bandwidth.rivals import to_yuv
 from facewire.benchmark.bandwidth.run import BenchOptions, ClipResult, Point, Result
@@ -105,7 +104,7 @@ def shown_at(options: BenchOptions, clip: Clip, point: Point) -> list[Picture]:
 
 def codec_of(options: BenchOptions, point: Point) -> Codec:
     """The codec of a point."""
-    points = options.config.points(point.family, options.weights, options.backend if point.family == OURS else "auto")
+    points = options.config.points(point.family, options.weights, options.backend)
     return next(codec for name, codec in points if name == point.name)
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from rich.table import Table
 
-from facewire.benchmark.bandwidth.config import OURS
 from facewire.benchmark.bandwidth.cost import Cost
 from facewire.benchmark.bandwidth.players import Player
 from facewire.benchmark.bandwidth.referee import FIGURES
@@ -25,7 +24,7 @@ from facewire.benchmark.bandwidth.summary import Comparison, Summary, label
 from facewire.benchmark.bandwidth.wire import WireSample
 from facewire.files import write_whole
 
-VERSION = 1
+VERSION = 2
 """Version of report.json."""
 DIGITS = 6
 """Significant digits in files."""
@@ -62,6 +61,7 @@ def to_json(
             "clips": [{k: v for k, v in asdict(clip).items() if k != "path"} for clip in result.clips],
             "comparisons": [
                 {
+                    "ours": c.ours,
                     "family": c.family,
                     "figure": c.figure,
                     "rate": c.rate,
@@ -99,6 +99,8 @@ def _points_csv(result: Result) -> str:
             "codec",
             "point",
             "first_bytes",
+            "source_frames",
+            "source_bytes",
             "payload_kbps",
             "wire_kbps",
             "encode_ms",
@@ -111,18 +113,20 @@ def _points_csv(result: Result) -> str:
         for p in clip.points:
             figures = [_cell(p.figures.get(name)) for name in FIGURES]
             rates = [_cell(value) for value in (p.payload_kbps, p.wire_kbps, p.encode_ms, p.decode_ms)]
-            table.writerow([clip.name, p.family, p.name, p.first_bytes, *rates, *figures, p.settings])
+            later = (len(p.source_bytes), sum(p.source_bytes))
+            table.writerow([clip.name, p.family, p.name, p.first_bytes, *later, *rates, *figures, p.settings])
     return file.getvalue()
 
 
 def _equal_csv(summary: Summary) -> str:
     file = io.StringIO()
     table = csv.writer(file)
-    table.writerow(["figure", "rate", "codec", "clip", "ours_kbps", "theirs_kbps", "ratio", "bound"])
+    table.writerow(["ours", "figure", "rate", "codec", "clip", "ours_kbps", "theirs_kbps", "ratio", "bound"])
     for c in summary.comparisons:
         for clip in c.clips:
             table.writerow(
                 [
+                    c.ours,
                     c.figure,
                     c.rate,
                     c.family,
@@ -150,12 +154,18 @@ def table_of(result: Result, summary: Summary) -> Table:
     for figure in ("st_lpips", "akd", "psnr"):
         for rate in ("payload", "wire"):
             table.add_column(f"{FIGURES[figure].label.split(',')[0]}\n{rate}", justify="right")
-    for family in (f for f in summary.families if label(f) != f and f != OURS):
-        cells = [summary.comparison(family, f, r) for f in ("st_lpips", "akd", "psnr") for r in ("payload", "wire")]
-        if any(cells):
-            table.add_row(label(family), *(_ratio(cell) for cell in cells))
+    for ours in summary.ours:
+        if len(summary.ours) > 1:
+            table.add_section()
+            table.add_row(f"[dim]beside {label(ours)}")
+        for family in summary.rivals:
+            columns = [(figure, rate) for figure in ("st_lpips", "akd", "psnr") for rate in ("payload", "wire")]
+            cells = [summary.comparison(family, *column, ours) for column in columns]
+            if any(cells):
+                table.add_row(label(family), *(_ratio(cell) for cell in cells))
     table.caption = (
-        "times our rate at our quality, median over clips; wire with all headers and our acknowledgements.\n"
+        "times our rate at our quality, median over clips; wire with all headers and our acknowledgements;\n"
+        "further source frames are charged at the most that a call may spend on them.\n"
         "≤: the rival's cheapest is already better, >: its best is worse."
     )
     table.caption_justify = "left"

@@ -11,15 +11,17 @@ import html
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
-from facewire.benchmark.bandwidth.config import OURS, REPEAT
+from facewire.benchmark.bandwidth.config import ONE_SOURCE, OURS, REPEAT
 from facewire.benchmark.bandwidth.cost import Cost
 from facewire.benchmark.bandwidth.players import Player
 from facewire.benchmark.bandwidth.referee import FIGURES
 from facewire.benchmark.bandwidth.rivals import RIVALS
-from facewire.benchmark.bandwidth.run import CALL_S, Result
+from facewire.benchmark.bandwidth.run import CALL_S, Point, Result
 from facewire.benchmark.bandwidth.summary import (
+    ANCHOR,
     BD_ANCHOR,
     Comparison,
+    CurvePoint,
     Summary,
     anchor_of,
     best_points,
@@ -28,14 +30,28 @@ from facewire.benchmark.bandwidth.summary import (
 from facewire.benchmark.bandwidth.wire import WireSample
 from facewire.metrics.charts import Line, line_chart
 from facewire.metrics.page import section, whole_page
+from facewire.sender.delayed import PLAYOUT_MS, SOURCE_DELAY_MS
+from facewire.sender.encoder import SOURCE_BYTES_PER_MINUTE
 
 HEADLINE = ("st_lpips", "akd")
+EQUAL_HEADS = (
+    "kbps at {}",
+    "wire kbps at {}",
+    "payload, times {}",
+    "worst clip, {}",
+    "wire, times {}",
+    "worst, {}",
+    "10 min, times {}",
+    "≤ / >, {}",
+)
 LOSSES = ("psnr", "ssim", "ms_ssim", "vmaf", "identity")
 CHARTS = ("st_lpips", "akd", "psnr", "ms_ssim", "vmaf", "identity", "mouth_r", "eye_r")
 UNHELD = ("mouth_r", "eye_r")
 """Figures that say nothing about the source frame held."""
 DRAWN = ("x264-veryfast", "x264-veryslow", "x265", "vp8", "vp9", "svt-av1")
 """Rivals in the charts; the tables have them all."""
+STYLES = {OURS: "ours", ONE_SOURCE: "hue7"}
+"""Ours in the charts."""
 PAPER = (
     ("bytes per frame, payload", "84.4 without adaptation, 53.0 adaptive", "payload_bytes"),
     ("kbit/s at 30 frames per second, payload", "20.3; 12.7 adaptive", "payload_30"),
@@ -78,7 +94,8 @@ def _head(result: Result, summary: Summary, players: Sequence[Player]) -> str:
     lead = (
         f"{len(result.clips)} clip{many}, the first {config.seconds:g} seconds of each, {config.size} x {config.size} pixels, "
         f"against {len([f for f in summary.families if f in RIVALS])} classical codecs. "
-        "Our source frame is one picture of the clip's start; after it only motion is sent."
+        "Ours sends a picture of the face, the source frame, and then motion"
+        + (f"; up to {config.sources} source frames are in use at a time, or one." if config.sources > 1 else ".")
     )
     people = '<p class="people">This page shows people from the clips. Keep it where the clips may be kept.</p>'
     return (
@@ -101,7 +118,7 @@ def strongest(summary: Summary) -> Comparison | None:
     live = [
         c
         for c in summary.comparisons
-        if (c.figure, c.rate) == ("st_lpips", "payload") and not RIVALS[c.family].delay_note
+        if (c.ours, c.figure, c.rate) == (OURS, "st_lpips", "payload") and not RIVALS[c.family].delay_note
     ]
     return min(live, key=lambda c: (c.ratio.bound == ">", c.ratio.kbps), default=None)
 
@@ -120,66 +137,76 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "
 
 def _equal_section(summary: Summary, figure: str) -> str:
     rows = []
-    for family in _rivals(summary):
-        payload, wire, call = (summary.comparison(family, figure, rate) for rate in ("payload", "wire", "call"))
-        if payload is None or wire is None or call is None:
-            continue
-        bounds = f"{payload.count('<=')} / {payload.count('>')}"
-        rows.append(
-            [
-                html.escape(label(family)),
-                payload.theirs.text,
-                wire.theirs.text,
-                f"<b>{payload.ratio.text}</b>",
-                f"{payload.worst.times.text} <small>{html.escape(payload.worst.clip)}</small>",
-                f"<b>{wire.ratio.text}</b>",
-                wire.worst.times.text,
-                call.ratio.text,
-                bounds,
-            ]
-        )
-    ours = _ours(summary)
+    for family in summary.rivals:
+        found = [_at_equal(summary, ours, family, figure) for ours in summary.ours]
+        if any(found):
+            pairs = zip(*(cells or ["–"] * len(EQUAL_HEADS) for cells in found), strict=True)
+            rows.append([html.escape(label(family)), *(cell for pair in pairs for cell in pair)])
     title = FIGURES[figure].label.split(",")[0]
+    takes = "; ".join(f"{label(ours)} takes {_takes(summary, ours)}" for ours in summary.ours)
     lead = (
-        f"The least rate at which each rival reaches our {title}, clip by clip, and how many times our rate that is; ours takes "
-        f"{ours}. Medians over clips. Payload counts what follows the first picture; the wire adds headers, and for us the "
-        f"acknowledgements; “10 min” spreads the first picture over a call of {CALL_S / 60:.0f} minutes. ≤: its cheapest "
-        "setting is already better, >: its best is worse; the last column counts such clips."
+        f"The least rate at which each rival reaches our {title}, clip by clip, and how many times our rate that is; {takes}. "
+        "Medians over clips, and the clip on which we save least. Payload counts what follows the first picture, and the most that "
+        "a call may spend on further source frames; the wire adds headers, and for us the acknowledgements; “10 min” spreads the "
+        f"first picture, and what we may spend on source frames at once, over a call of {CALL_S / 60:.0f} minutes. ≤: its cheapest "
+        "setting is already better, >: its best is worse; the last columns count such clips."
     )
-    heads = (
-        "rival", "kbps", "wire kbps", "payload, times ours", "worst clip", "wire, times ours", "worst", "10 min, times ours",
-        "≤ / >",
-    )  # fmt: skip
-    return section(f"equal-{figure}", f"At equal {title}", lead, _table(heads, rows))
+    whose = ("ours", "one source frame")[: len(summary.ours)]
+    heads = [head.format(name) for head in EQUAL_HEADS for name in whose]
+    return section(f"equal-{figure}", f"At equal {title}", lead, _table(("rival", *heads), rows))
 
 
-def _ours(summary: Summary) -> str:
-    point = next((p for p in summary.curves.get(OURS, []) if p.name == "default"), None)
+def _at_equal(summary: Summary, ours: str, family: str, figure: str) -> list[str] | None:
+    """The cells of `EQUAL_HEADS`."""
+    payload, wire, call = (summary.comparison(family, figure, rate, ours) for rate in ("payload", "wire", "call"))
+    if payload is None or wire is None or call is None:
+        return None
+    return [
+        payload.theirs.text,
+        wire.theirs.text,
+        f"<b>{payload.ratio.text}</b>",
+        f"{payload.worst.times.text} <small>{html.escape(payload.worst.clip)}</small>",
+        f"<b>{wire.ratio.text}</b>",
+        wire.worst.times.text,
+        call.ratio.text,
+        f"{payload.count('<=')} / {payload.count('>')}",
+    ]
+
+
+def _takes(summary: Summary, ours: str) -> str:
+    point = _anchor_medians(summary, ours)
     if point is None:
         return "–"
     return f"{point.payload_kbps:.1f} kbit/s of payload and {point.wire_kbps:.1f} on the wire"
 
 
-def _rivals(summary: Summary) -> list[str]:
-    return [family for family in summary.families if family in RIVALS]
+def _anchor_medians(summary: Summary, ours: str) -> CurvePoint | None:
+    return next((p for p in summary.curves.get(ours, []) if p.name == ANCHOR), None)
 
 
 def _losses(summary: Summary) -> str:
     figures = [figure for figure in LOSSES if _compared(summary, figure)]
-    rows = []
-    for family in _rivals(summary):
-        cells = []
-        for figure in figures:
-            pair = [summary.comparison(family, figure, rate) for rate in ("payload", "wire")]
-            cells += [_loss(comparison) for comparison in pair]
-        rows.append([html.escape(label(family)), *cells])
     heads = ["rival", *(f"{FIGURES[f].label.split(',')[0]}, {rate}" for f in figures for rate in ("payload", "wire"))]
+    tables = []
+    for ours in summary.ours:
+        rows = []
+        for family in summary.rivals:
+            pairs = [(figure, rate) for figure in figures for rate in ("payload", "wire")]
+            rows.append(
+                [html.escape(label(family)), *(_loss(summary.comparison(family, *pair, ours)) for pair in pairs)]
+            )
+        tables.append(_titled(summary, ours, _table(heads, rows)))
     lead = (
         "The same comparison by other figures: times our rate that a rival takes to equal us. Red is below 1: there it is cheaper "
-        "than we are. A codec that moves one picture cannot show what was hidden in it: hands, text held up and what moves "
+        "than we are. A codec that moves pictures cannot show what was hidden in them: hands, text held up and what moves "
         "behind a person are lost or smeared, and figures that compare pixel with pixel say so."
     )
-    return section("lose", "Where we lose", lead, _table(heads, rows))
+    return section("lose", "Where we lose", lead, "".join(tables))
+
+
+def _titled(summary: Summary, ours: str, table: str) -> str:
+    """A table under the name of the one of ours that it is about, if there are two."""
+    return f"<h3>Beside {html.escape(label(ours))}</h3>{table}" if len(summary.ours) > 1 else table
 
 
 def _loss(comparison: Comparison | None) -> str:
@@ -207,7 +234,9 @@ def _chart(summary: Summary, figure: str, wire: bool) -> str:
     if figure in UNHELD:
         held = None
     lines = []
-    for place, family in enumerate([OURS, *(family for family in DRAWN if family in summary.curves)]):
+    drawn = {ours: style for ours, style in STYLES.items() if ours in summary.curves}
+    drawn |= {family: f"hue{place}" for place, family in enumerate(DRAWN, 1) if family in summary.curves}
+    for family, style in drawn.items():
         best = [
             point
             for point in best_points(summary.curves[family], figure, wire=wire)
@@ -216,7 +245,7 @@ def _chart(summary: Summary, figure: str, wire: bool) -> str:
         points = [(p.wire_kbps if wire else p.payload_kbps, p.figures[figure]) for p in best]
         names = [f"{label(family)} {p.name}: {x:.1f} kbps, {y:.4g}" for p, (x, y) in zip(best, points, strict=True)]
         if points:
-            lines.append(Line(points, "ours" if family == OURS else f"hue{place}", label(family), names))
+            lines.append(Line(points, style, label(family), names))
     rates = [x for line in lines for x, _ in line.points]
     if held is not None and rates:
         lines.append(Line([(min(rates), held), (max(rates), held)], "ideal", "source frame, held"))
@@ -250,7 +279,7 @@ def _player(player: Player) -> str:
 def _fixed(summary: Summary) -> str:
     labels = list(dict.fromkeys(fixed.label for fixed in summary.fixed))
     rows = []
-    for family in [OURS, *_rivals(summary)]:
+    for family in [*summary.ours, *summary.rivals]:
         own = {fixed.label: fixed for fixed in summary.fixed if fixed.family == family}
         cells = [f"{own[name].payload.text} / {own[name].wire.text}" if name in own else "–" for name in labels]
         rows.append([html.escape(label(family)), *cells])
@@ -327,12 +356,13 @@ def _costs(costs: Sequence[Cost]) -> str:
 
 
 def _paper(result: Result, summary: Summary) -> str:
-    point = next((p for p in summary.curves.get(OURS, []) if p.name == "default"), None)
+    ours = summary.ours[-1]
+    point = _anchor_medians(summary, ours)
     if point is None:
         return ""
     fps = sorted(clip.fps for clip in result.clips)[len(result.clips) // 2]
     size = 1000 * point.payload_kbps / 8 / fps
-    x264 = summary.comparison(BD_ANCHOR, "st_lpips", "payload")
+    x264 = summary.comparison(BD_ANCHOR, "st_lpips", "payload", ours)
     values = {
         "payload_bytes": f"{size:.1f}",
         "payload_30": f"{8 * 30 * size / 1000:.1f}",
@@ -341,37 +371,42 @@ def _paper(result: Result, summary: Summary) -> str:
     }
     rows = [[html.escape(name), html.escape(theirs), values[key]] for name, theirs, key in PAPER]
     lead = (
-        "The paper's own figures (face-vid2vid, 512 x 512, TalkingHead-1KH) beside ours where the same quantity is measured. Other "
+        "The paper's own figures (face-vid2vid, 512 x 512, TalkingHead-1KH) beside ours, with one source frame as there. Other "
         "clips, another size and another LPIPS: orders of magnitude, not a race."
     )
-    return section("paper", "Beside the paper", lead, _table(("quantity", "face-vid2vid", "facewire"), rows))
+    return section("paper", "Beside the paper", lead, _table(("quantity", "face-vid2vid", label(ours)), rows))
 
 
 def _clips(result: Result, summary: Summary) -> str:
-    rivals = _rivals(summary)
     tables = []
     for figure in HEADLINE:
-        rows = []
-        for clip in result.clips:
-            ours = anchor_of(clip)
-            if figure not in ours.figures:
-                continue
-            cells = [
-                next((e.times.text for e in c.clips if e.clip == clip.name), "–") if c else "–"
-                for c in (summary.comparison(family, figure, "payload") for family in rivals)
+        for ours in summary.ours:
+            rows = [
+                _clip_row(summary, ours, clip.name, anchor_of(clip, ours), figure)
+                for clip in result.clips
+                if figure in anchor_of(clip, ours).figures
             ]
-            own = (
-                f"{ours.payload_kbps:.2f}",
-                f"{ours.wire_kbps:.1f}",
-                f"{ours.first_bytes}",
-                f"{ours.figures[figure]:.3f}",
-            )
-            rows.append([html.escape(clip.name), *own, *cells])
-        if rows:
-            title = FIGURES[figure].label.split(",")[0]
-            heads = ("clip", "kbps", "wire", "source bytes", title, *(label(family) for family in rivals))
-            tables.append(f"<h3>Payload, times ours, at equal {title}</h3>{_table(heads, rows)}")
+            if rows:
+                title = FIGURES[figure].label.split(",")[0]
+                own = ("kbps", "wire", "first source frame, bytes", "further ones", "their bytes", title)
+                heads = ("clip", *own, *(label(family) for family in summary.rivals))
+                beside = f", beside {html.escape(label(ours))}" if len(summary.ours) > 1 else ""
+                tables.append(f"<h3>Payload, times ours, at equal {title}{beside}</h3>{_table(heads, rows)}")
     return section("clips", "Clip by clip", "Click a column's heading to sort by it.", "".join(tables))
+
+
+def _clip_row(summary: Summary, ours: str, clip: str, point: Point, figure: str) -> list[str]:
+    comparisons = [summary.comparison(family, figure, "payload", ours) for family in summary.rivals]
+    return [
+        html.escape(clip),
+        f"{point.payload_kbps:.2f}",
+        f"{point.wire_kbps:.1f}",
+        f"{point.first_bytes}",
+        f"{len(point.source_bytes)}",
+        f"{sum(point.source_bytes)}",
+        f"{point.figures[figure]:.3f}",
+        *(next((e.times.text for e in c.clips if e.clip == clip), "–") if c else "–" for c in comparisons),
+    ]
 
 
 def _sight(summary: Summary) -> str:
@@ -393,6 +428,7 @@ def _method(result: Result) -> str:
     lines = [
         "Every codec gets the same framed pictures; rivals get them as 4:2:0, one key frame at the start and no other, no limit on "
         "a frame's size, no losses, no feedback counted.",
+        *_source_rules(config.sources),
         "A rival is compared at the cheapest of all its settings, at full, half and quarter size and at half the frame rate, with "
         "straight lines in log-rate between its points.",
         f"Slow figures look at every {config.every}th picture, quick ones at every {config.faces_every}th; jitter at "
@@ -404,3 +440,20 @@ def _method(result: Result) -> str:
     ]
     items = "".join(f"<li>{html.escape(line)}</li>" for line in dict.fromkeys(lines))
     return section("method", "Rules", "", f"<ul>{items}</ul>")
+
+
+def _source_rules(sources: int) -> list[str]:
+    """How source frames after the first are sent and counted."""
+    if sources == 1:
+        return []
+    rate = SOURCE_BYTES_PER_MINUTE * 8 / 60 / 1000
+    return [
+        "Ours sends a further source frame where the present ones show too little, as a call does: it reaches the other side "
+        f"{SOURCE_DELAY_MS:.0f} ms after its picture, and a frame is shown {PLAYOUT_MS:.0f} ms after its own. But every picture is "
+        "drawn here to see that; a call has time for two or three a second.",
+        f"Whatever a clip takes, further source frames are charged at the most that a call may spend on them, in full and all the "
+        f"time: {SOURCE_BYTES_PER_MINUTE:,} bytes a minute, {rate:.2f} kbit/s of payload, and on the wire also what their pieces "
+        "take for headers and acknowledgements. A call may spend a minute's worth at once when it begins, and does so in the "
+        f"seconds measured here: those {SOURCE_BYTES_PER_MINUTE:,} bytes count in “10 min”, spread over ten minutes with the "
+        "first picture, as a rival's key frame does. What was really sent is in points.csv and clip by clip above.",
+    ]

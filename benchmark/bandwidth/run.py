@@ -23,10 +23,10 @@ import av
 
 from facewire.benchmark.bandwidth.clip import Clip, file_hash, read_clip
 from facewire.benchmark.bandwidth.codec import Codec, Coded, Packet
-from facewire.benchmark.bandwidth.config import OURS, REPEAT, Config
+from facewire.benchmark.bandwidth.config import REPEAT, Config
 from facewire.benchmark.bandwidth.neural import Repeat, stream_of
 from facewire.benchmark.bandwidth.referee import Referee, missing
-from facewire.benchmark.bandwidth.rivals import RIVALS
+from facewire.benchmark.bandwidth.rivals import RIVALS, Rival
 from facewire.errors import FacewireError, InputError, reason
 from facewire.files import write_whole
 from facewire.models.bundle import load_bundle
@@ -35,7 +35,7 @@ from facewire.workers import interrupts_for_this_process, worker_pool
 VERSION = 1
 """Version of the files with points; older ones are measured again."""
 CALL_S = 600.0
-"""Length of the call over which the first picture is spread."""
+"""Length of the call over which the first picture, and what we may spend on source frames at once, are spread."""
 POLL_S = 0.3
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".y4m")
 """Suffixes of the files in a folder that count as clips."""
@@ -57,13 +57,15 @@ class BenchOptions:
 
 @dataclass(frozen=True)
 class Point:
-    """One clip through one codec at one operating point. Rates, in kbit/s, count what follows the first picture."""
+    """One clip through one codec at one operating point. Rates, in kbit/s, count what follows the first picture; ours the most
+    that a call may spend on further source frames, all the time.
+    """
 
     family: str
     name: str
     settings: str
     first_bytes: int
-    """Bytes of the key frame, or of our source frame."""
+    """Bytes of the key frame, or of our first source frame."""
     payload_kbps: float
     wire_kbps: float
     """With headers; ours also with the acknowledgements that come back."""
@@ -73,10 +75,14 @@ class Point:
     figures: dict[str, float]
     moments: list[tuple[int, float]] = field(repr=False)
     """Number of each scored picture and its ST-LPIPS (PSNR where that is not installed)."""
+    source_bytes: list[int] = field(default_factory=list)
+    """Bytes of each of our source frames after the first that was really sent in the clip."""
+    start_bytes: int = 0
+    """What we may spend on such source frames at once when a call begins."""
 
     def call_kbps(self, kbps: float) -> float:
-        """A rate with the first picture spread over `CALL_S`."""
-        return kbps + 8 * self.first_bytes / (1000 * CALL_S)
+        """A rate with the first picture, and what we may spend at once, spread over `CALL_S`."""
+        return kbps + 8 * (self.first_bytes + self.start_bytes) / (1000 * CALL_S)
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,7 @@ def run_bench(options: BenchOptions, tell: Callable[[int, int], None]) -> Result
     """
     bundle = load_bundle(options.weights)
     left_out = missing(options.config)
-    families = [OURS, REPEAT]
+    families = [*options.config.ours, REPEAT]
     for name in options.config.rivals:
         why = RIVALS[name].missing()
         if why is None:
@@ -241,10 +247,10 @@ def _referee(options: BenchOptions, clip: Clip) -> Referee:
 def _fingerprint(options: BenchOptions, family: str, digest: str, left_out: list[str]) -> str:
     """Changes with everything but its setting that a codec's figures depend on."""
     config = options.config.to_json()
-    for name in ("rivals", "presets", "half_rate_presets"):
-        del config[name]
+    for name in ("rivals", "sources", "presets", "half_rate_presets"):
+        del config[name]  # each point's settings say them
     parts = [VERSION, digest, config, load_bundle(options.weights).hash.hex(), left_out, options.keep_streams]
-    parts += [av.__version__, options.backend if family == OURS else ""]
+    parts += [av.__version__, options.backend if family in options.config.ours else ""]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -268,30 +274,33 @@ def _measure_point(options: BenchOptions, clip: Clip, referee: Referee, family: 
     ended = time.process_time()
     figures, moments = referee.judge(pictures)
     if options.keep_streams and family != REPEAT:
-        _keep(options.out / "streams" / clip.name, f"{family}-{name}".replace(" ", "-"), family, coded, clip)
+        rival = RIVALS.get(family)
+        _keep(options.out / "streams" / clip.name, f"{family}-{name}".replace(" ", "-"), rival, coded, clip)
     return Point(
         family=family,
         name=name,
         settings=codec.settings,
         first_bytes=coded.first_bytes,
-        payload_kbps=clip.kbps(coded.payload_bytes),
-        wire_kbps=clip.kbps(coded.wire.forward + coded.wire.back),
+        payload_kbps=clip.kbps(coded.payload_bytes) + coded.allowance.payload_kbps,
+        wire_kbps=clip.kbps(coded.wire.forward + coded.wire.back) + coded.allowance.wire_kbps,
         encode_ms=1000 * (middle - began) / count,
         decode_ms=1000 * (ended - middle) / count,
         figures={key: value for key, value in figures.items() if isfinite(value)},
         moments=moments,
+        source_bytes=coded.source_bytes,
+        start_bytes=coded.allowance.start_bytes,
     )
 
 
-def _keep(folder: Path, name: str, family: str, coded: Coded, clip: Clip) -> None:
+def _keep(folder: Path, name: str, rival: Rival | None, coded: Coded, clip: Clip) -> None:
     """Writes a bitstream as other programs read it: .fw for `facewire decode`, Annex B for H.264 and H.265, IVF for the rest."""
     folder.mkdir(parents=True, exist_ok=True)
-    if family == OURS:
+    if rival is None:
         write_whole(folder / f"{name}.fw", stream_of(coded.packets))
-    elif RIVALS[family].decoder in ("h264", "hevc"):
-        write_whole(folder / f"{name}.{RIVALS[family].decoder}", b"".join(packet.data for packet in coded.packets))
+    elif rival.decoder in ("h264", "hevc"):
+        write_whole(folder / f"{name}.{rival.decoder}", b"".join(packet.data for packet in coded.packets))
     else:
-        write_whole(folder / f"{name}.ivf", ivf(coded.packets, RIVALS[family].decoder, clip))
+        write_whole(folder / f"{name}.ivf", ivf(coded.packets, rival.decoder, clip))
 
 
 def ivf(packets: Sequence[Packet], decoder: str, clip: Clip) -> bytes:

@@ -1,7 +1,8 @@
 """A run in numbers: rates at equal quality, clip by clip and in the median, BD-rate, fixed qualities, and curves.
 
 A `Result` of `run` becomes a `Summary` for `report_page` and for the JSON and CSV files. The anchor of every comparison is our
-`default` preset; a rival is compared at the cheapest of all its settings, sizes and frame rates.
+`default` preset, with all its source frames and with one; a rival is compared at the cheapest of all its settings, sizes and
+frame rates.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from facewire.benchmark.bandwidth.config import OURS, REPEAT
+from facewire.benchmark.bandwidth.config import ONE_SOURCE, OURS, REPEAT
 from facewire.benchmark.bandwidth.curves import Bound, EqualRate, RatePoint, bd_rate, front, median_rate, rate_at
 from facewire.benchmark.bandwidth.referee import FIGURES
 from facewire.benchmark.bandwidth.rivals import RIVALS
@@ -28,7 +29,7 @@ FIXED: tuple[tuple[str, str, Callable[[Point], float]], ...] = (
 )
 """Qualities that every codec is asked for, given the source frame held."""
 RATES = ("payload", "wire", "call")
-"""Payload; with headers and acknowledgements; payload and the first picture spread over ten minutes."""
+"""Payload; with headers and acknowledgements; payload with the first picture, and what we may spend at once, over ten minutes."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Equal:
 class Comparison:
     """A rival at our quality on all clips."""
 
+    ours: str
+    """Which of ours it is compared with."""
     family: str
     figure: str
     rate: str
@@ -106,6 +109,8 @@ class CurvePoint:
     payload_kbps: float
     wire_kbps: float
     first_bytes: float
+    source_bytes: float
+    """All source frames after the first."""
     figures: dict[str, float]
 
 
@@ -114,43 +119,56 @@ class Summary:
     """All of it."""
 
     families: list[str]
-    """Ours, the source frame held, and the rivals that were run."""
+    """Ours with all its source frames and with one, the source frame held, and the rivals that were run."""
     comparisons: list[Comparison]
     fixed: list[Fixed]
     bd_rates: list[BdRate]
     curves: dict[str, list[CurvePoint]]
     """By codec, cheapest first."""
 
-    def comparison(self, family: str, figure: str, rate: str) -> Comparison | None:
+    @property
+    def ours(self) -> list[str]:
+        """Which of ours were run."""
+        return [family for family in (OURS, ONE_SOURCE) if family in self.families]
+
+    @property
+    def rivals(self) -> list[str]:
+        """The rivals that were run."""
+        return [family for family in self.families if family in RIVALS]
+
+    def comparison(self, family: str, figure: str, rate: str, ours: str = OURS) -> Comparison | None:
         """The comparison of that name, if it could be measured."""
-        wanted = (family, figure, rate)
-        return next((c for c in self.comparisons if (c.family, c.figure, c.rate) == wanted), None)
+        wanted = (ours, family, figure, rate)
+        return next((c for c in self.comparisons if (c.ours, c.family, c.figure, c.rate) == wanted), None)
 
 
 def label(family: str) -> str:
     """A codec's name for people."""
-    return RIVALS[family].label if family in RIVALS else {REPEAT: "source frame, held"}.get(family, family)
+    ours = {REPEAT: "source frame, held", ONE_SOURCE: "facewire, one source frame"}
+    return RIVALS[family].label if family in RIVALS else ours.get(family, family)
 
 
 def summarise(result: Result) -> Summary:
     """The numbers of a run."""
     families = list(dict.fromkeys(point.family for clip in result.clips for point in clip.points))
-    rivals = [family for family in families if family not in (OURS, REPEAT)]
+    ours = [family for family in families if family in result.options.config.ours]
+    rivals = [family for family in families if family in RIVALS]
     figures = [
         name for name in COMPARED if any(name in point.figures for clip in result.clips for point in clip.points)
     ]
     comparisons = [
-        Comparison(family, figure, rate, clips)
+        Comparison(own, family, figure, rate, clips)
+        for own in ours
         for figure in figures
         for rate in RATES
         for family in rivals
-        if (clips := list(_equal(result.clips, family, figure, rate)))
+        if (clips := list(_equal(result.clips, own, family, figure, rate)))
     ]
     return Summary(
         families,
         comparisons,
-        [fixed for family in (OURS, *rivals) for fixed in _fixed(result.clips, family)],
-        [_bd(result.clips, family, figure) for figure in figures for family in (OURS, *rivals) if family != BD_ANCHOR],
+        [fixed for family in (*ours, *rivals) for fixed in _fixed(result.clips, family)],
+        [_bd(result.clips, family, figure) for figure in figures for family in (*ours, *rivals) if family != BD_ANCHOR],
         {family: _curve(result.clips, family) for family in families},
     )
 
@@ -168,20 +186,20 @@ def curve_of(clip: ClipResult, family: str, figure: str, rate: str) -> list[Rate
     return [point for point in points if point[0] > 0]
 
 
-def anchor_of(clip: ClipResult) -> Point:
-    """Ours at the preset with which rivals are compared."""
-    return next(point for point in clip.of(OURS) if point.name == ANCHOR)
+def anchor_of(clip: ClipResult, family: str = OURS) -> Point:
+    """One of ours at the preset with which rivals are compared."""
+    return next(point for point in clip.of(family) if point.name == ANCHOR)
 
 
-def _equal(clips: Sequence[ClipResult], family: str, figure: str, rate: str) -> Iterable[Equal]:
+def _equal(clips: Sequence[ClipResult], own: str, family: str, figure: str, rate: str) -> Iterable[Equal]:
     for clip in clips:
-        ours = anchor_of(clip)
+        ours = anchor_of(clip, own)
         if figure not in ours.figures:
             continue
         found = rate_at(curve_of(clip, family, figure, rate), ours.figures[figure], FIGURES[figure].better)
         if found is not None:
-            own = rate_of(ours, rate)
-            yield Equal(clip.name, own, found.kbps, found.kbps / own, found.bound)
+            kbps = rate_of(ours, rate)
+            yield Equal(clip.name, kbps, found.kbps, found.kbps / kbps, found.bound)
 
 
 def _fixed(clips: Sequence[ClipResult], family: str) -> Iterable[Fixed]:
@@ -227,6 +245,7 @@ def _curve(clips: Sequence[ClipResult], family: str) -> list[CurvePoint]:
                 median(point.payload_kbps for point in points),
                 median(point.wire_kbps for point in points),
                 median(point.first_bytes for point in points),
+                median(sum(point.source_bytes) for point in points),
                 {f: median(p.figures[f] for p in points if f in p.figures) for f in sorted(names)},
             )
         )

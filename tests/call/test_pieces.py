@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facewire.call.pieces import PIECE_BYTES, Assembly, cut
+from facewire.call.pieces import Assembly, cut
+from facewire.codec import wire_bytes
+from facewire.codec.wire import PIECE_BYTES, source_wire_bytes
 from facewire.errors import DecodeError
 
 
@@ -22,6 +24,12 @@ def test_pieces_in_any_order_and_repeated_assemble_once(data: bytes, chance: ran
     assembly = Assembly()
     whole = [message for piece in arriving if (message := assembly.add(piece)) is not None]
     assert whole == [data]
+
+
+@given(st.integers(1, 20_000))
+def test_modelled_cost_of_a_source_message_is_that_of_its_pieces(size: int) -> None:
+    costs = [wire_bytes(len(piece)) for piece in cut(bytes(size))]
+    assert source_wire_bytes(size) == (sum(forward for forward, _ in costs), sum(back for _, back in costs))
 
 
 @given(st.binary(max_size=PIECE_BYTES + 20))

@@ -14,13 +14,17 @@ import numpy as np
 import pytest
 
 from facewire.benchmark.bandwidth.clip import Clip, read_clip
-from facewire.benchmark.bandwidth.codec import Packet, Reduced, rtp_wire
-from facewire.benchmark.bandwidth.neural import Facewire, Repeat, Shown, stream_of
+from facewire.benchmark.bandwidth.codec import Allowance, Packet, Reduced, rtp_wire
+from facewire.benchmark.bandwidth.neural import Facewire, Repeat, Shown, allowance, stream_of
 from facewire.benchmark.bandwidth.rivals import RIVALS, to_yuv, within, without_advertisement
 from facewire.benchmark.bandwidth.run import ivf
-from facewire.codec import read_stream, wire_bytes
+from facewire.codec import decode_source, read_stream, wire_bytes
 from facewire.codec.wire import RTP_OVERHEAD_BYTES
 from facewire.metrics.quality import psnr
+from facewire.models.runtime import Networks
+from facewire.receiver.play import play
+from facewire.sender.delayed import PLAYOUT_MS, SOURCE_DELAY_MS
+from facewire.sender.encoder import SOURCE_BYTES_PER_MINUTE
 from facewire.sender.media import open_video
 
 SECONDS = 0.7
@@ -105,7 +109,7 @@ def test_half_size_and_half_rate_show_every_picture_at_full_size(clip: Clip) -> 
 
 def test_our_packets_are_a_valid_stream(carphone: Path) -> None:
     clip = read_clip(carphone, 256, SECONDS)
-    codec = Shown(Facewire("default"), 256)
+    codec = Shown(Facewire("default", sources=1), 256)
     coded = codec.encode(clip.pictures, clip.fps)
     assert len(coded.packets) == 1 + len(clip.pictures)
     stream = read_stream(stream_of(coded.packets))
@@ -117,6 +121,47 @@ def test_our_packets_are_a_valid_stream(carphone: Path) -> None:
     half = Reduced(codec, skip=2)
     assert half.encode(clip.pictures, clip.fps).payload_bytes < coded.payload_bytes
     assert len(half.decode(half.encode(clip.pictures, clip.fps).packets, len(clip.pictures))) == len(clip.pictures)
+
+
+def test_several_source_frames_go_as_in_a_call(carphone: Path, tmp_path: Path, networks: Networks) -> None:
+    clip = read_clip(carphone, 256, 1.5)
+    half = len(clip.pictures) // 2
+    pictures = [*clip.pictures[:half], *(np.ascontiguousarray(255 - picture) for picture in clip.pictures[half:])]
+    several, one = Facewire("default", sources=6), Facewire("default", sources=1)
+    coded, alone = (codec.encode(pictures, clip.fps) for codec in (several, one))
+    assert alone.source_bytes == []
+    assert alone.allowance == Allowance()
+    assert coded.source_bytes
+    assert coded.payload_bytes < 1.5 * alone.payload_bytes, "source frames are counted apart"
+    for place, packet in enumerate(coded.packets):
+        if packet.source:
+            taken_ms = decode_source(packet.data).capture_time_ms
+            assert taken_ms >= round(1000 * half / clip.fps), "it is of a picture that the first one does not show"
+            there_ms = taken_ms + SOURCE_DELAY_MS - PLAYOUT_MS
+            assert round(1000 * packet.number / clip.fps) >= there_ms > round(1000 * (packet.number - 1) / clip.fps)
+            assert packet.number == max(p.number for p in coded.packets[:place]), "after the motion of the frame shown"
+    shown, held = (codec.decode(made.packets, len(pictures)) for codec, made in ((several, coded), (one, alone)))
+    used = next(packet.number for packet in coded.packets if packet.source)
+    for number in range(half, len(pictures)):
+        ours, theirs = (psnr(made[number], pictures[number]) for made in (shown, held))
+        assert (ours > theirs + 3) == (number >= used), number
+    file = tmp_path / "clip.fw"
+    file.write_bytes(stream_of(coded.packets))
+    assert play(file, tmp_path / "clip.mkv", networks).frames == len(pictures)
+    with open_video(tmp_path / "clip.mkv") as video:
+        played = [frame.picture for frame in video]
+    assert min(psnr(a, b) for a, b in zip(played, shown, strict=True)) > 30, "the file shows what is judged"
+
+
+def test_source_frames_are_charged_at_the_most_that_a_call_may_spend() -> None:
+    found = allowance([bytes(4000), bytes(5000)])
+    assert found.payload_kbps == pytest.approx(SOURCE_BYTES_PER_MINUTE * 8 / 60_000)
+    assert found.start_bytes == SOURCE_BYTES_PER_MINUTE
+    pieces = 4 + 5  # of at most 1088 bytes and a head of 12
+    forward = 9000 + pieces * (12 + wire_bytes(0)[0])
+    assert found.wire_kbps / found.payload_kbps == pytest.approx(
+        (forward + pieces * wire_bytes(0)[1]) / 9000, rel=0.002
+    )
 
 
 def test_wire_bytes_include_headers_and_our_acknowledgements(clip: Clip) -> None:

@@ -27,7 +27,7 @@ def test_configurations_in_docs_can_be_read() -> None:
 
 
 def test_operating_points_have_distinct_names() -> None:
-    for family in ("facewire", "repeat", *RIVALS):
+    for family in ("facewire", "facewire-one-source", "repeat", *RIVALS):
         names = [name for name, _ in Config().points(family, None, "auto")]
         assert len(set(names)) == len(names) > 0
 
@@ -40,6 +40,8 @@ def test_operating_points_have_distinct_names() -> None:
         ("size = 100", "multiple of 8"),
         ("every = 0", "at least 1"),
         ("seconds = 0.1", "from 0.5"),
+        ("sources = 0", "from 1 to 8"),
+        ("sources = 9", "from 1 to 8"),
         ("presets = ['fine']", "no preset 'fine'"),
         ("presets = ['low']", "default must be among them"),
         ("presets = [1]", "a list of texts"),

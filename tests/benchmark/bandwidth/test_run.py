@@ -19,7 +19,7 @@ from facewire.benchmark.bandwidth.referee import FIGURES, Referee
 from facewire.benchmark.bandwidth.report import schema, to_json, write_report
 from facewire.benchmark.bandwidth.rivals import RIVALS
 from facewire.benchmark.bandwidth.run import BenchOptions, Point, Result, run_bench
-from facewire.benchmark.bandwidth.summary import curve_of, summarise
+from facewire.benchmark.bandwidth.summary import anchor_of, curve_of, summarise
 from facewire.cli import main
 from facewire.errors import InputError
 from facewire.models.runtime import Networks
@@ -43,9 +43,10 @@ def test_broken_clip_is_named_and_the_others_are_measured(quick: Result) -> None
     assert "broken.mp4: cannot be read as video or sound" in line
     names = [(point.family, point.name) for point in quick.clips[0].points]
     assert ("facewire", "default half-rate") in names
+    assert ("facewire-one-source", "default half-rate") in names
     assert ("x264-veryfast", "crf30 half-size half-rate") in names
     assert ("repeat", "held") in names
-    assert len(set(names)) == len(names) == 3 + 1 + 8 + 2
+    assert len(set(names)) == len(names) == 2 * 3 + 1 + 8 + 2
 
 
 def test_figures_rank_better_pictures_higher(quick: Result) -> None:
@@ -93,7 +94,7 @@ def test_run_resumes_where_it_stopped(quick: Result, tmp_path: Path) -> None:
         if (point.family, point.name) in kept:
             assert point == kept[(point.family, point.name)]
     assert {p.name for p in second.clips[0].of("vp9")} == {"q20", "q40"}
-    assert asked[-1] == (6, 6)  # two files by ours, held and one rival
+    assert asked[-1] == (8, 8)  # two files by ours, ours with one source frame, held and one rival
     file = next((tmp_path / "out" / "points").rglob("vp9.json"))
     file.write_text(file.read_text()[:100])  # cut off, as by a full disk
     third = run_bench(replace(options, config=wider), told)
@@ -110,6 +111,37 @@ def test_changed_sampling_is_measured_again(quick: Result, tmp_path: Path) -> No
     assert json.loads(file.read_text())["fingerprint"] != before
 
 
+def test_ours_with_one_source_frame_stands_beside_ours(quick: Result) -> None:
+    (clip,) = quick.clips
+    several, one = (anchor_of(clip, family) for family in ("facewire", "facewire-one-source"))
+    assert several.settings.endswith(", 6 source frames")
+    assert one.settings.endswith(", source frame")
+    summary = summarise(quick)
+    for ours in (several, one):
+        compared = summary.comparison("vp9", "psnr", "payload", ours.family)
+        assert compared is not None
+        assert [equal.ours for equal in compared.clips] == [ours.payload_kbps]
+    assert summary.comparison("vp9", "psnr", "payload") == summary.comparison("vp9", "psnr", "payload", "facewire")
+    assert [one.source_bytes, one.start_bytes] == [[], 0]
+    assert one.call_kbps(1.0) == pytest.approx(1.0 + 8 * one.first_bytes / 600_000)
+    assert several.call_kbps(1.0) == pytest.approx(1.0 + 8 * (several.first_bytes + 17_000) / 600_000)
+    for rival in clip.of("vp9"):
+        assert [rival.source_bytes, rival.start_bytes] == [[], 0]
+
+
+def test_another_number_of_source_frames_measures_only_ours_again(quick: Result, tmp_path: Path) -> None:
+    options = replace(quick.options, out=tmp_path / "out", clips=quick.options.clips[:1], config=BARE)
+    before = {point.family: point for point in run_bench(options, told).clips[0].points}
+    after = run_bench(replace(options, config=replace(BARE, sources=1)), told)
+    points = {point.family: point for point in after.clips[0].points}
+    assert list(points) == ["facewire", "repeat", "vp9"]
+    assert points["vp9"] == before["vp9"]  # with its times: it was not measured again
+    assert points["repeat"] == before["repeat"]
+    assert points["facewire"].settings == before["facewire-one-source"].settings
+    assert points["facewire"].figures == before["facewire-one-source"].figures
+    assert {c.ours for c in summarise(after).comparisons} == {"facewire"}
+
+
 def test_no_usable_clip_raises_input_error(tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"")
@@ -120,7 +152,7 @@ def test_no_usable_clip_raises_input_error(tmp_path: Path) -> None:
 def test_kept_streams_are_complete_and_ours_decodes(quick: Result, tmp_path: Path, networks: Networks) -> None:
     folder = quick.options.out / "streams" / "carphone_pristine"
     assert {file.suffix for file in folder.iterdir()} == {".fw", ".h264", ".ivf"}
-    assert len(list(folder.iterdir())) == 3 + 8 + 2
+    assert len(list(folder.iterdir())) == 2 * 3 + 8 + 2
     done = play(folder / "facewire-default.fw", tmp_path / "shown.mkv", networks)
     assert done.frames == quick.clips[0].frames
 
@@ -134,15 +166,21 @@ def test_report_follows_its_schema_and_shows_no_pictures_unless_asked(quick: Res
     assert (out / "report.schema.json").read_text() == schema()
     assert "path" not in values["clips"][0]
     page = (out / "report.html").read_text()
-    for text in ("Where we lose", "x264 veryfast", "carphone_pristine", "broken.mp4"):
+    columns = (
+        "payload, times ours",
+        "payload, times one source frame",
+        "17,000 bytes a minute, 2.27 kbit/s of payload",
+    )
+    for text in ("Where we lose", "x264 veryfast", "carphone_pristine", "broken.mp4", *columns):
         assert text in page
     assert "data:video" not in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
     rows = list(csv.DictReader((out / "points.csv").read_text().splitlines()))
     assert len(rows) == len(quick.clips[0].points)
-    assert {row["codec"] for row in rows} == {"facewire", "repeat", "x264-veryfast", "vp9"}
-    assert list(csv.DictReader((out / "equal.csv").read_text().splitlines()))
+    assert {row["codec"] for row in rows} == {"facewire", "facewire-one-source", "repeat", "x264-veryfast", "vp9"}
+    equal = list(csv.DictReader((out / "equal.csv").read_text().splitlines()))
+    assert {row["ours"] for row in equal} == {"facewire", "facewire-one-source"}
 
 
 def test_schema_rejects_wrong_values(quick: Result) -> None:
