@@ -31,7 +31,6 @@ from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 from facewire.receiver.decoder import Decoder
 from facewire.receiver.steady import Steadier
-from facewire.sender.bank import counted
 from facewire.sender.delayed import SentFrame, sent_frames
 from facewire.sender.encoder import SOURCE_BYTES_PER_MINUTE, Encoder
 
@@ -64,7 +63,8 @@ class Facewire:
     def settings(self) -> str:
         """Weights, preset and source frames."""
         bundle = load_bundle(self.weights)
-        return f"facewire {bundle.name} {bundle.hash.hex()[:12]}, preset {self.preset}, {counted(self.sources)}"
+        sources = "one source frame" if self.sources == 1 else f"{self.sources} source frames"
+        return f"facewire {bundle.name} {bundle.hash.hex()[:12]}, preset {self.preset}, {sources}"
 
     def encode(self, pictures: Sequence[Picture], fps: float) -> Coded:
         """Makes the first picture a source frame, later ones where they are worth it, and sends the motion of all pictures."""

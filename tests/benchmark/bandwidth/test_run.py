@@ -114,8 +114,8 @@ def test_changed_sampling_is_measured_again(quick: Result, tmp_path: Path) -> No
 def test_ours_with_one_source_frame_stands_beside_ours(quick: Result) -> None:
     (clip,) = quick.clips
     several, one = (anchor_of(clip, family) for family in ("facewire", "facewire-one-source"))
-    assert several.settings.endswith(", 6 source frames")
-    assert one.settings.endswith(", source frame")
+    assert ", 6 source frames" in several.settings
+    assert ", one source frame" in one.settings
     summary = summarise(quick)
     for ours in (several, one):
         compared = summary.comparison("vp9", "psnr", "payload", ours.family)
