@@ -451,7 +451,8 @@ def _source_rules(sources: int) -> list[str]:
         "Ours sends a further source frame where the present ones show too little, as a call does: it reaches the other side "
         f"{SOURCE_DELAY_MS:.0f} ms after its picture, and a frame is shown {PLAYOUT_MS:.0f} ms after its own. But every picture is "
         "drawn here to see that; a call has time for two or three a second.",
-        f"Whatever a clip takes, further source frames are charged at the most that a call may spend on them, in full and all the "
+        "Whatever a clip takes, further source frames are charged at the most that a call may spend on them which keeps to "
+        "32 kbit/s, as on a path of which no more is known, or with --frugal: in full and all the "
         f"time: {SOURCE_BYTES_PER_MINUTE:,} bytes a minute, {rate:.2f} kbit/s of payload, and on the wire also what their pieces "
         "take for headers and acknowledgements. A call may spend a minute's worth at once when it begins, and does so in the "
         f"seconds measured here: those {SOURCE_BYTES_PER_MINUTE:,} bytes count in “10 min”, spread over ten minutes with the "

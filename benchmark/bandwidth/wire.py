@@ -87,7 +87,7 @@ def _call(options: BenchOptions, found: ClipResult) -> WireSample:
         common = ["bench", "--server", url, "--seconds", str(seconds), "--wait", "30", *weights]
         _start(running, [*facewire, "receive", *common, "--out", "none"])
         sending = ["--video", found.path, "--loop", "--sound", "none", "--json", str(figures)]
-        sending += ["--sources", str(options.config.sources)]
+        sending += ["--sources", str(options.config.sources), "--frugal"]  # as modelled
         sender = _start(running, [*facewire, "send", *common, *sending])
         try:
             sender.wait(seconds + PATIENCE_S)
