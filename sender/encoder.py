@@ -19,7 +19,6 @@ from facewire.models.runtime import Networks, load_networks
 from facewire.sender.bank import EVERY_MS, ByteBudget, Drawn, SourceBank, worth
 from facewire.sender.face_tracker import FaceTracker
 from facewire.sender.source import SentSource, make_source
-from facewire.source_picture import QUALITY
 
 SOURCE_BYTES_PER_MINUTE = 17_000
 """15 % of a call at 15 kbps."""
@@ -214,7 +213,7 @@ class Encoder:
         square: NDArray[np.uint8],
         capture_time_ms: int = 0,
         scene: NDArray[np.float32] | None = None,
-        quality: int = QUALITY,
+        quality: int | None = None,
         number: int | None = None,
     ) -> SentSource:
         """Makes a source frame without using it; see `source.make_source`."""

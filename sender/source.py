@@ -16,7 +16,7 @@ from facewire.codec import Motion, SourceFrame, encode_source, source_hash
 from facewire.coding import Coding
 from facewire.models.runtime import Networks
 from facewire.sender.scene_motion import SceneSpace, SceneTracker
-from facewire.source_picture import PICTURE_FORMAT, QUALITY, compress, decompress
+from facewire.source_picture import PICTURE_FORMAT, compress, decompress
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def make_source(
     frame_rate: float,
     capture_time_ms: int = 0,
     scene: NDArray[np.float32] | None = None,
-    quality: int = QUALITY,
+    quality: int | None = None,
     number: int = 0,
 ) -> SentSource:
     """Makes a source frame of a square, uint8 RGB (S, S, 3).
