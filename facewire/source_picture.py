@@ -19,7 +19,7 @@ QUALITY = 60
 """Some 4 kB for a face at 256 x 256. Judged after the networks, on 11 clips of strangers, it gives what WebP at 90 gives
 for 54 % of its bytes; below it ST-LPIPS rises."""
 DIM_QUALITY = 80
-"""Of a picture with half the usual contrast or less: in levels, as the encoder counts, a dark face has less to lose than a fair one."""
+"""Of a picture with half the usual contrast or less: counted in levels, a dark face has less to lose than a fair one."""
 CONTRAST = 50.0
 """Standard deviation of brightness from which on a picture has the usual contrast, in levels."""
 PREVIEW_QUALITY = 20
