@@ -171,7 +171,8 @@ export class Dialogs {
 
   /** @param {State} state */
   #renderDevices({ devices, camera, microphone, hello }) {
-    const key = JSON.stringify([devices.map((device) => [device.deviceId, device.label]), camera, microphone]);
+    const inUse = /** @type {const} */ (["camera", "microphone", "speaker"]).map((device) => this.media.chosen(device));
+    const key = JSON.stringify([devices.map((device) => [device.deviceId, device.label]), camera, microphone, inUse]);
     if (key === this.#devices) return;
     this.#devices = key;
     const kinds = /** @type {const} */ ([

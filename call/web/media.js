@@ -111,6 +111,7 @@ export class Media {
     if (label) this.send({ type: "keep", what: device, value: label.slice(0, MAX_LABEL) });
     if (device === "speaker") {
       await this.#remote.setSinkId?.(id).catch(() => undefined);
+      this.store.set({});
       return;
     }
     if (device === "camera" && !this.store.state.wantCamera) return;
@@ -212,10 +213,16 @@ export class Media {
    * @param {boolean} microphone
    */
   async #refused(error, camera, microphone) {
-    const name = error instanceof DOMException ? error.name : "";
+    const name = error instanceof Error || error instanceof DOMException ? error.name : "";
     if (camera && microphone && (RETRY_ONCE.has(name) || (await oneIsDenied()))) {
       await this.#open(true, false);
       await this.#open(false, true);
+      return;
+    }
+    const device = camera ? "camera" : "microphone";
+    if (name === "OverconstrainedError" && this.#chosen[device]) {
+      this.#chosen[device] = ""; // the chosen one is gone: any other
+      await this.#open(camera, microphone);
       return;
     }
     const state = deviceState(name);
@@ -229,7 +236,7 @@ export class Media {
    * @returns {MediaStreamConstraints}
    */
   #wanted(camera, microphone) {
-    const device = (/** @type {Device} */ kind) => (this.#chosen[kind] ? { deviceId: { ideal: this.#chosen[kind] } } : {});
+    const device = (/** @type {Device} */ kind) => (this.#chosen[kind] ? { deviceId: { exact: this.#chosen[kind] } } : {}); // Chromium ignores "ideal"
     return {
       video: camera && {
         width: { ideal: 640 },

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from facewire.call.options import CallOptions, PageOptions
+from facewire.call.page_call import PageCall
 from facewire.call.page_kept import Kept
 from facewire.call.page_messages import KEPT, Keep
 
@@ -19,6 +22,21 @@ def test_the_next_call_knows_what_this_one_kept(tmp_path: Path) -> None:
     kept.keep(Keep("theme", "dark"))
     kept.keep(Keep("theme", "light"))
     assert Kept(file).values == {"name": "Ada", "theme": "light"}
+
+
+async def test_the_next_program_tells_its_page_what_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    chosen = {"camera": "HD Webcam", "microphone": "Headset", "speaker": "Lautsprecher", "panel": "open"}
+
+    def program() -> PageCall:
+        return PageCall(CallOptions("ws://127.0.0.1:9", "kitchen"), PageOptions(recordings=tmp_path))
+
+    first = program()
+    for what, value in chosen.items():
+        await first.page_message(Keep(what, value))
+    said: list[dict[str, Any]] = []
+    program().page_opened(said.append)
+    assert said[0]["kept"] == chosen
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -114,8 +114,12 @@ class Opened:
         )
 
 
-async def opened(browser: Browser, face: Picture, **context_options: object) -> AsyncIterator[Opened]:
+async def opened(
+    browser: Browser, face: Picture, kept: dict[str, str] | None = None, **context_options: object
+) -> AsyncIterator[Opened]:
+    """kept: what the process remembers of earlier calls."""
     process = ScriptedProcess(face)
+    process.hello["kept"] = kept or {}
     url = await process.start()
     context = await browser.new_context(**context_options)  # type: ignore[arg-type]
     context.set_default_timeout(PATIENCE_MS)

@@ -30,7 +30,7 @@ from facewire.call.page_messages import (
     View,
 )
 
-from .conftest import DENY, Opened, launched, opened
+from .conftest import ALLOW, DENY, Opened, launched, opened
 from .scripted import FIGURES, HELLO, WORDS, Picture
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -571,6 +571,55 @@ async def test_a_dead_process_is_given_up_after_ten_seconds(call_page: Opened) -
     await expect(call_page.at("#message-title")).to_have_text("facewire has stopped")
     assert any("ERR_CONNECTION_REFUSED" in error for error in call_page.errors)
     call_page.errors.clear()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def well_equipped() -> AsyncIterator[Browser]:
+    """A browser with two cameras."""
+    async for browser in launched(ALLOW, "--use-fake-device-for-media-stream=device-count=2"):
+        yield browser
+
+
+DEVICES = {"camera": "fake_device_1", "microphone": "Fake Audio Input 2", "speaker": "Fake Audio Output 1"}
+
+
+async def test_chosen_devices_are_kept_and_chosen_again_by_the_next_call(well_equipped: Browser, face: Picture) -> None:
+    async for page in opened(well_equipped, face):
+        await page.camera_is_seen()
+        for device, label in DEVICES.items():
+            await page.at(f"#lobby-{device}").select_option(label=label)
+            await page.process.hears(Keep(device, label))
+    async for page in opened(well_equipped, face, kept=DEVICES):  # another profile: other ids for the same devices
+        await page.until(
+            f"document.getElementById('preview-video').srcObject?.getTracks()[0].label === '{DEVICES['camera']}'"
+        )
+        for device, label in DEVICES.items():
+            await expect(page.at(f"#lobby-{device} option:checked")).to_have_text(label)
+        speaker = await page.at("#lobby-speaker").input_value()
+        await page.until(f"document.getElementById('remote').sinkId === '{speaker}'")
+        assert page.errors == []
+
+
+async def test_a_kept_device_that_is_gone_costs_nothing(well_equipped: Browser, face: Picture) -> None:
+    async for page in opened(well_equipped, face, kept={"camera": "unplugged", "microphone": "unplugged"}):
+        await page.camera_is_seen()
+        await expect(page.at("#lobby-camera option:checked")).to_have_text("fake_device_0")
+        assert not [message for message in page.process.heard if isinstance(message, Keep)], "it may come back"
+        assert page.errors == []
+
+
+async def test_another_camera_is_used_where_the_chosen_one_is_gone(well_equipped: Browser, face: Picture) -> None:
+    async for page in opened(well_equipped, face):
+        await page.camera_is_seen()
+        track = "document.getElementById('preview-video').srcObject?.getTracks()[0].id ?? ''"
+        before = await page.page.evaluate(track)
+        await page.page.evaluate(
+            "() => { const list = document.getElementById('lobby-camera'); list.options[1].value = 'gone'; list.value = 'gone';"
+            " list.dispatchEvent(new Event('change')); }"
+        )
+        await page.until(f"!['', '{before}'].includes({track})")
+        await expect(page.at("#preview-veil")).to_be_hidden()
+        assert page.errors == []
 
 
 @pytest_asyncio.fixture(loop_scope="module")
