@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from fractions import Fraction
@@ -53,6 +54,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for skip in _unknown_skips(config):
         terminalreporter.write_line(f"not in {KNOWN_SKIPS.name}: {skip}", red=True)
+
+
+QUICK = ["--no-x264", "--no-landmarks"]
+"""Options of a loopback whose comparison does not matter."""
+
+
+def command(*arguments: object) -> list[str]:
+    """`facewire` with these arguments, to be run as a program."""
+    return [sys.executable, "-m", "facewire.cli", *map(str, arguments)]
 
 
 def write_clip(

@@ -2,70 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import av
-import imageio_ffmpeg
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from facewire.cli import main
 from facewire.errors import InputError
 from facewire.sender.container import Timeline
-from facewire.sender.media import Frame, InputOptions, VideoFile
+from facewire.sender.media import InputOptions, VideoFile
 from facewire.sender.sound import RATE_HZ, read_sound
-
-FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
-X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "12", "-pix_fmt", "yuv420p")
-RATE = 8000
-Make = Callable[..., Path]
-
-
-def ffmpeg(*arguments: object) -> bytes:
-    command = [FFMPEG, "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True).stdout
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory, carphone: Path) -> Path:
-    """24 pictures, 160 x 120, square pixels."""
-    path = tmp_path_factory.mktemp("kinds") / "plain.mp4"
-    ffmpeg("-i", carphone, "-frames:v", 24, "-vf", "scale=160:120,setsar=1", *X264, "-an", path)
-    return path
-
-
-@pytest.fixture
-def make(plain: Path, tmp_path: Path) -> Make:
-    """Makes a file from the plain clip with the options of an ffmpeg command."""
-
-    def made(name: str, *options: object) -> Path:
-        ffmpeg("-i", plain, *options, f"file:{tmp_path / name}")
-        return tmp_path / name
-
-    return made
-
-
-def frames(path: Path, stream: int | None = None) -> list[Frame]:
-    with VideoFile(path, InputOptions(stream)) as video:
-        return list(video)
-
-
-def shown(path: Path, *filters: str) -> NDArray[np.uint8]:
-    """The pictures that ffmpeg shows, uint8 RGB (N, H, W, 3)."""
-    height, width, _ = frames(path)[0].picture.shape
-    chain = ",".join([*filters, f"scale={width}:{height}"])
-    raw = ffmpeg(
-        "-i", f"file:{path}", "-vf", chain, "-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"
-    )
-    return np.frombuffer(raw, np.uint8).reshape(-1, height, width, 3)
-
-
-def levels_apart(path: Path, pictures: NDArray[np.uint8]) -> float:
-    own = np.stack([frame.picture for frame in frames(path)])
-    assert own.shape == pictures.shape
-    return float(np.abs(own.astype(int) - pictures).mean())
+from tests.cases.conftest import X264, Make, ffmpeg, frames, heard, levels_apart, shown, tones
 
 
 def copy_with_matrix(path: Path, *options: str) -> Path:
@@ -221,25 +169,6 @@ def test_joined_recordings_go_on_without_a_leap(make: Make, tmp_path: Path, seco
     assert np.diff(times).tolist() == pytest.approx([1000 / 29.97] * 47, abs=15)
 
 
-def tones(path: Path, *times: float, seconds: float = 1.6) -> Path:
-    """A WAV of that length in which a tone of 0.15 s begins at each time."""
-    wave = np.zeros(round(seconds * RATE))
-    for begins in times:
-        n = np.arange(round(0.15 * RATE))
-        wave[round(begins * RATE) :][: n.size] = np.sin(2 * np.pi * 1500 * n / RATE) / 2
-    pcm = path.with_suffix(".raw")
-    pcm.write_bytes((wave * 32767).astype("<i2").tobytes())
-    ffmpeg("-f", "s16le", "-ar", RATE, "-ac", 1, "-i", pcm, path)
-    return path
-
-
-def heard(path: Path) -> list[float]:
-    """When tones begin, in seconds."""
-    sound = np.concatenate(list(read_sound(path))).astype(float)
-    blocks = np.abs(sound[: sound.size // 480 * 480].reshape(-1, 480)).mean(1) > 1000
-    return [float(at) / 100 for at in np.flatnonzero(np.diff(np.r_[0, blocks.astype(int)]) == 1)]
-
-
 AS_VIDEO = ("-map", "0:v", "-map", "1:a", "-c:v", "copy")
 
 
@@ -275,3 +204,13 @@ def test_timeline_keeps_gaps_and_mends_leaps() -> None:
     spliced = Timeline(spliced=True)
     assert [spliced.at(stamp, 0.1) for stamp in (5.0, 30.0, 30.1, 2.0)] == pytest.approx([0, 0.1, 0.2, 0.3])
     assert [Timeline(4.0).at(stamp, 0.1) for stamp in (3.0, 4.5)] == pytest.approx([-1, 0.5])
+
+
+def test_huge_file_that_is_no_stream_is_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (tmp_path / "huge.fw").open("wb") as file:
+        file.truncate(64 << 30)  # sparse
+    assert main(["decode", str(tmp_path / "huge.fw"), "-o", str(tmp_path / "a.mkv")]) == 2
+    assert "not a facewire stream" in capsys.readouterr().err
+    with (tmp_path / "huge.fw").open("r+b") as file:
+        file.write(b"FWIR\x02")
+    assert main(["decode", str(tmp_path / "huge.fw"), "-o", str(tmp_path / "a.mkv")]) == 2

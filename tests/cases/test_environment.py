@@ -1,7 +1,8 @@
-"""No command but a call opens a network socket, and none writes anything but its outputs: what reports home is silenced."""
+"""Whatever a command is started in: streams that are closed or narrow, an empty environment, sockets forbidden."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -9,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from facewire.cli import main
+from tests.conftest import QUICK, command
 
 SYSCALLS = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
 """Of each processor: its number in <linux/audit.h>, and that of socket()."""
@@ -77,3 +81,58 @@ def test_commands_open_no_socket_and_write_only_their_outputs(backend: str, clip
         assert done.returncode == 0, f"{line}: {done.stderr}"
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {"work/a.fw", "work/a.mkv", "work/b.mkv", "work/b.json"}
+
+
+def test_closed_pipe_is_quiet_and_full_disk_is_one_line() -> None:
+    leaving = subprocess.Popen(command("info"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert leaving.stdout is not None
+    assert leaving.stderr is not None
+    leaving.stdout.close()
+    with leaving.stderr:
+        assert (leaving.stderr.read(), leaving.wait(20)) == ("", 0)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command("info"), stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
+def test_closed_or_narrow_output_loses_no_work(clip: Path, tmp_path: Path) -> None:
+    named = tmp_path / "Grüße – 你好.mp4"
+    named.write_bytes(clip.read_bytes())
+    run = [*command("encode", named, "-o", tmp_path / "a.fw")]
+    closed = subprocess.run(["sh", "-c", '"$@" <&- >&- 2>&-', "sh", *run])
+    assert closed.returncode == 0
+    assert main(["decode", str(tmp_path / "a.fw"), "-o", str(tmp_path / "a.mkv")]) == 0
+    for encoding in ("ascii", "latin-1"):
+        environment = os.environ | {"PYTHONIOENCODING": encoding}
+        text = subprocess.run(command("loopback", named, *QUICK), capture_output=True, env=environment)
+        assert (text.returncode, text.stderr) == (0, b"")
+        report = subprocess.run(
+            command("encode", named, "-o", tmp_path / "b.fw", "--json"), capture_output=True, env=environment
+        )
+        assert json.loads(report.stdout.decode(encoding))["frames"] == 12
+
+
+@pytest.mark.parametrize(
+    ("kind", "environment"),
+    [
+        ("empty", {}),
+        ("plain C locale", {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"}),
+        ("narrow terminal", {"COLUMNS": "20", "TERM": "dumb", "NO_COLOR": "1"}),
+        ("home that is not there", {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"}),
+    ],
+)
+def test_command_needs_nothing_of_its_environment(kind: str, environment: dict[str, str]) -> None:
+    kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+    done = subprocess.run(command("info"), capture_output=True, env=kept | environment)
+    assert (done.returncode, done.stderr) == (0, b""), kind
+    assert b"facewire" in done.stdout
+
+
+def test_folder_that_is_gone_matters_only_for_names_in_it(clip: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    out = tmp_path / "a.fw"
+    into = ["sh", "-c", 'cd "$0" && rmdir "$0" && exec "$@"', str(gone)]
+    done = subprocess.run([*into, *command("encode", clip, "-o", out, "--sources", 1)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert out.stat().st_size > 1000
