@@ -82,7 +82,8 @@ def bench(options: BenchOptions, extras: Extras, console: Console, *, quiet: boo
         with bar("pairs for people") as tell:
             page = pairs.pairs_page(result, [c.family for c in near[:PAIRED]], extras.pairs, tell)
         write_whole(options.out / "pairs.html", page.encode())
-    console.print(report.table_of(result, summary))
+    for table in report.tables_of(result, summary):
+        console.print(table)
     for name in ("report.html", "pairs.html") if extras.pairs else ("report.html",):
         console.print(f"wrote {options.out / name}", highlight=False, soft_wrap=True, markup=False)
 

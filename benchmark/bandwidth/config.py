@@ -139,7 +139,7 @@ def small_config() -> Config:
     h26x = Ladder((24, 32, 40, 51), (1,), (30, 42), (30,), (42,), (34,))
     av1 = Ladder((32, 46, 58, 63), (1,), (36, 55), (32,), (57,), (44,))
     rivals = {"x264-veryfast": h26x, "x264-veryslow": h26x, "x265": h26x, "svt-av1": av1}
-    return Config(seconds=5.0, presets=("default", "lowest"), half_rate_presets=("lowest",), rivals=rivals)
+    return Config(seconds=5.0, presets=("default", "lowest"), half_rate_presets=(), rivals=rivals)
 
 
 def read_config(path: Path) -> Config:

@@ -1,6 +1,6 @@
 """The files that a run leaves in its folder: `report.html`, `report.json` with its schema, and two tables as CSV.
 
-Also the table for the terminal. Pictures of the clips get into the page only on request.
+Also the tables for the terminal. Pictures of the clips get into the page only on request.
 """
 
 from __future__ import annotations
@@ -144,32 +144,28 @@ def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.{DIGITS}g}"
 
 
-def table_of(result: Result, summary: Summary) -> Table:
-    """The rates of rivals at our quality, for the terminal."""
-    table = Table(
-        title=f"rates at equal quality, {len(result.clips)} clip{'s' * (len(result.clips) != 1)}, {result.bundle}",
-        title_justify="left",
-    )
-    table.add_column("rival", no_wrap=True)
-    for figure in ("st_lpips", "akd", "psnr"):
-        for rate in ("payload", "wire"):
-            table.add_column(f"{FIGURES[figure].label.split(',')[0]}\n{rate}", justify="right")
+def tables_of(result: Result, summary: Summary) -> list[Table]:
+    """The rates of rivals at the quality of each of ours, for the terminal."""
+    many = f"{len(result.clips)} clip{'s' * (len(result.clips) != 1)}, {result.bundle}"
+    tables = []
     for ours in summary.ours:
-        if len(summary.ours) > 1:
-            table.add_section()
-            table.add_row(f"[dim]beside {label(ours)}")
+        table = Table(title=f"rates at equal quality beside {label(ours)}, {many}", title_justify="left")
+        table.add_column("rival", no_wrap=True)
+        columns = [(figure, rate) for figure in ("st_lpips", "akd", "psnr") for rate in ("payload", "wire")]
+        for figure, rate in columns:
+            table.add_column(f"{FIGURES[figure].label.split(',')[0]}\n{rate}", justify="right")
         for family in summary.rivals:
-            columns = [(figure, rate) for figure in ("st_lpips", "akd", "psnr") for rate in ("payload", "wire")]
             cells = [summary.comparison(family, *column, ours) for column in columns]
             if any(cells):
                 table.add_row(label(family), *(_ratio(cell) for cell in cells))
-    table.caption = (
-        "times our rate at our quality, median over clips; wire with all headers and our acknowledgements;\n"
-        "further source frames are charged at the most that a call may spend on them.\n"
+        tables.append(table)
+    tables[-1].caption = (
+        "times our rate at our quality, median over clips; wire with all headers and\n"
+        "our acknowledgements; further source frames at the most that a call may spend.\n"
         "≤: the rival's cheapest is already better, >: its best is worse."
     )
-    table.caption_justify = "left"
-    return table
+    tables[-1].caption_justify = "left"
+    return tables
 
 
 def _ratio(comparison: Comparison | None) -> str:

@@ -35,13 +35,13 @@ from facewire.sender.encoder import SOURCE_BYTES_PER_MINUTE
 
 HEADLINE = ("st_lpips", "akd")
 EQUAL_HEADS = (
+    "payload, times {}",
+    "wire, times {}",
+    "10 min, times {}",
+    "payload, worst clip, {}",
+    "wire, worst, {}",
     "kbps at {}",
     "wire kbps at {}",
-    "payload, times {}",
-    "worst clip, {}",
-    "wire, times {}",
-    "worst, {}",
-    "10 min, times {}",
     "≤ / >, {}",
 )
 LOSSES = ("psnr", "ssim", "ms_ssim", "vmaf", "identity")
@@ -162,13 +162,13 @@ def _at_equal(summary: Summary, ours: str, family: str, figure: str) -> list[str
     if payload is None or wire is None or call is None:
         return None
     return [
+        f"<b>{payload.ratio.text}</b>",
+        f"<b>{wire.ratio.text}</b>",
+        call.ratio.text,
+        f"{payload.worst.times.text} <small>{html.escape(payload.worst.clip)}</small>",
+        wire.worst.times.text,
         payload.theirs.text,
         wire.theirs.text,
-        f"<b>{payload.ratio.text}</b>",
-        f"{payload.worst.times.text} <small>{html.escape(payload.worst.clip)}</small>",
-        f"<b>{wire.ratio.text}</b>",
-        wire.worst.times.text,
-        call.ratio.text,
         f"{payload.count('<=')} / {payload.count('>')}",
     ]
 

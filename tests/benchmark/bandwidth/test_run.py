@@ -16,7 +16,7 @@ from facewire.benchmark.bandwidth.config import Ladder
 from facewire.benchmark.bandwidth.curves import rate_at
 from facewire.benchmark.bandwidth.neural import Repeat
 from facewire.benchmark.bandwidth.referee import FIGURES, Referee
-from facewire.benchmark.bandwidth.report import schema, to_json, write_report
+from facewire.benchmark.bandwidth.report import schema, tables_of, to_json, write_report
 from facewire.benchmark.bandwidth.rivals import RIVALS
 from facewire.benchmark.bandwidth.run import BenchOptions, Point, Result, run_bench
 from facewire.benchmark.bandwidth.summary import anchor_of, curve_of, summarise
@@ -181,6 +181,15 @@ def test_report_follows_its_schema_and_shows_no_pictures_unless_asked(quick: Res
     assert {row["codec"] for row in rows} == {"facewire", "facewire-one-source", "repeat", "x264-veryfast", "vp9"}
     equal = list(csv.DictReader((out / "equal.csv").read_text().splitlines()))
     assert {row["ours"] for row in equal} == {"facewire", "facewire-one-source"}
+
+
+def test_terminal_shows_a_table_for_each_of_ours(quick: Result) -> None:
+    tables = tables_of(quick, summarise(quick))
+    assert [str(table.title).partition(" beside ")[2].rpartition(", 1 clip")[0] for table in tables] == [
+        "facewire",
+        "facewire, one source frame",
+    ]
+    assert [table.row_count for table in tables] == [2, 2]  # rivals
 
 
 def test_schema_rejects_wrong_values(quick: Result) -> None:
