@@ -63,6 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         print(f"facewire: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_ERROR
+    except ImportError as error:
+        # An extension module that is interrupted while it is imported says so with an error of its own.
+        match error.__cause__:
+            case KeyboardInterrupt():
+                return EXIT_INTERRUPTED
+            case _Ended(signal=number):
+                return 128 + int(number)
+        raise
     return 0
 
 

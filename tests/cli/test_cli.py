@@ -277,3 +277,18 @@ def test_an_angle_at_which_the_face_smears_is_noted(capsys: pytest.CaptureFixtur
     options = argparse.Namespace(yaw=90.0, pitch=10.0, roll=0.0)
     assert view_degrees(options) == (90.0, 10.0, 0.0)
     assert capsys.readouterr().err == "facewire: --yaw 90: the face smears beyond about 30 degrees\n"
+
+
+@pytest.mark.parametrize("caused", [True, False], ids=["by Ctrl-C", "by itself"])
+def test_import_that_ctrl_c_breaks_is_no_fault(monkeypatch: pytest.MonkeyPatch, caused: bool) -> None:
+    """As `import onnxruntime` fails when it is interrupted half way."""
+
+    def broken(*_arguments: object) -> None:
+        raise ImportError("initialization failed") from (KeyboardInterrupt() if caused else None)
+
+    monkeypatch.setattr("facewire.cli._run", broken)
+    if caused:
+        assert main(["info"]) == 130
+    else:
+        with pytest.raises(ImportError, match="initialization failed"):
+            main(["info"])
