@@ -208,6 +208,11 @@ class RateController:
         return rate
 
     @property
+    def has_room(self) -> bool:
+        """Nobody set a limit, and the path is known to carry more than `FRUGAL_KBPS`."""
+        return self._grows and self.budget_kbps > FRUGAL_KBPS
+
+    @property
     def source_kbps(self) -> float:
         """What media leave for pieces of a source frame, but at least a quarter of the budget."""
         media = self._media_kbps
@@ -220,7 +225,7 @@ class RateController:
         self._now += max(0.0, elapsed_s)
         if self._grows:
             self.budget_kbps = min(max(FRUGAL_KBPS, PATH_SHARE * measured.path_kbps), MOST_KBPS)
-            self._top = FRUGAL_LEVEL if self.budget_kbps <= FRUGAL_KBPS else len(self._levels) - 1
+            self._top = len(self._levels) - 1 if self.has_room else FRUGAL_LEVEL
             self._ceiling = min(self._ceiling, self._top)
             self.level = min(self.level, self._top)
         self._learn_cost(measured)
@@ -301,7 +306,7 @@ class RateController:
         if self._now >= self._ceiling_until:
             self._ceiling = self._top
         wait = RISE_AFTER_S if self._fell_at is None else RISE_AFTER_FALL_S
-        if self._fell_at is None and self._grows and self.budget_kbps > FRUGAL_KBPS:
+        if self._fell_at is None and self.has_room:
             wait = RISE_WITH_ROOM_S
         if self._now - self._quiet_since >= wait and self.level < self._ceiling:
             self.level += 1

@@ -11,14 +11,13 @@ from facewire.call.connections import Connections
 from facewire.call.conversation import Conversation
 from facewire.call.ends import Ends
 from facewire.call.options import SessionOptions
-from facewire.call.rate import FRUGAL_KBPS, Measured, Rate, RateController
+from facewire.call.rate import Measured, Rate, RateController
+from facewire.sender.encoder import SOURCE_BYTES_PER_MINUTE
 
 DECISION_S = 0.5
 """Time between two decisions."""
 SOURCE_SHARE = 0.15
 """Of the budget on the wire goes to source frames after the first, averaged over a minute."""
-MOST_SOURCE_BYTES_PER_MINUTE = 17_000
-"""Within `FRUGAL_KBPS`."""
 MOST_SKIPPED = 0.05
 """Share of pictures that the playout may skip while there is still time to draw what the other side sees."""
 WINDOW_S = 2.0
@@ -113,8 +112,9 @@ class RateLoop:
         self._outgoing.extra_kbps = self._controller.source_kbps
         if self._ends.live is not None:
             per_minute = SOURCE_SHARE * self._controller.budget_kbps * 1000 / 8 * 60
-            frugal = self._limited or self._controller.budget_kbps <= FRUGAL_KBPS
-            self._ends.live.set_source_budget(min(per_minute, MOST_SOURCE_BYTES_PER_MINUTE) if frugal else per_minute)
+            if not self._controller.has_room:
+                per_minute = min(per_minute, SOURCE_BYTES_PER_MINUTE)
+            self._ends.live.set_source_budget(per_minute)
             self._ends.live.allow_looks(not self._skips())
         if rate == self._outgoing.rate:
             return
