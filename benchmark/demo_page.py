@@ -46,13 +46,14 @@ def _head(report: LoopbackReport) -> str:
         (f"{counted(len(report.sources))}, each sent once", f"{report.source_bytes / 1000:.1f}", "kB"),
         ("the clip", f"{report.seconds:.1f}", "s"),
     ]
+    pictures = "one picture" if len(report.sources) == 1 else f"{len(report.sources)} pictures"
     items = "".join(
         f'<div class="card"><h3>{html.escape(name)}</h3><div class="value">{value}<span class="unit">{unit}</span></div></div>'
         for name, value, unit in cards
     )
     return (
         f'<p class="kicker">facewire demo · weights <code>{html.escape(report.weights)}</code></p>'
-        f"<h1>A talking face in {report.kbps(motion):.1f} kilobits a second</h1><p>{html.escape(lead)}</p>"
+        f"<h1>A talking face in {pictures} and {report.kbps(motion):.1f} kilobits a second</h1><p>{html.escape(lead)}</p>"
         f'<div class="cards">{items}</div>'
     )
 
