@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -49,6 +50,25 @@ def test_the_api_pages_name_what_exists() -> None:
     modules = [name for name in names if name not in facewire.__all__]
     assert {name for name in names if name in facewire.__all__} == set(facewire.__all__) - {"__version__"}
     assert [name for name in modules if not (ROOT / f"{name.replace('.', '/')}.py").is_file()] == []
+
+
+def test_pages_of_the_site_link_to_nothing_that_the_site_lacks() -> None:
+    """So that such a link fails here, and not only when the site is built."""
+    hooks = ast.parse((ROOT / "docs/site/hooks.py").read_text("utf-8"))
+    patterns = next(
+        ast.literal_eval(node.value)
+        for node in hooks.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DOCUMENTS"
+    )
+    pages = {path.resolve() for pattern in patterns for path in ROOT.glob(pattern)}
+    missing = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in sorted(pages)
+        if page.suffix == ".md"
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+        if (page.parent / link).resolve() not in pages
+    ]
+    assert missing == []
 
 
 def test_every_document_is_in_the_navigation_of_the_site() -> None:
