@@ -142,6 +142,7 @@ class Conversation(ConnectionUser, UplinkTarget):
                 shows=playout is not None,
                 clock_ms=self._ends.uplink.clock.now_ms(),
                 name=self._options.name,
+                through=self._options.through,
             )
         )
         self._tell_state()
@@ -221,6 +222,8 @@ class Conversation(ConnectionUser, UplinkTarget):
         same = self.other.greeted(hello, now)
         self._listener.greeted(same)
         if not same:
+            if hello.through:
+                self._listener.notice(f"this call goes through {hello.through}, which sees and hears everything")
             if self._ends.playout is not None:
                 self._ends.playout.restart()
             if self._ends.live is not None:

@@ -20,9 +20,9 @@ import msgpack
 
 from facewire.errors import DecodeError
 
-PROTOCOL_VERSION = 3
-MAX_SOURCE_HASHES = 16
+PROTOCOL_VERSION = 4
 """Version of both kinds of message, and of what a session does with them."""
+MAX_SOURCE_HASHES = 16
 MAX_MEDIA_BYTES = 4096
 MAX_PARTS = 32
 MAX_CONTROL_BYTES = 1024
@@ -33,6 +33,8 @@ WEIGHTS_HASH_BYTES = 8
 SOURCE_HASH_BYTES = 8
 SESSION_BYTES = 8
 MAX_NAME_CHARACTERS = 64
+MAX_SERVER_CHARACTERS = 253
+"""Of a host's name."""
 
 _ACKNOWLEDGES, _REPORTS = 16, 8
 _REPORT = struct.Struct("<HHB")
@@ -178,6 +180,8 @@ class Hello:
     """This side's capture clock when the message was sent."""
     name: str
     """This side's display name."""
+    through: str
+    """The server that speaks for this side, and sees and hears everything, as a gateway does; empty where there is none."""
 
     def source_hashes(self) -> set[bytes]:
         """`sources`, one by one."""
@@ -296,6 +300,7 @@ def _problem(message: Control) -> str:
             (0 <= message.frame_rate <= 1000, "frame rate"),
             (0 <= message.clock_ms < 1 << 48, "clock"),
             (_is_text(message.name, MAX_NAME_CHARACTERS), "name"),
+            (_is_text(message.through, MAX_SERVER_CHARACTERS), "server's name"),
         )
     elif isinstance(message, State):
         sizes = (

@@ -18,6 +18,8 @@ class SessionOptions:
 
     name: str = ""
     """The name shown to the other side."""
+    through: str = ""
+    """The gateway that holds this session for its guest, by its host's name; the other side is told."""
     max_kbps: float | None = None
     """Bandwidth limit of what this side sends, in kbit/s on the wire, sound included."""
     frugal: bool = False

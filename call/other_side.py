@@ -22,6 +22,11 @@ class OtherSide:
     def name(self) -> str:
         return self.hello.name if self.hello is not None else ""
 
+    @property
+    def through(self) -> str:
+        """The server that speaks for it, and sees and hears all of the call; empty where there is none."""
+        return self.hello.through if self.hello is not None else ""
+
     def greeted(self, hello: Hello, now: float) -> bool:
         """Takes a greeting. Returns whether it is the same program as before, with all its state."""
         same = self.hello is not None and self.hello.session == hello.session

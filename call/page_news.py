@@ -87,6 +87,7 @@ def call(session: Session) -> Values:
             "picture": state.picture if state is not None else "live",
             "sends_video": remote.video,
             "sends_sound": remote.sound,
+            "through": session.other.through or None,
             "shown": playout is not None and playout.stats().shown > 0,
         }
     return {

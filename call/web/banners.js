@@ -85,6 +85,13 @@ export class Banners {
         words: (other.picture === "portrait" ? words.portrait : words.file)(name),
         buttons: [{ words: words.dismiss, press: () => this.#dismiss(other.picture) }],
       },
+      other?.through != null && !this.#dismissed.has("through") && {
+        id: "through",
+        kind: "note",
+        icon: "info",
+        words: words.through(other.through),
+        buttons: [{ words: words.dismiss, press: () => this.#dismiss("through") }],
+      },
       this.#recordingNote(state),
       own?.camera === "no-face" && { id: "face", kind: "bad", icon: "warn", words: advice.ownNoFace.what },
       own?.camera === "camera-lost" && state.wantCamera && { id: "camera", kind: "bad", icon: "cam-off", words: advice.cameraLost.what },

@@ -37,6 +37,7 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  * @property {boolean} sends_video
  * @property {boolean} sends_sound
  * @property {boolean} shown a synthesised picture has been shown
+ * @property {string | null} through the server that speaks for a guest of its, and sees and hears everything
  *
  * @typedef {object} Call
  * @property {"call"} type

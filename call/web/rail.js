@@ -116,12 +116,13 @@ function renderSet(set) {
 }
 
 /** @param {State} state */
-function renderWords({ safety }) {
+function renderWords({ safety, call }) {
   show($("words-card"), safety.words !== null);
   for (const id of ["words-list", "words-big"]) {
     const place = $(id);
     const words = safety.words ?? [];
     if (place.textContent !== words.join("")) place.replaceChildren(...words.map((word) => make("span", { text: word })));
   }
-  setText($("words-how"), safety.words ? text.words.how : text.words.none);
+  const through = call?.other?.through;
+  setText($("words-how"), !safety.words ? text.words.none : through ? text.words.through(through) : text.words.how);
 }

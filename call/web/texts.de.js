@@ -206,6 +206,7 @@ export const texts = {
     portrait: (/** @type {string} */ name) =>
       `${name || "Die andere Person"} erscheint als selbst gewähltes Bild, nicht live vor der Kamera.`,
     file: (/** @type {string} */ name) => `${name || "Die andere Person"} sendet eine Videodatei, kein Live-Video.`,
+    through: (/** @type {string} */ server) => `Dieses Gespräch läuft über ${server}. Dieser Server sieht und hört alles.`,
     dismiss: "OK",
     asking: (/** @type {string} */ name) => `${name || "Die andere Person"} wird gefragt, ob Sie aufzeichnen dürfen …`,
     refused: (/** @type {string} */ name) => `${name || "Die andere Person"} möchte nicht aufgezeichnet werden.`,
@@ -294,6 +295,9 @@ export const texts = {
     how:
       "Lesen Sie einander diese Wörter vor. Wenn Sie beide dieselben sechs in derselben Reihenfolge sehen, ist niemand dazwischen. " +
       "Wenn sie sich unterscheiden, hört vielleicht jemand mit: Verlassen Sie das Gespräch.",
+    through: (/** @type {string} */ server) =>
+      `Lesen Sie einander diese Wörter vor. Wenn sie gleich sind, ist niemand zwischen Ihnen und ${server}. Die andere Person ist ` +
+      `Gast von ${server}; dieser Server sieht und hört das Gespräch, und darüber sagen die Wörter nichts.`,
     none: "Sie erscheinen, sobald Sie beide verbunden sind.",
   },
 

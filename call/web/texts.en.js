@@ -203,6 +203,7 @@ export const texts = {
     portrait: (/** @type {string} */ name) =>
       `${name || "The other person"} appears as a picture they chose, not on a live camera.`,
     file: (/** @type {string} */ name) => `${name || "The other person"} is sending a video file, not live video.`,
+    through: (/** @type {string} */ server) => `This call goes through ${server}, which sees and hears everything.`,
     dismiss: "OK",
     asking: (/** @type {string} */ name) => `Asking ${name || "the other person"} whether you may record…`,
     refused: (/** @type {string} */ name) => `${name || "The other person"} doesn’t want to be recorded.`,
@@ -291,6 +292,9 @@ export const texts = {
     how:
       "Read these words to each other. If you both see the same six in the same order, no one is between you. If they differ, " +
       "someone may be listening in: leave the call.",
+    through: (/** @type {string} */ server) =>
+      `Read these words to each other. If they are the same, no one is between you and ${server}. The other person is a guest of ` +
+      `${server}, which sees and hears this call; the words say nothing about that.`,
     none: "They appear once the two of you are connected.",
   },
 

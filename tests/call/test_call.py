@@ -230,6 +230,14 @@ async def test_a_file_plays_from_its_beginning_when_somebody_comes(
     assert sending.live.stats().captured == 12
 
 
+async def test_a_guest_is_said_to_speak_through_its_server(call: Call, networks: Networks) -> None:
+    call.start(a_options=SessionOptions(through="calls.example.org"))
+    await call.until(lambda: call.b.other.hello)
+    assert call.b.other.through == "calls.example.org"
+    assert [text for text in call.listener.texts if "goes through calls.example.org" in text]
+    assert call.a.other.through == ""
+
+
 async def test_no_path_to_somebody_who_is_there_is_said(
     call: Call, networks: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:

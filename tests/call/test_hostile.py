@@ -119,7 +119,19 @@ async def test_second_greeting_is_ignored(call: Call, networks: Networks) -> Non
     peer = await running(call, networks)
     bundle = networks.bundle
     hello = Hello(
-        PROTOCOL_VERSION, 1, bundle.hash, bundle.picture_size, 25.0, b"somebody", b"", True, True, True, 0, "Mallory"
+        PROTOCOL_VERSION,
+        1,
+        bundle.hash,
+        bundle.picture_size,
+        25.0,
+        b"somebody",
+        b"",
+        True,
+        True,
+        True,
+        0,
+        "Mallory",
+        "",
     )
     peer.send("control", encode_control(hello))
     await goes_on(call)

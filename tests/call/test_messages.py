@@ -32,7 +32,7 @@ from facewire.call.messages import (
 from facewire.errors import DecodeError
 
 HELLO = Hello(
-    protocol=3,
+    protocol=4,
     codec=1,
     weights=b"weights!",
     side=256,
@@ -44,8 +44,9 @@ HELLO = Hello(
     shows=True,
     clock_ms=1234,
     name="Ada",
+    through="calls.example.org",
 )
-GOLDEN_MEDIA = bytes.fromhex("78 3456 8701 0f00 2700 02") + b"\x06mot" + b"\x05so"
+GOLDEN_MEDIA = bytes.fromhex("98 3456 8701 0f00 2700 02") + b"\x06mot" + b"\x05so"
 GOLDEN_STATE = bytes.fromhex("94 01 a7") + b"sending" + bytes.fromhex("c2 a4") + b"live"
 
 reports = st.builds(
@@ -77,6 +78,7 @@ controls: st.SearchStrategy[Control] = st.one_of(
         shows=st.booleans(),
         clock_ms=st.integers(0, (1 << 48) - 1),
         name=st.text("abc äöü", max_size=64),
+        through=st.sampled_from(["", "calls.example.org"]),
     ),
     st.builds(
         State,
@@ -195,6 +197,8 @@ def test_other_protocol_version_is_explained() -> None:
         ("clock_ms", -1),
         ("name", "x" * 65),
         ("name", "a\x1b[2Jb"),
+        ("through", "x" * 254),
+        ("through", "a\nb"),
         ("video", 1),
     ],
 )

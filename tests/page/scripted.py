@@ -50,6 +50,7 @@ OTHER: dict[str, Any] = {
     "sends_video": True,
     "sends_sound": True,
     "shown": True,
+    "through": None,
 }
 OWN: dict[str, Any] = {
     "camera": "sending",

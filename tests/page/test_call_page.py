@@ -255,6 +255,16 @@ async def test_being_recorded_needs_consent_that_can_be_withdrawn(call_page: Ope
     await process.hears(Consent(False))
 
 
+async def test_a_server_in_between_is_said_and_kept_out_of_the_safety_words(call_page: Opened) -> None:
+    call_page.process.call(through="calls.example.org")
+    call_page.process.words()
+    await expect(call_page.at("#banners")).to_contain_text("calls.example.org, which sees and hears everything")
+    await call_page.at("#banners button").click()
+    await expect(call_page.at("#banners")).not_to_contain_text("calls.example.org")
+    await call_page.at("#words-open").click()
+    await expect(call_page.at("#words-how")).to_contain_text("the words say nothing about that")
+
+
 async def test_a_portrait_is_uploaded_or_refused_with_a_reason(call_page: Opened, face: Picture) -> None:
     process = call_page.process
     file = io.BytesIO()
