@@ -339,7 +339,7 @@ def _check(options: CallOptions) -> None:
     RateController(options.session.max_kbps, options.session.fps)
     if options.weights is not None:  # those that ship are tested
         load_bundle(options.weights)
-    if options.page is not None:
+    if options.page is not None and options.page.recordings is not None:
         try:
             options.page.recordings.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 from facewire.call.ends import Ends
 from facewire.call.listener import Listener
 from facewire.call.options import CallOptions, PageOptions
 from facewire.call.recording import Recording
-from facewire.call.room import open_room
+from facewire.call.room import RoomClient, open_room
 from facewire.call.safety import safety_words
 from facewire.call.stats import CallStats
 from facewire.call.tasks import Tasks
@@ -20,7 +21,9 @@ Problem = Literal["notice", "disk"]
 
 
 class HeldCall(Listener):
-    """Make it in the event loop. problem: called with a text for the page. InputError for options that cannot work."""
+    """Make it in the event loop. problem: called with a text for the page. client: as in `open_room`. InputError for options that
+    cannot work.
+    """
 
     def __init__(
         self,
@@ -30,12 +33,15 @@ class HeldCall(Listener):
         ends: Ends,
         tasks: Tasks,
         problem: Callable[[Problem, str], None],
+        client: RoomClient | None = None,
     ) -> None:
         self._portrait_shown = options.media.portrait is not None
         self._tasks, self._problem = tasks, problem
         self._loop = asyncio.get_running_loop()
-        self.client, self.session = open_room(options, bundle, ends, self)
-        self.recordings = Recording(page.recordings, options.room, self.session.tell_recording, self._cannot_write)
+        self.client, self.session = open_room(options, bundle, ends, self, client)
+        self.recordings = Recording(
+            page.recordings or Path(), options.room, self.session.tell_recording, self._cannot_write
+        )
         self.stats = CallStats(self.session)
         self._words: tuple[str, ...] = ()
         self._words_of: tuple[bytes, bytes] | None = None

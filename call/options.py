@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from facewire.signaling.events import IceServer
+
 FULL_FPS = 25.0
 """Frames per second of a call that was asked for no other number."""
 
@@ -61,6 +63,16 @@ class MediaOptions:
 
 
 @dataclass(frozen=True)
+class GuestOptions:
+    """A page whose browser is elsewhere, held by a gateway."""
+
+    server: str
+    """The gateway, by its host's name, as guests see it."""
+    ice_servers: tuple[IceServer, ...] = ()
+    """For both ends of the connection between the browser and the gateway."""
+
+
+@dataclass(frozen=True)
 class PageOptions:
     """A call held in a page of the browser."""
 
@@ -69,8 +81,10 @@ class PageOptions:
     microphone: bool = True
     """Sound comes from the browser's microphone; otherwise from `MediaOptions.sound`."""
     open_browser: bool = True
-    recordings: Path = Path()
-    """Folder for recordings made in the page."""
+    recordings: Path | None = Path()
+    """Folder for recordings made in the page; None allows none."""
+    guest: GuestOptions | None = None
+    """The page belongs to a guest of this server; None where it belongs to the person at this machine."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The process behind the page: lobby, call, end, and the next call.
 
-`command` runs one `PageCall` for the whole process. The page's messages (`page_messages`) come in from `page_server`; what
+`command` runs one `PageCall` for the whole process. The page's messages (`page_messages`) come in from `page_http`; what
 they ask for is done, and the page is told what changed (`page_news`, docs/page.md).
 """
 
@@ -18,7 +18,8 @@ from facewire.call import page_news as news
 from facewire.call.messages import MAX_NAME_CHARACTERS
 from facewire.call.options import CallOptions, PageOptions
 from facewire.call.page_devices import PageDevices, frame_portrait
-from facewire.call.page_kept import Kept
+from facewire.call.page_http import PageHandler, Send
+from facewire.call.page_kept import Kept, NothingKept
 from facewire.call.page_messages import (
     Badge,
     Budget,
@@ -38,7 +39,7 @@ from facewire.call.page_messages import (
 )
 from facewire.call.page_news import MAX_DETAIL_CHARACTERS, Values
 from facewire.call.page_outbox import News, PageOutbox
-from facewire.call.page_server import PageHandler, PageServer, Send
+from facewire.call.page_server import PageServer
 from facewire.call.page_settings import PageSettings
 from facewire.call.tasks import Tasks
 from facewire.errors import DecodeError, FacewireError, InputError
@@ -46,6 +47,7 @@ from facewire.errors import DecodeError, FacewireError, InputError
 if TYPE_CHECKING:  # the page is there before these are imported
     from facewire.call.ends import EndNetworks
     from facewire.call.held_call import HeldCall
+    from facewire.call.room import RoomClient
     from facewire.call.states import Ending
 
 TELL_EVERY_S = 0.1
@@ -59,18 +61,32 @@ _log = logging.getLogger(__name__)
 
 
 class PageCall(PageHandler):
-    """One process with a page. tell_terminal: told, in words, what the terminal may show too."""
+    """One page and its calls.
+
+    tell_terminal: told, in words, what the terminal may show too. networks: where they come from, called in a thread; by default
+    they are loaded. client: makes the signaling of each call from the person's name; by default a client of the server that the
+    options name. The gateway gives the last two.
+    """
 
     def __init__(
-        self, options: CallOptions, page: PageOptions, tell_terminal: Callable[[str], None] = lambda text: None
+        self,
+        options: CallOptions,
+        page: PageOptions,
+        tell_terminal: Callable[[str], None] = lambda text: None,
+        *,
+        networks: Callable[[], EndNetworks] | None = None,
+        client: Callable[[str], RoomClient] | None = None,
     ) -> None:
         self._options, self._page, self._tell_terminal = options, page, tell_terminal
-        self._outbox, self._devices, self._settings = PageOutbox(), PageDevices(), PageSettings(options, page)
-        self._kept = Kept()
+        self._get_networks, self._client = networks or (lambda: _load_networks(options)), client
+        self._outbox, self._settings = PageOutbox(), PageSettings(options, page)
+        self._devices = PageDevices(page.guest)
+        self._kept = Kept() if page.guest is None else NothingKept()
         if not self._settings.name:
             self._settings.name = self._kept.values.get("name", "")[:MAX_NAME_CHARACTERS]
         self._sources = news.Sources()
         self._phase: Values = {}
+        self.phase_since_s = 0.0
         self._enter("loading")
         self._networks: EndNetworks | None = None
         self._held: HeldCall | None = None
@@ -84,6 +100,12 @@ class PageCall(PageHandler):
         """Why the last call, or everything, failed, in words."""
 
     # --- the process
+
+    @property
+    def phase(self) -> Phase:
+        """Where the page is; `phase_since_s` says since when, by `time.monotonic`."""
+        phase: Phase = self._phase["phase"]
+        return phase
 
     def quit(self) -> None:
         """Ends the call, if one is held, and then `run`."""
@@ -108,7 +130,7 @@ class PageCall(PageHandler):
 
     async def _load(self) -> None:
         try:
-            self._networks = await asyncio.to_thread(_load_networks, self._options)
+            self._networks = await asyncio.to_thread(self._get_networks)
             await self._open_ends(self._networks)
         except FacewireError as error:
             self._break(error)
@@ -165,7 +187,8 @@ class PageCall(PageHandler):
             _log.error("the call failed", exc_info=error)
             self.failed = f"the call failed ({type(error).__name__})"
             self._enter("ended", "other", self.failed)
-        if self._options.session.seconds is not None or self._options.session.wait_s is not None:
+        once = self._options.session.seconds is not None or self._options.session.wait_s is not None
+        if once and self._page.guest is None:
             self._over.set()
         if self._settings.ends is None and not self._over.is_set():
             try:
@@ -180,7 +203,8 @@ class PageCall(PageHandler):
         ends = self._settings.ends
         assert ends is not None
         options = replace(self._options, session=self._settings.session_options())
-        held = HeldCall(options, self._page, networks.bundle, ends, self._tasks, self._problem)
+        client = self._client(options.session.name) if self._client is not None else None
+        held = HeldCall(options, self._page, networks.bundle, ends, self._tasks, self._problem, client)
         async with held.client:
             self._held, self._sources, self._devices.recording = held, news.Sources(), held.recordings
             self._settings.use(ends, held.session)
@@ -237,6 +261,8 @@ class PageCall(PageHandler):
                 self._devices.burnt = message.burnt
             case Budget():
                 self._settings.set_budget(message.max_kbps)
+            case Record() | PortraitSwitch() if self._page.guest is not None:
+                raise DecodeError("guests appear as they are, and record nothing here")
             case Record() if self._held is not None:
                 self._held.recordings.record(message.on)
             case Consent() if self._held is not None:
@@ -269,7 +295,13 @@ class PageCall(PageHandler):
         self._enter("joining")
         self._join_wanted.set()
 
+    def speaks_from(self, address: str) -> None:
+        """A guest's browser is at this IP address; its next connection leads there."""
+        self._devices.address = address
+
     async def take_portrait(self, data: bytes) -> None:
+        if self._page.guest is not None:
+            raise InputError("guests appear as they are")
         if self._networks is None:
             raise InputError("the networks are still being loaded: try again in a moment")
         self._settings.set_portrait(await asyncio.to_thread(frame_portrait, data, self._networks.bundle.picture_size))
@@ -283,6 +315,8 @@ class PageCall(PageHandler):
     # --- what the page is told
 
     def _enter(self, phase: Phase, code: str = "", detail: str = "") -> None:
+        if self._phase.get("phase") != phase:
+            self.phase_since_s = time.monotonic()
         self._phase = {"type": "phase", "phase": phase, "code": code, "detail": detail[:MAX_DETAIL_CHARACTERS]}
         self._tell()
 

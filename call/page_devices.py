@@ -1,6 +1,6 @@
 """The browser as camera, microphone, screen and loudspeaker of this process, from call to call.
 
-The page's media come through a `LocalLeg`; `open_ends` makes each call's ends from them. What is shown and played goes to the
+The page's media come through a `BrowserLeg`; `open_ends` makes each call's ends from them. What is shown and played goes to the
 page and to the recording, if there is one.
 """
 
@@ -10,14 +10,14 @@ import asyncio
 import io
 from typing import TYPE_CHECKING, Any
 
-from facewire.call.options import CallOptions, PageOptions
+from facewire.call.options import CallOptions, GuestOptions, PageOptions
 
 if TYPE_CHECKING:  # the page is there before these are imported
     import numpy as np
     from numpy.typing import NDArray
 
     from facewire.call.ends import EndNetworks, Ends
-    from facewire.call.page_media import LocalLeg, PageCamera, PageMicrophone
+    from facewire.call.page_media import BrowserLeg, PageCamera, PageMicrophone
     from facewire.call.recording import Recording
     from facewire.call.rival import H264Figures, H264Watch
 
@@ -25,15 +25,18 @@ PORTRAIT_FORMATS = ("PNG", "JPEG", "WEBP")
 
 
 class PageDevices:
-    """One page's devices."""
+    """One page's devices. guest: the page is elsewhere, and so the badge is always drawn in."""
 
-    def __init__(self) -> None:
+    def __init__(self, guest: GuestOptions | None = None) -> None:
+        self._guest = guest
+        self.address = ""
+        """Of a guest's browser, as it was last seen."""
         self.burnt = False
         """The badge is drawn into the pictures that the page shows."""
         self.microphone_on = True
         self.recording: Recording | None = None
         """Gets what is shown and heard. The event loop may set it to None at any time."""
-        self._leg: LocalLeg | None = None
+        self._leg: BrowserLeg | None = None
         self._camera: PageCamera | None = None
         self._microphone: PageMicrophone | None = None
         self._watch: H264Watch | None = None
@@ -51,13 +54,14 @@ class PageDevices:
         from facewire.receiver.sinks import PacedSound
 
         uplink = Uplink()
-        self._watch, self._camera, self._microphone = H264Watch(), PageCamera(), PageMicrophone(uplink.clock)
+        self._camera, self._microphone = PageCamera(), PageMicrophone(uplink.clock)
+        self._watch = H264Watch() if self._guest is None else None
         media = PageMedia(
             picture=PagePicture(self._show),
             sound=PacedSound(self._play),
             camera=self._camera if page.camera else None,
             microphone=self._microphone if page.microphone else None,
-            on_square=self._watch.take,
+            on_square=self._watch.take if self._watch is not None else None,
         )
         return open_ends(options.media, networks, options.session.fps, page=media, uplink=uplink)
 
@@ -67,8 +71,10 @@ class PageDevices:
         """Answers the page's offer; DecodeError if it cannot be used."""
         if self._leg is None:
             page_media = await asyncio.to_thread(_import_page_media)
-            self._leg = page_media.LocalLeg(self._camera_frame, self._microphone_frame)
-        return await self._leg.answer(offer)
+            self._leg = page_media.BrowserLeg(self._camera_frame, self._microphone_frame)
+        if self._guest is None:
+            return await self._leg.answer(offer)
+        return await self._leg.answer(offer, page_media.guest_connection(self._guest.ice_servers, self.address))
 
     async def close(self) -> None:
         """Closes the connection, if there is one."""
@@ -92,7 +98,7 @@ class PageDevices:
 
         leg, recording = self._leg, self.recording
         if leg is not None:
-            leg.show(stamp(picture) if self.burnt else picture, at_s)
+            leg.show(stamp(picture) if self.burnt or self._guest is not None else picture, at_s)
         if recording is not None:
             recording.show(picture, at_s)
 

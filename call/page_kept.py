@@ -44,3 +44,13 @@ class Kept:
             write_whole(self._file, json.dumps(self.values, ensure_ascii=False).encode())
         except (OSError, InputError) as error:
             _log.info("the page's settings are not kept: %s", error)
+
+
+class NothingKept(Kept):
+    """For guests of a gateway, of whom it remembers nothing: their browser does."""
+
+    def __init__(self) -> None:
+        self.values = {}
+
+    def keep(self, message: Keep) -> None:
+        pass

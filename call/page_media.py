@@ -1,5 +1,5 @@
-"""The local WebRTC connection between the page and its process: the browser's camera and microphone in, synthesised
-pictures and the other side's sound out.
+"""The WebRTC connection between the page and the process behind it: the browser's camera and microphone in, synthesised
+pictures and the other side's sound out. It is local, but for guests of a gateway.
 
 `page_devices` passes on the page's offer. `PageCamera` and `PageMicrophone` are sources for `facewire.sender`; `PagePicture`
 and a `PacedSound` take what `facewire.receiver` plays. The other person is not part of this connection: frames are decoded
@@ -25,24 +25,28 @@ import numpy as np
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
+    RTCIceServer,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
-from facewire.call.webrtc import LocalConnection
+from facewire.call.webrtc import GuestConnection, LocalConnection
 from facewire.errors import DecodeError, reason
 from facewire.receiver.sinks import VideoSink
 from facewire.receiver.sound import RATE_HZ, Samples
 from facewire.sender.clock import CaptureClock
 from facewire.sender.media import Frame, VideoSource
 from facewire.sender.sound import SoundSource, regroup
+from facewire.signaling.events import IceServer
 
 CAMERA_FPS = 30.0
 BROWSER_SOUND_MS = 80.0
 """How much older sound is than pictures when it arrives: it waits in aiortc's jitter buffer, four packets of 20 ms."""
 CAMERA_BITRATE = "x-google-start-bitrate=3000;x-google-min-bitrate=1500;x-google-max-bitrate=6000"
-"""kbit/s."""
+"""kbit/s. Within one machine bits cost nothing."""
+GUEST_BITRATE = "x-google-start-bitrate=800;x-google-max-bitrate=1500"
+"""The same for browsers elsewhere, whose path has to be learnt."""
 POLL_S = 0.2
 QUEUED_SOUND = 50
 """Frames of 20 ms. A machine that stalls loses sound rather than memory."""
@@ -144,8 +148,8 @@ class _Outlet(MediaStreamTrack):
         return await self._queued.get()
 
 
-class LocalLeg:
-    """This process's end of the local connection; there is one connection at a time. Make it in the event loop.
+class BrowserLeg:
+    """This process's end of the connection; there is one at a time. Make it in the event loop.
 
     on_camera, on_microphone: called in the event loop with the browser's frames.
     """
@@ -154,17 +158,20 @@ class LocalLeg:
         self, on_camera: Callable[[av.VideoFrame], None], on_microphone: Callable[[av.AudioFrame], None]
     ) -> None:
         self._takers: dict[str, Callable[[Any], None]] = {"video": on_camera, "audio": on_microphone}
-        self._connection: LocalConnection | None = None
+        self._connection: LocalConnection | GuestConnection | None = None
         self._picture: _Outlet | None = None
         self._sound: _Outlet | None = None
         self._started_s = time.monotonic()
         self._samples = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def answer(self, offer: str) -> str:
-        """Answers the page's offer and replaces any earlier connection; DecodeError for an invalid offer."""
+    async def answer(self, offer: str, guest: GuestConnection | None = None) -> str:
+        """Answers the page's offer and replaces any earlier connection; DecodeError for an invalid offer.
+
+        guest: a new connection to a browser elsewhere, from `guest_connection`; None for one on this machine.
+        """
         await self.close()
-        connection = LocalConnection(RTCConfiguration([]))
+        connection = guest or LocalConnection(RTCConfiguration([]))
         self._connection = connection
         connection.on("track", self._consume)
         try:
@@ -176,7 +183,8 @@ class LocalLeg:
         except Exception as error:  # aiortc's parser raises anything
             await self.close()
             raise DecodeError(f"the page's offer cannot be used ({reason(error)})") from error
-        return _generous(connection.localDescription.sdp)
+        sdp: str = connection.localDescription.sdp
+        return _generous(sdp, CAMERA_BITRATE if guest is None else GUEST_BITRATE)
 
     async def close(self) -> None:
         """Closes the connection, if there is one."""
@@ -217,11 +225,17 @@ class LocalLeg:
         task.add_done_callback(self._tasks.discard)
 
 
-def _generous(sdp: str) -> str:
-    """Asks Chromium for high picture quality from the first second on: within one machine bits cost nothing, and the source
-    frame is taken from one of the first pictures. Other browsers ignore it.
+def guest_connection(ice_servers: tuple[IceServer, ...], address: str) -> GuestConnection:
+    """A new connection to a guest's browser. ice_servers: to gather candidates from. address: of the browser, an IP address."""
+    servers = [RTCIceServer(list(one.urls), one.username, one.credential) for one in ice_servers]
+    return GuestConnection(RTCConfiguration(servers), address)
+
+
+def _generous(sdp: str, bitrate: str) -> str:
+    """Asks Chromium for high picture quality from the first second on, since the source frame is taken from one of the first
+    pictures. Other browsers ignore it.
     """
-    return re.sub(r"(a=rtpmap:(\d+) VP8/90000\r\n)", rf"\1a=fmtp:\2 {CAMERA_BITRATE}\r\n", sdp)
+    return re.sub(r"(a=rtpmap:(\d+) VP8/90000\r\n)", rf"\1a=fmtp:\2 {bitrate}\r\n", sdp)
 
 
 def mono(frame: av.AudioFrame) -> Samples:

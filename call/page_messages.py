@@ -1,6 +1,6 @@
 """Messages from the page to its process: JSON text to checked dataclasses.
 
-`page_server` reads the text frames of the page's WebSocket; `page_call` acts on the messages. Anything that is not exactly
+`page_http` reads the text frames of the page's WebSocket; `page_call` acts on the messages. Anything that is not exactly
 such a message raises DecodeError, and nothing else. docs/page.md describes the protocol in both directions.
 """
 

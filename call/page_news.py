@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from facewire import __version__
 from facewire.call.messages import MAX_NAME_CHARACTERS
-from facewire.call.options import CallOptions, PageOptions
+from facewire.call.options import CallOptions, GuestOptions, PageOptions
 from facewire.call.page_messages import MAX_PITCH_DEGREES, MAX_ROLL_DEGREES, MAX_YAW_DEGREES, PAGE_VERSION
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ Values = dict[str, Any]
 
 def hello(options: CallOptions, page: PageOptions, name: str, kept: dict[str, str]) -> Values:
     """The answer to the page's greeting. name: this side's current name. kept: see `page_kept`."""
+    if page.guest is not None:
+        return _guest_hello(options, page.guest, name)
     command = f"facewire call {shlex.quote(options.room)} --server {shlex.quote(options.server)}"
     link = f"{options.server}#{options.room}"
     return {
@@ -48,6 +50,35 @@ def hello(options: CallOptions, page: PageOptions, name: str, kept: dict[str, st
         "name_characters": MAX_NAME_CHARACTERS,
         "folder": str(page.recordings),
         "kept": kept,
+        "guest": None,
+    }
+
+
+def _guest_hello(options: CallOptions, guest: GuestOptions, name: str) -> Values:
+    """The same to the page of a guest: nothing of the machine that it talks to."""
+    return {
+        "type": "hello",
+        "version": PAGE_VERSION,
+        "program": __version__,
+        "room": options.room,
+        "server": guest.server,
+        "name": name,
+        "invite": {"command": "", "link": "", "token": False},
+        "sends": {"camera": True, "microphone": True},
+        "view": {"yaw": MAX_YAW_DEGREES, "pitch": MAX_PITCH_DEGREES, "roll": MAX_ROLL_DEGREES},
+        "budget": {"min_kbps": MIN_KBPS, "max_kbps": MAX_KBPS},
+        "fps": options.session.fps,
+        "name_characters": MAX_NAME_CHARACTERS,
+        "folder": "",
+        "kept": {},
+        "guest": {
+            "ice_servers": [
+                {"urls": list(one.urls), "username": one.username, "credential": one.credential}
+                if one.username is not None
+                else {"urls": list(one.urls)}
+                for one in guest.ice_servers
+            ],
+        },
     }
 
 
@@ -139,7 +170,7 @@ class Sources:
     def _taken(self, whose: str, name: bytes, taken_s: float | None) -> Values:
         """Where the page finds a real picture, and when it was taken."""
         taken_ms = self._taken_ms.setdefault(name, round(1000 * taken_s) if taken_s is not None else None)
-        return {"url": f"/picture/{whose}?v={name.hex()}", "taken_ms": taken_ms}
+        return {"url": f"picture/{whose}?v={name.hex()}", "taken_ms": taken_ms}
 
 
 def real_picture(ends: Ends, whose: str, side: int, name: str | None = None) -> bytes | None:

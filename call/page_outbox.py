@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from facewire.call.page_http import Send
 from facewire.call.page_news import Values
-from facewire.call.page_server import Send
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ class Limits:
     """Queued for one client; a client that lets more gather is disconnected."""
     join_timeout_s: float = 5.0
     """From connecting to the join message."""
+    http_timeout_s: float | None = None
+    """How long an HTTP connection may take that does not become a WebSocket; None for as long as for joining."""
 
 
 @dataclass

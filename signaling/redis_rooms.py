@@ -76,28 +76,33 @@ class _Local:
             self.inbox(Gone(before.member.peer_id, why))
 
 
+def connect(url: str) -> Redis:
+    """A client that gives up soon; InputError for what is no address of a Redis. Nothing is sent yet."""
+    try:
+        return Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+            health_check_interval=TIMEOUT_S,
+            retry=Retry(NoBackoff(), 1),
+        )
+    except ValueError as error:
+        raise InputError(f"{url!r} is not the address of a Redis, such as redis://127.0.0.1:6379/0") from error
+
+
 class RedisRooms:
     """The rooms of all servers on one Redis."""
 
     def __init__(self, url: str) -> None:
-        try:
-            self._redis = Redis.from_url(
-                url,
-                decode_responses=True,
-                socket_timeout=TIMEOUT_S,
-                socket_connect_timeout=TIMEOUT_S,
-                health_check_interval=TIMEOUT_S,
-                retry=Retry(NoBackoff(), 1),
-            )
-        except ValueError as error:
-            raise InputError(f"{url!r} is not the address of a Redis, such as redis://127.0.0.1:6379/0") from error
+        self._redis = connect(url)
         self._notes = self._redis.pubsub()
         self._server = secrets.token_hex(8)
         self._local: dict[str, _Local] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        with _redis_errors():
+        with redis_errors():
             await self._notes.subscribe(_channel(self._server))
             # Waits for the answer to the subscription: from here on no note is missed.
             await self._notes.get_message(timeout=TIMEOUT_S)
@@ -113,7 +118,7 @@ class RedisRooms:
 
     async def healthy(self) -> bool:
         try:
-            with _redis_errors():
+            with redis_errors():
                 await self._redis.ping()
         except RoomsUnavailable:
             return False
@@ -139,7 +144,7 @@ class RedisRooms:
                 pipe.publish(_channel(other.server), _note("arrived", other, occupant=mine.to_json()))
 
         try:
-            with _redis_errors():
+            with redis_errors():
                 await self._redis.transaction(take_seat, *keys)
         except BaseException:
             self._local.pop(member.connection, None)
@@ -163,7 +168,7 @@ class RedisRooms:
                 note = _note("gone", other, sender=seat.member.connection, reason=gone.reason)
                 pipe.publish(_channel(other.server), note)
 
-        with _redis_errors():
+        with redis_errors():
             await self._redis.transaction(free_seat, *keys)
 
     async def relay(self, seat: Seat, message: FromPeer) -> bool:
@@ -171,7 +176,7 @@ class RedisRooms:
         if local is None or local.peer is None:
             return False
         note = _note("signal", local.peer, sender=seat.member.connection, payload=message.payload)
-        with _redis_errors():
+        with redis_errors():
             # Redis returns the number of subscribers: none if the peer's server has died.
             return bool(await self._redis.publish(_channel(local.peer.server), note))
 
@@ -251,7 +256,7 @@ async def _occupants(pipe: Pipeline, keys: list[str]) -> list[_Occupant | None]:
 
 
 @contextlib.contextmanager
-def _redis_errors() -> Iterator[None]:
+def redis_errors() -> Iterator[None]:
     """Turns errors of Redis into RoomsUnavailable."""
     try:
         yield

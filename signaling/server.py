@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import re
@@ -14,13 +15,13 @@ import secrets
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
 
-from facewire.errors import InputError, reason
+from facewire.errors import FacewireError, InputError, reason
 from facewire.signaling import messages, tokens
 from facewire.signaling.connection import CLOSE_TIMEOUT_S, Close, Connection
 from facewire.signaling.events import IceServer
@@ -28,6 +29,7 @@ from facewire.signaling.limits import Addresses, Limits, is_loopback
 from facewire.signaling.messages import FromPeer, Gone, Join, Leave, ToPeer, Welcome
 from facewire.signaling.metrics import Metrics
 from facewire.signaling.rooms import (
+    Inbox,
     Member,
     MemoryRooms,
     RoomFull,
@@ -87,9 +89,9 @@ class ServerOptions:
 
 
 class SignalingServer:
-    """One server on the running event loop."""
+    """One server on the running event loop. routes: what else it serves at its address, as a gateway does for its guests."""
 
-    def __init__(self, options: ServerOptions) -> None:
+    def __init__(self, options: ServerOptions, routes: Sequence[web.AbstractRouteDef] = ()) -> None:
         options.check()
         self.metrics = Metrics()
         self._options = options
@@ -101,10 +103,13 @@ class SignalingServer:
         """Of the WebSockets in `_connections` and of those being closed."""
         self._sweeper: asyncio.Task[None] | None = None
         self._stopping = False
+        self.draining = False
+        """Whether it stops soon; `/healthz` tells balancers then to send new clients elsewhere."""
         app = web.Application()
         app.router.add_get(PATH, self._connect)
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/metrics", self._metrics)
+        app.add_routes(routes)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
 
     @property
@@ -149,12 +154,13 @@ class SignalingServer:
         await self._rooms.stop()
 
     async def _health(self, request: web.Request) -> web.Response:
-        if self._stopping or not await self._rooms.healthy():
-            return web.json_response({"status": "stopping" if self._stopping else "no redis"}, status=503)
+        leaving = self._stopping or self.draining
+        if leaving or not await self._rooms.healthy():
+            return web.json_response({"status": "stopping" if leaving else "no redis"}, status=503)
         return web.json_response({"status": "ok"})
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        if not _is_private(self._address(request)):
+        if not _is_private(self.address(request)):
             raise web.HTTPForbidden(text="metrics are available to private addresses only\n")
         return web.Response(body=self.metrics.text(), content_type="text/plain", charset="utf-8")
 
@@ -168,7 +174,7 @@ class SignalingServer:
         if len(self._connections) >= self._options.limits.connections:
             self.metrics.refused.labels("busy").inc()
             raise web.HTTPServiceUnavailable(text="too many connections\n")
-        address = self._address(request)
+        address = self.address(request)
         if not self._addresses.enter(address, time.monotonic()):
             self.metrics.refused.labels("address").inc()
             raise web.HTTPTooManyRequests(text="too many connections from this address\n")
@@ -210,7 +216,7 @@ class SignalingServer:
             del self._connections[connection]
             self.metrics.connections.set(len(self._connections))
             if seat is not None:
-                await self._free(seat, said_goodbye)
+                await self.free(seat, said_goodbye=said_goodbye)
             await connection.finish()
             self._transports.discard(connection.transport)
         if connection.ending and connection.ending.cause:
@@ -230,19 +236,69 @@ class SignalingServer:
             raise Close(messages.CLOSE_MALFORMED, "the first message must be join", "malformed")
         peer_id = messages.peer_id(message.session)
         granted = self._check_token(message, peer_id)
-        if message.room not in self._room_sizes and len(self._room_sizes) >= limits.rooms:
-            raise Close(messages.CLOSE_TRY_AGAIN, "the server has no more rooms", "busy")
         member = Member(secrets.token_hex(8), peer_id, granted.id, message.name)
-        self._room_sizes[message.room] += 1
         try:
-            seat = await self._rooms.take(message.room, member, message.seat, connection.tell)
-        except BaseException as error:
-            self._shrink(message.room)
+            seat = await self.take(message.room, member, message.seat, connection.tell)
+        except FacewireError as error:
             raise _refusal(error) from error
-        self.metrics.rooms.set(len(self._room_sizes))
-        self.metrics.joins.inc()
         connection.welcome(self._welcome(seat, granted))
         return seat
+
+    # --- for clients of any kind: this is `local.Seating`
+
+    async def take(self, room: str, member: Member, wanted: int | None, inbox: Inbox) -> Seat:
+        """See `Rooms.take`."""
+        if room not in self._room_sizes and len(self._room_sizes) >= self._options.limits.rooms:
+            raise RoomsUnavailable("the server has no more rooms")
+        self._room_sizes[room] += 1
+        try:
+            seat = await self._rooms.take(room, member, wanted, inbox)
+        except BaseException:
+            self._shrink(room)
+            raise
+        self.metrics.rooms.set(len(self._room_sizes))
+        self.metrics.joins.inc()
+        return seat
+
+    async def free(self, seat: Seat, *, said_goodbye: bool) -> None:
+        """Frees a seat; its room may be taken by others."""
+        try:
+            await self._rooms.free(seat, Gone(seat.member.peer_id, "left" if said_goodbye else "lost"))
+        except RoomsUnavailable:
+            pass  # the seat will expire
+        finally:
+            self._shrink(seat.room)
+
+    async def pass_on(self, seat: Seat, message: FromPeer) -> bool:
+        """Relays a message to the other seat; returns whether that was possible."""
+        try:
+            delivered = await self._rooms.relay(seat, message)
+        except RoomsUnavailable:
+            delivered = False
+        self.metrics.signals.labels("relayed" if delivered else "undelivered").inc()
+        if delivered:
+            self.metrics.signal_bytes.inc(len(messages.dump(message.payload)))
+        return delivered
+
+    def ice_servers(self, peer_id: str) -> tuple[IceServer, ...]:
+        """STUN and TURN servers for a client, with credentials of its own."""
+        stun = tuple(url for url in self._options.ice_urls if url.startswith("stun"))
+        turn = tuple(url for url in self._options.ice_urls if url.startswith("turn"))
+        servers = [IceServer(stun)] if stun else []
+        if turn and self._options.turn_secret:
+            servers.append(IceServer(turn, *tokens.turn_credential(self._options.turn_secret, peer_id, time.time())))
+        return tuple(servers)
+
+    @contextlib.contextmanager
+    def kept_open(self, request: web.Request) -> Iterator[None]:
+        """While it lasts, this request may take as long as it likes."""
+        self._transports.add(request.transport)
+        try:
+            yield
+        finally:
+            self._transports.discard(request.transport)
+
+    # --- one client
 
     def _check_token(self, join: Join, peer_id: str) -> tokens.Pass:
         if self._options.secret is None:
@@ -260,17 +316,9 @@ class SignalingServer:
             seat=seat.index,
             peer=seat.peer.peer_id if seat.peer else None,
             peer_name=seat.peer.name if seat.peer else "",
-            ice_servers=self._ice_servers(seat.member.peer_id),
+            ice_servers=self.ice_servers(seat.member.peer_id),
             token=tokens.mint_for_reconnection(secret, granted, seat.member.peer_id) if secret else None,
         )
-
-    def _ice_servers(self, peer_id: str) -> tuple[IceServer, ...]:
-        stun = tuple(url for url in self._options.ice_urls if url.startswith("stun"))
-        turn = tuple(url for url in self._options.ice_urls if url.startswith("turn"))
-        servers = [IceServer(stun)] if stun else []
-        if turn and self._options.turn_secret:
-            servers.append(IceServer(turn, *tokens.turn_credential(self._options.turn_secret, peer_id, time.time())))
-        return tuple(servers)
 
     async def _relay(self, connection: Connection, seat: Seat) -> bool:
         """Relays until the connection ends; returns whether the client left for good."""
@@ -288,24 +336,7 @@ class SignalingServer:
                     raise Close(messages.CLOSE_MALFORMED, f"signal {seq}, expected {expected}", "replayed")
                 case ToPeer(payload=payload):
                     expected += 1
-                    await self._pass_on(seat, FromPeer(payload))
-
-    async def _pass_on(self, seat: Seat, message: FromPeer) -> None:
-        try:
-            delivered = await self._rooms.relay(seat, message)
-        except RoomsUnavailable:
-            delivered = False
-        self.metrics.signals.labels("relayed" if delivered else "undelivered").inc()
-        if delivered:
-            self.metrics.signal_bytes.inc(len(messages.dump(message.payload)))
-
-    async def _free(self, seat: Seat, said_goodbye: bool) -> None:
-        try:
-            await self._rooms.free(seat, Gone(seat.member.peer_id, "left" if said_goodbye else "lost"))
-        except RoomsUnavailable:
-            pass  # the seat will expire
-        finally:
-            self._shrink(seat.room)
+                    await self.pass_on(seat, FromPeer(payload))
 
     def _shrink(self, room: str) -> None:
         self._room_sizes[room] -= 1
@@ -315,7 +346,7 @@ class SignalingServer:
 
     async def _sweep(self) -> None:
         """Ends HTTP connections that do not become a WebSocket in time; aiohttp has no timeout for requests."""
-        timeout_s = self._options.limits.join_timeout_s
+        timeout_s = self._options.limits.http_timeout_s or self._options.limits.join_timeout_s
         since: dict[object, float] = {}
         while True:
             await asyncio.sleep(timeout_s / 2)
@@ -326,7 +357,8 @@ class SignalingServer:
                 if now - since[handler] > timeout_s and transport is not None and transport not in self._transports:
                     transport.abort()
 
-    def _address(self, request: web.Request) -> str:
+    def address(self, request: web.Request) -> str:
+        """The address of the client: behind a proxy, the one that the proxy names."""
         forwarded = request.headers.get("X-Forwarded-For") if self._options.behind_proxy else None
         return forwarded.rpartition(",")[2].strip() if forwarded else request.remote or ""
 
@@ -359,7 +391,7 @@ def _rooms(options: ServerOptions) -> Rooms:
     return RedisRooms(options.redis_url)
 
 
-def _refusal(error: BaseException) -> BaseException:
+def _refusal(error: FacewireError) -> FacewireError | Close:
     if isinstance(error, RoomFull):
         return Close(messages.CLOSE_ROOM_FULL, str(error), "room-full")
     if isinstance(error, SeatInUse):

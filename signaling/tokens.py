@@ -7,6 +7,7 @@ credentials that coturn accepts. The secrets come from a file or the environment
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import os
@@ -21,11 +22,13 @@ from facewire.errors import FacewireError, InputError, reason
 from facewire.signaling.messages import PEER_ID, ROOM, TOKEN_EXPIRED
 
 ALGORITHM = "HS256"
-AUDIENCE = "facewire-signaling"
+AUDIENCE, INVITING_AUDIENCE = "facewire-signaling", "facewire-inviting"
 MIN_SECRET_BYTES = 32
 """The length of the hash; a shorter key could be brute-forced from one token."""
 RECONNECT_S = 24 * 3600
 """How long a session may reconnect after its last join, and how long TURN credentials last: longer than any call."""
+INVITING_S = 60
+"""How long a permission to invite lasts; `facewire invite` makes one for each request, so that the secret itself is never sent."""
 CLOCK_SKEW_S = 5
 
 
@@ -66,6 +69,23 @@ def load_secret(file: Path | None, variable: str) -> bytes | None:
     return secret
 
 
+def keep_secret(file: Path) -> bytes:
+    """The secret in a file that only this user can read; it is made where there is none. InputError if that cannot be."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as new:
+                new.write(f"{secrets.token_urlsafe(MIN_SECRET_BYTES)}\n")
+        if os.name == "posix" and file.stat().st_mode & 0o077:
+            raise InputError(f"{file}: others can read this secret; say `chmod 600 {file}`, or delete it for a new one")
+    except OSError as error:
+        raise InputError(f"{file}: no secret can be kept there ({reason(error)})") from error
+    secret = load_secret(file, "")
+    assert secret is not None
+    return secret
+
+
 def mint(secret: bytes, room: str, lifetime_s: float) -> str:
     """A token with which one person may join `room` within the lifetime. Raises InputError for an invalid room name."""
     if ROOM.fullmatch(room) is None:
@@ -98,6 +118,27 @@ def verify(secret: bytes, token: str, room: str, peer_id: str) -> Pass:
     if claims.get("sub", peer_id) != peer_id:
         raise TokenError("the join token belongs to another session")
     return Pass(room, claims["jti"])
+
+
+def mint_for_inviting(secret: bytes) -> str:
+    """Lets whoever has it invite people, to any room, for a minute."""
+    now = int(time.time())
+    return jwt.encode({"aud": INVITING_AUDIENCE, "iat": now, "exp": now + INVITING_S}, secret, ALGORITHM)
+
+
+def verify_inviting(secret: bytes, token: str) -> None:
+    """Raises TokenError for what is no permission to invite."""
+    try:
+        jwt.decode(
+            token,
+            secret,
+            algorithms=[ALGORITHM],
+            audience=INVITING_AUDIENCE,
+            leeway=CLOCK_SKEW_S,
+            options={"require": ["exp", "iat", "aud"]},
+        )
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
+        raise TokenError("this is not signed with the server's secret, or the clocks differ by a minute") from error
 
 
 def turn_credential(secret: bytes, peer_id: str, now_s: float) -> tuple[str, str]:

@@ -37,7 +37,7 @@ class Certificate(RTCCertificate):
         return bytes.fromhex(value.replace(":", ""))
 
 
-class _ChosenAddresses(RTCPeerConnection):
+class ChosenAddresses(RTCPeerConnection):
     """A connection that uses only the addresses that `_choose` returns."""
 
     def _choose(self, addresses: list[str]) -> list[str]:
@@ -62,7 +62,7 @@ class _ChosenAddresses(RTCPeerConnection):
         """A socket of this connection is there. protocol: an `aioice.ice.StunProtocol`."""
 
 
-class LocalConnection(_ChosenAddresses):
+class LocalConnection(ChosenAddresses):
     """A connection to a browser on this machine that nothing outside this machine can reach.
 
     Chromium connects to 127.0.0.1. Firefox never does, so the machine's own addresses that lead outside are offered as well;
@@ -73,7 +73,7 @@ class LocalConnection(_ChosenAddresses):
     def __init__(self, configuration: RTCConfiguration) -> None:
         super().__init__(configuration)
         self._own = {LOOPBACK, *get_host_addresses(use_ipv4=True, use_ipv6=True)}
-        self._offered = [LOOPBACK, *_outward_addresses()]
+        self._offered = [LOOPBACK, *outward_addresses()]
         self.strange = 0
         """Datagrams dropped because they came from another machine."""
 
@@ -96,7 +96,7 @@ class LocalConnection(_ChosenAddresses):
         protocol.datagram_received = receive_from_here
 
 
-def _outward_addresses() -> list[str]:
+def outward_addresses() -> list[str]:
     """The addresses with which this machine would reach the Internet, IPv4 and IPv6, where it has them. Nothing is sent."""
     found = []
     for family, somewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
@@ -120,7 +120,7 @@ def _with_hosts(sdp: str, hosts: list[str]) -> str:
 _HOST_CANDIDATE = re.compile(r"(a=candidate:\S+ \d+ udp \d+ )\S+( \d+ typ host(?: .*)?)", re.IGNORECASE)
 
 
-class DataConnection(_ChosenAddresses):
+class DataConnection(ChosenAddresses):
     """A connection for data channels only, with a `BundlingAssociation`, that counts every datagram.
 
     configuration: its ICE servers and policy. certificate: this side's identity. traffic: where datagrams and packets are

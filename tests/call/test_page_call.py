@@ -66,7 +66,7 @@ async def test_lobby_shows_what_will_be_sent(tmp_path: Path, carphone: Path, por
         assert (own["width"], own["height"]) == (193, 144)  # 176 pixels that are not square
         assert 60 < own["framing"]["side"] <= 144  # the man's face, not the car
         source = await page.until("source own", lambda message: message["picture"] == "live")
-        status, png = await page.get(source["url"])
+        status, png = await page.get(f"/{source['url']}")
         assert status == 200
         assert Image.open(io.BytesIO(png)).size == (256, 256)
         assert (await page.get("/picture/other"))[0] == 404

@@ -14,8 +14,9 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
+from facewire.call.page_http import ANOTHER_TAB, ANOTHER_VERSION, ENDED, PageHandler, Send
 from facewire.call.page_messages import PageMessage, Quit
-from facewire.call.page_server import ANOTHER_TAB, ANOTHER_VERSION, ENDED, PageHandler, PageServer, Send
+from facewire.call.page_server import PageServer
 from facewire.errors import InputError
 from tests.signaling.conftest import free_port
 

@@ -20,6 +20,7 @@ from aiortc import (
     RTCIceGatherer,
     RTCIceTransport,
     RTCPeerConnection,
+    RTCRtpReceiver,
     RTCSctpTransport,
 )
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
@@ -65,6 +66,7 @@ METHODS: list[tuple[type, str, str, str]] = [
 ATTRIBUTES: list[tuple[type, str, str]] = [
     (RTCPeerConnection, "_RTCPeerConnection__certificates", "one certificate for a whole call"),
     (RTCPeerConnection, "_RTCPeerConnection__sctp", "the bundling association"),
+    (RTCRtpReceiver, "_RTCRtpReceiver__decoder_queue", "keeping huge pictures of guests from the decoder"),
     (RTCIceGatherer, "_connection", "the choice of addresses and counting datagrams"),
     (aioice.ice.Connection, "_protocols", "counting datagrams; who is heard"),
     (RTCDtlsTransport, "_ssl", "safety words and the cipher's share of a packet"),
@@ -109,7 +111,8 @@ async def test_private_attribute_is_there(owner: type, name: str, breaks: str) -
     sctp = connection.sctp
     assert sctp is not None
     gatherer = sctp.transport.transport.iceGatherer
-    things = (connection, sctp, sctp.transport, gatherer, getattr(gatherer, "_connection", None))
+    receiver = connection.addTransceiver("video").receiver
+    things = (connection, sctp, sctp.transport, gatherer, getattr(gatherer, "_connection", None), receiver)
     (thing,) = (thing for thing in things if isinstance(thing, owner))
     assert hasattr(thing, name), (
         f"aiortc renamed {owner.__name__}.{called(name)}: {breaks} in call/webrtc must be adapted"

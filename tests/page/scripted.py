@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facewire.call.page_media import LocalLeg
+from facewire.call.page_http import Send
+from facewire.call.page_media import BrowserLeg
 from facewire.call.page_messages import Offer, PageMessage, PortraitSwitch
-from facewire.call.page_server import PageServer, Send
+from facewire.call.page_server import PageServer
 from facewire.errors import NoFaceError
 
 Picture = NDArray[np.uint8]
@@ -108,7 +109,7 @@ class ScriptedProcess:
         self._send: Send | None = None
         self._news = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._leg = LocalLeg(self._take_camera, self._take_sound)
+        self._leg = BrowserLeg(self._take_camera, self._take_sound)
         self.phase("lobby")
         self.say("own", **OWN)
         self.say("view", yaw=0, pitch=0, roll=0, frontal=False)
@@ -131,8 +132,7 @@ class ScriptedProcess:
 
     async def drop(self) -> None:
         """Breaks the connection to the page, which may reconnect."""
-        assert self.server._page is not None
-        await self.server._page.close(code=1011)
+        await self.server.socket.close(1011)
 
     async def die(self) -> None:
         """Stops as if killed: without a goodbye, and no longer listening."""
@@ -170,7 +170,7 @@ class ScriptedProcess:
     def source(self, picture: str = "live", whose: str = "other", count: int = 1) -> None:
         """The newest of so many source frames, taken a second apart."""
         there = [
-            {"url": f"/picture/{whose}?v={number}", "taken_ms": 1_795_290_127_000 + 1000 * number}
+            {"url": f"picture/{whose}?v={number}", "taken_ms": 1_795_290_127_000 + 1000 * number}
             for number in range(1, count + 1)
         ]
         self.say("source", whose=whose, picture=picture, **there[-1], set=there if whose == "other" else [])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from facewire.call.page_server import SERVED, WEB_FOLDER
+from facewire.call.page_http import SERVED, WEB_FOLDER
 
 
 @pytest.mark.parametrize("script", ["types", "lint"])
