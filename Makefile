@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all check graph bench docs release clean
+.PHONY: demo play test test-all check graph bench docs release clean
 
 demo: $(VENV)/.demo
 	$(BIN)/facewire demo --out demo_out
@@ -18,6 +18,9 @@ check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+
+# What `facewire play` needs besides: onnxruntime-web, which runs the networks in the browser, and what checks the scripts.
+play: $(VENV)/.demo $(VENV)/.browser
 
 # The graph of imports as a picture, and the longest modules and classes: build/graph/.
 graph: $(VENV)/.test
@@ -43,9 +46,13 @@ $(VENV)/.demo: $(VENV)/.venv pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[cpu,demo]'
 	touch $@
 
-$(VENV)/.test: $(VENV)/.bench pyproject.toml call/web/package-lock.json
+$(VENV)/.test: $(VENV)/.bench $(VENV)/.browser pyproject.toml call/web/package-lock.json
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
 	if command -v npm > /dev/null; then npm ci --silent --no-audit --no-fund --prefix call/web || echo "call/web is not type-checked"; fi
+	touch $@
+
+$(VENV)/.browser: $(VENV)/.venv browser/package-lock.json
+	if command -v npm > /dev/null; then npm ci --silent --no-audit --no-fund --prefix browser; else echo "no npm: browser/ is not checked, and facewire play does not run"; fi
 	touch $@
 
 # MediaPipe names requirements that it does not need for its face mesh; with them pip would take back numpy and OpenCV.

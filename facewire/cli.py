@@ -17,6 +17,7 @@ from types import FrameType
 from facewire import command as own
 from facewire.arguments import check_apart
 from facewire.benchmark import command as benchmark
+from facewire.browser import command as browser
 from facewire.call import command as call
 from facewire.errors import FacewireError
 from facewire.parser import EXIT_ERROR, build_parser
@@ -32,6 +33,7 @@ COMMANDS = (
     *signaling.COMMANDS,
     *sender.COMMANDS,
     *receiver.COMMANDS,
+    *browser.COMMANDS,
     *benchmark.COMMANDS,
     *training.COMMANDS,
     *own.COMMANDS,

@@ -19,7 +19,7 @@ from typing import Literal
 
 from facewire import __version__
 from facewire.arguments import Command, install_line, installed
-from facewire.errors import reason
+from facewire.errors import InputError, reason
 from facewire.parser import build_parser
 from facewire.settings import read_settings, settings_path
 
@@ -61,6 +61,7 @@ def examine(commands: Sequence[Command], weights: Path | None = None) -> list[Fi
         ("sound", _sound),
         ("screen", _screen),
         ("browser", _browser),
+        ("player", _player),
         ("encoders", _encoders),
         ("face mesh", _face_mesh),
         ("figures", _teachers),
@@ -191,6 +192,15 @@ def _browser() -> Iterator[Finding]:
         yield Finding("browser", "missing", "no browser that Python can open", remedy)
     else:
         yield Finding("browser", "ok", getattr(found, "name", "") or type(found).__name__)
+
+
+def _player() -> Iterator[Finding]:
+    from facewire.browser.files import FOLDER, INSTALL, runtime_folder
+
+    try:
+        yield Finding("player", "ok", f"onnxruntime-web for facewire play in {runtime_folder()}")
+    except InputError:
+        yield Finding("player", "missing", "onnxruntime-web, which facewire play needs", INSTALL.format(FOLDER))
 
 
 def _encoders() -> Iterator[Finding]:

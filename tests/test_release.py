@@ -32,7 +32,8 @@ outside = runpy.run_path(str(ROOT / "setup.py"))["outside"]
 
 def test_the_version_is_in_one_place() -> None:
     assert "version" not in PROJECT
-    assert "version" not in json.loads((ROOT / "call/web/package.json").read_text("utf-8"))
+    for folder in ("call/web", "browser"):
+        assert "version" not in json.loads((ROOT / folder / "package.json").read_text("utf-8"))
     assert re.fullmatch(r"\d+\.\d+\.\d+", facewire.__version__)
 
 
