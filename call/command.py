@@ -29,6 +29,7 @@ from facewire.arguments import (
 )
 from facewire.call.options import FULL_FPS, CallOptions, MediaOptions, PageOptions, SessionOptions
 from facewire.errors import InputError, reason
+from facewire.sender.picture_choice import PICTURE_MODES
 from facewire.terminal import check_json, write_json
 
 DEFAULT_SERVER = "ws://127.0.0.1:8787"
@@ -138,6 +139,13 @@ def _add_sending(group: Group, command: str) -> None:
         action="store_true",
         help="send no more over a good path than over a poor one: 12 kbit/s of video, 24 with sound, for some 90 ms more delay",
     )
+    group.add_argument(
+        "--picture",
+        choices=PICTURE_MODES,
+        default="auto",
+        help="what the other side sees: motion (always synthesised), camera (ordinary video, as for a document), or auto: the "
+        "camera where motion cannot show what is there and the path carries it (default)",
+    )
     add_input(group)
     add_sources(group)
 
@@ -210,6 +218,7 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
             sound=None if page_microphone or sound == NOTHING else sound,
             out=None if page or command == "send" else out,
             speaker=getattr(options, "speaker", None),
+            picture=getattr(options, "picture", "auto"),
             loop=getattr(options, "loop", False),
             sources=getattr(options, "sources", None),
             degrees=degrees,

@@ -21,6 +21,7 @@ from facewire.call.messages import (
     Bye,
     Control,
     Hello,
+    LayerShown,
     MediaMessage,
     Recording,
     SourceHave,
@@ -34,9 +35,11 @@ from facewire.call.outgoing import Outgoing
 from facewire.call.states import Ending, SessionStats
 from facewire.call.tasks import Tasks
 from facewire.codec.packets import PACKET_VERSION
+from facewire.codec.pixels import PIXEL_CODEC, Layer
 from facewire.errors import DecodeError, FacewireError, WeightsError
 from facewire.models.bundle import Bundle
 from facewire.sender.live import PictureKind, SenderState, SourceMessage
+from facewire.sender.picture_choice import Choice
 
 NEW_SOURCE_S = 2.0
 """How often the other side may ask for another source frame."""
@@ -75,6 +78,7 @@ class Conversation(ConnectionUser, UplinkTarget):
         """The source frame that this side sends."""
         self._extras: dict[bytes, SourceMessage] = {}
         """Further ones by hash, until the other side has them."""
+        self._layer = LayerShown("motion", 0)
         self._new_source_at = 0.0
         self.flowing_at: float | None = None
         """Since when the other side can see and hear this one."""
@@ -143,9 +147,12 @@ class Conversation(ConnectionUser, UplinkTarget):
                 clock_ms=self._ends.uplink.clock.now_ms(),
                 name=self._options.name,
                 through=self._options.through,
+                draws=PIXEL_CODEC if playout is not None else "",
             )
         )
         self._tell_state()
+        if self._layer.from_ms:
+            self._send(self._layer)
 
     def disconnected(self) -> None:
         self.connection = None
@@ -190,6 +197,22 @@ class Conversation(ConnectionUser, UplinkTarget):
             self._listener.notice("the camera is back")
         self._end_with_videos()
 
+    def take_pixels(self, packets: list[bytes]) -> None:
+        if self._is_shown():
+            self.outgoing.pixels(packets)
+
+    def take_layer(self, shown: Choice, from_ms: int) -> None:
+        if shown.layer != self._layer.layer:
+            self._layer = LayerShown(shown.layer, from_ms)
+            if self.ready:
+                self._send(self._layer)
+        self._listener.layer_shown(shown)
+
+    @property
+    def other_draws(self) -> bool:
+        """The other side can show this one's camera pictures."""
+        return self._is_shown() and self.other.hello is not None and PIXEL_CODEC in self.other.hello.draws.split()
+
     def playout_ended(self, reason: str) -> None:
         self._end(Ending("", code="left") if reason == "closed" else Ending(reason, failed=True))
 
@@ -220,6 +243,8 @@ class Conversation(ConnectionUser, UplinkTarget):
         if self.opened_at is None:
             self.opened_at = now
         same = self.other.greeted(hello, now)
+        if self._ends.live is not None:
+            self._ends.live.pixels_start_over()
         self._listener.greeted(same)
         if not same:
             if hello.through:
@@ -251,6 +276,10 @@ class Conversation(ConnectionUser, UplinkTarget):
                 if self._ends.playout is not None:
                     self._ends.playout.pause(message.camera != "sending")
                 self._end_with_videos()
+            case LayerShown():
+                if self._ends.playout is not None:
+                    layer: Layer = "camera" if message.layer == "camera" else "motion"
+                    self._ends.playout.layer(layer, message.from_ms)
             case SourceHave():
                 self.outgoing.has_source = True
                 self._delivered(message.hash)
@@ -274,6 +303,8 @@ class Conversation(ConnectionUser, UplinkTarget):
         live, playout = self._ends.live, self._ends.playout
         if message.acknowledged is not None and live is not None:
             live.acknowledge(message.acknowledged)
+        if message.pixels is not None and message.pixels.stuck and live is not None:
+            live.pixels_lost(message.pixels.heard)
         if playout is None:
             return
         for kind, packet in message.parts:
@@ -288,6 +319,11 @@ class Conversation(ConnectionUser, UplinkTarget):
         if message.parts:
             self.first_media_at = self.first_media_at or now
             self.outgoing.answer(playout.acknowledged())
+
+    def pixels(self, packet: bytes, now: float) -> None:
+        if (playout := self._ends.playout) is not None:
+            playout.pixels(packet, now)
+            self.outgoing.answer_pixels(playout.pixel_report)
 
     def source(self, data: bytes) -> None:
         if self._ends.playout is not None:

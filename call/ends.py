@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from facewire.call.badge import camera_badge
 from facewire.call.options import FULL_FPS, MediaOptions
 from facewire.codec import DEFAULT_SOURCES
 from facewire.errors import FacewireError, InputError
@@ -31,6 +32,7 @@ from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import frame_picture
 from facewire.sender.live import LiveSender, LiveSenderOptions, SenderState, SourceMessage
 from facewire.sender.media import InputOptions, VideoSource, read_picture
+from facewire.sender.picture_choice import Choice
 from facewire.sender.sound import SoundOptions, SoundSender, SoundSource
 
 
@@ -44,6 +46,10 @@ class UplinkTarget(Protocol):
     def take_sound(self, packet: bytes) -> None: ...
 
     def take_camera_state(self, state: SenderState) -> None: ...
+
+    def take_pixels(self, packets: list[bytes]) -> None: ...
+
+    def take_layer(self, shown: Choice, from_ms: int) -> None: ...
 
     def playout_ended(self, reason: str) -> None:
         """Nothing more can be shown: the window was closed ("closed"), or the file cannot be written."""
@@ -75,6 +81,12 @@ class Uplink:
 
     def sound(self, packet: bytes, capture_ms: int) -> None:
         self._deliver(lambda target: target.take_sound(packet))
+
+    def pixels(self, packets: list[bytes]) -> None:
+        self._deliver(lambda target: target.take_pixels(packets))
+
+    def layer(self, shown: Choice, from_ms: int) -> None:
+        self._deliver(lambda target: target.take_layer(shown, from_ms))
 
     def camera_state(self, state: SenderState) -> None:
         self._deliver(lambda target: target.take_camera_state(state))
@@ -192,11 +204,14 @@ def _open_video(
             loop=options.loop,
             sources=options.sources or DEFAULT_SOURCES,
             wait=True,
+            picture=options.picture,
         ),
         uplink.source,
         uplink.motion,
         uplink.camera_state,
         clock=uplink.clock,
+        on_pixels=uplink.pixels,
+        on_layer=uplink.layer,
         on_square=page.on_square if page is not None else None,
     )
 
@@ -225,7 +240,9 @@ def _open_playout(
         picture, sound = page.picture, page.sound
     elif options.out is not None:
         portrait = _open_portrait(options, size)
-        picture, sound = open_sinks(options.out, options.speaker, fps, size=size, portrait=portrait is not None)
+        picture, sound = open_sinks(
+            options.out, options.speaker, fps, size=size, portrait=portrait is not None, camera_badge=camera_badge
+        )
     else:
         return None
     return Playout(

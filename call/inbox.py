@@ -16,7 +16,7 @@ from facewire.call.peer import Channel
 from facewire.call.pieces import MAX_PIECES, Assembly
 from facewire.errors import DecodeError
 
-FLOOD_PER_S: dict[Channel, float] = {"media": 60.0, "source": 400.0, "control": 10.0}
+FLOOD_PER_S: dict[Channel, float] = {"media": 60.0, "source": 400.0, "control": 10.0, "pixels": 150.0}
 """Messages per second that are read on average, and three seconds' worth at once. No facewire sends more; what exceeds it
 is dropped unread.
 """
@@ -38,6 +38,10 @@ class InboxHandler(Protocol):
 
     def media(self, message: MediaMessage, now: float) -> None:
         """A media message after the greeting, not seen before."""
+        ...
+
+    def pixels(self, packet: bytes, now: float) -> None:
+        """A part of a camera picture, after the greeting. DecodeError if it is none."""
         ...
 
     def source(self, data: bytes) -> None:
@@ -90,6 +94,9 @@ class Inbox:
                 self._control(decode_control(data))
             elif channel == "media":
                 self._media(decode_media(data), now)
+            elif channel == "pixels":
+                if self.greeted:
+                    self._handler.pixels(data, now)
             elif self.greeted:
                 self._piece(data)
             elif len(self._early) < MAX_PIECES:

@@ -15,11 +15,17 @@ from math import degrees, radians
 from facewire.call.listener import Listener
 from facewire.call.session import Session
 from facewire.receiver.decoder import FreeView
+from facewire.sender.picture_choice import PICTURE_MODES, PictureMode
 
-HELP = "keys: m microphone, c camera, arrows look around, 0 reset view, q end"
+HELP = "keys: m microphone, c camera, p picture, arrows look around, 0 reset view, q end"
 STEP_DEGREES = 5.0
 MAX_DEGREES = 45.0
 """Further round there is little that the source frame shows."""
+_MODES: dict[PictureMode, str] = {
+    "auto": "synthesised, or the camera's where motion cannot show what is there",
+    "motion": "always synthesised",
+    "camera": "always the camera's",
+}
 ARROWS = {"\x1b[A": (0, 1), "\x1b[B": (0, -1), "\x1b[C": (1, 0), "\x1b[D": (-1, 0)}
 """Arrow keys to steps of yaw and pitch."""
 
@@ -52,6 +58,10 @@ class Keys:
         elif key == "c" and session.ends.live is not None:
             session.camera(not session.camera_on)
             self._listener.notice("camera on" if session.camera_on else "camera off")
+        elif key == "p" and session.ends.live is not None:
+            mode = PICTURE_MODES[(PICTURE_MODES.index(session.ends.live.picture_mode) + 1) % len(PICTURE_MODES)]
+            session.show(mode)
+            self._listener.notice(f"picture: {_MODES[mode]}")
         elif key == "q":
             session.end()
 

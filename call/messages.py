@@ -3,10 +3,11 @@
 `outgoing` and `conversation` encode them, `inbox` decodes them; the packets inside media messages are those of
 `facewire.codec`. Decoding raises DecodeError for anything that is not exactly such a message, and nothing else.
 
-A media message is one byte (3 bits version, then bits for "acknowledges a frame" and "has a report", three zero bits), a
-sequence number (2 bytes), then, where those bits say so, the acknowledged frame's number (a varint of 1 to 5 bytes) and a
-report (5 bytes), then parts to the end: length and kind in one varint (length x 2, + 1 for sound), and the packet. A
-control message is a msgpack array: its kind, then the values of that kind's dataclass in order.
+A media message is one byte (3 bits version, then bits for "acknowledges a frame", "has a report" and "has a report about pixels",
+two zero bits), a sequence number (2 bytes), then, where those bits say so, the acknowledged frame's number (a varint of 1 to 5
+bytes), a report (5 bytes) and one about pixels (number of the picture, 2 bytes; 1 if stuck, else 0), then parts to the end: length
+and kind in one varint (length x 2, + 1 for sound), and the packet. A control message is a msgpack array: its kind, then the
+values of that kind's dataclass in order.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Literal
 
 import msgpack
 
+from facewire.codec.pixels import LAYERS, NUMBERS, PixelReport
 from facewire.errors import DecodeError
 
 PROTOCOL_VERSION = 4
@@ -36,8 +38,8 @@ MAX_NAME_CHARACTERS = 64
 MAX_SERVER_CHARACTERS = 253
 """Of a host's name."""
 
-_ACKNOWLEDGES, _REPORTS = 16, 8
-_REPORT = struct.Struct("<HHB")
+_ACKNOWLEDGES, _REPORTS, _REPORTS_PIXELS = 16, 8, 4
+_REPORT, _PIXEL_REPORT = struct.Struct("<HHB"), struct.Struct("<HB")
 
 PartKind = Literal["motion", "sound"]
 
@@ -65,6 +67,8 @@ class MediaMessage:
     report: Report | None = None
     parts: tuple[tuple[PartKind, bytes], ...] = ()
     """Motion and sound packets, oldest first."""
+    pixels: PixelReport | None = None
+    """About the other side's camera pictures, where any came."""
 
 
 def encode_media(message: MediaMessage) -> bytes:
@@ -80,6 +84,11 @@ def encode_media(message: MediaMessage) -> bytes:
         flags |= _REPORTS
         report = message.report
         body += _REPORT.pack(report.heard, report.received, min(report.hold_ms, MAX_HOLD_MS) // 4)
+    if message.pixels is not None:
+        if not 0 <= message.pixels.heard < NUMBERS:
+            raise ValueError(f"a picture's number {message.pixels.heard} is not from 0 to {NUMBERS - 1}")
+        flags |= _REPORTS_PIXELS
+        body += _PIXEL_REPORT.pack(message.pixels.heard, message.pixels.stuck)
     if len(message.parts) > MAX_PARTS:
         raise ValueError(f"{len(message.parts)} parts in a media message: at most {MAX_PARTS} are allowed")
     for kind, packet in message.parts:
@@ -97,10 +106,10 @@ def decode_media(data: bytes) -> MediaMessage:
     if not 3 <= len(data) <= MAX_MEDIA_BYTES:
         raise DecodeError(f"media message of {len(data)} bytes: it must have 3 to {MAX_MEDIA_BYTES}")
     flags, sequence = struct.unpack_from("<BH", data)
-    if flags >> 5 != PROTOCOL_VERSION or flags & 7:
+    if flags >> 5 != PROTOCOL_VERSION or flags & 3:
         raise DecodeError(f"media message of version {flags >> 5}: this program reads version {PROTOCOL_VERSION}")
     position = 3
-    acknowledged = report = None
+    acknowledged = report = pixels = None
     if flags & _ACKNOWLEDGES:
         acknowledged, position = _read_varint(data, position)
     if flags & _REPORTS:
@@ -109,6 +118,12 @@ def decode_media(data: bytes) -> MediaMessage:
         heard, received, hold = _REPORT.unpack_from(data, position)
         report = Report(heard, received, 4 * hold)
         position += _REPORT.size
+    if flags & _REPORTS_PIXELS:
+        if position + _PIXEL_REPORT.size > len(data) or data[position + 2] > 1:
+            raise DecodeError("media message with a damaged report about pixels")
+        number, stuck = _PIXEL_REPORT.unpack_from(data, position)
+        pixels = PixelReport(number, bool(stuck))
+        position += _PIXEL_REPORT.size
     parts: list[tuple[PartKind, bytes]] = []
     while position < len(data):
         head, position = _read_varint(data, position)
@@ -119,7 +134,7 @@ def decode_media(data: bytes) -> MediaMessage:
         position += length
         if len(parts) > MAX_PARTS:
             raise DecodeError(f"media message with more than {MAX_PARTS} parts")
-    return MediaMessage(sequence, acknowledged, report, tuple(parts))
+    return MediaMessage(sequence, acknowledged, report, tuple(parts), pixels)
 
 
 def _varint(value: int) -> bytes:
@@ -182,6 +197,8 @@ class Hello:
     """This side's display name."""
     through: str
     """The server that speaks for this side, and sees and hears everything, as a gateway does; empty where there is none."""
+    draws: str
+    """How camera pictures may be coded that this side can show, by name and separated by spaces; empty if it shows none."""
 
     def source_hashes(self) -> set[bytes]:
         """`sources`, one by one."""
@@ -199,6 +216,16 @@ class State:
     """The person switched the microphone off."""
     picture: str
     """Where the source frame comes from: one of `PICTURE_KINDS`, as in `LiveSender`."""
+
+
+@dataclass(frozen=True)
+class LayerShown:
+    """What is to be shown of this side from a capture time on. A camera picture that arrives sooner says so itself."""
+
+    layer: str
+    """One of `codec.pixels.LAYERS`."""
+    from_ms: int
+    """On this side's capture clock."""
 
 
 @dataclass(frozen=True)
@@ -230,13 +257,14 @@ class Recording:
     from a program that has no way to ask its person."""
 
 
-Control = Hello | State | SourceHave | SourceWant | Bye | Recording
-_CONTROLS: tuple[type[Control], ...] = (Hello, State, SourceHave, SourceWant, Bye, Recording)
+Control = Hello | State | SourceHave | SourceWant | Bye | Recording | LayerShown
+_CONTROLS: tuple[type[Control], ...] = (Hello, State, SourceHave, SourceWant, Bye, Recording, LayerShown)
 
 PICTURE_KINDS = ("live", "file", "portrait")
 RECORDING_STEPS = ("ask", "yes", "no", "unable", "on", "off")
 CAMERA_STATES = ("none", "starting", "sending", "no-face", "paused", "camera-lost", "ended")
 MAX_REASON_CHARACTERS = 200
+MAX_DRAWS_CHARACTERS = 64
 
 
 def encode_control(message: Control) -> bytes:
@@ -301,12 +329,15 @@ def _problem(message: Control) -> str:
             (0 <= message.clock_ms < 1 << 48, "clock"),
             (_is_text(message.name, MAX_NAME_CHARACTERS), "name"),
             (_is_text(message.through, MAX_SERVER_CHARACTERS), "server's name"),
+            (_is_text(message.draws, MAX_DRAWS_CHARACTERS), "list of what it draws"),
         )
     elif isinstance(message, State):
         sizes = (
             (message.camera in CAMERA_STATES, "camera state"),
             (message.picture in PICTURE_KINDS, "picture kind"),
         )
+    elif isinstance(message, LayerShown):
+        sizes = ((message.layer in LAYERS, "layer"), (0 <= message.from_ms < 1 << 48, "time"))
     elif isinstance(message, Recording):
         sizes = ((message.step in RECORDING_STEPS, "recording step"),)
     elif isinstance(message, SourceHave):

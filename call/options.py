@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from facewire.sender.picture_choice import PictureMode
 from facewire.signaling.events import IceServer
 
 FULL_FPS = 25.0
@@ -54,6 +55,8 @@ class MediaOptions:
     """A loudspeaker, a .wav file or "none"; None for the default one, or for the sound track of `out`."""
     sources: int | None = None
     """Pictures of the face in use at a time, 1 to 8; None for `codec.DEFAULT_SOURCES`."""
+    picture: PictureMode = "auto"
+    """Which picture the other side is shown of this one."""
     loop: bool = False
     """Files start again when they end."""
     degrees: tuple[float, float, float] = (0.0, 0.0, 0.0)

@@ -7,6 +7,7 @@ connection in use. Acknowledgements and reports for the other direction ride alo
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from facewire.call.link import LinkMonitor
@@ -14,6 +15,7 @@ from facewire.call.messages import MAX_MEDIA_BYTES, SEQUENCES, MediaMessage, Par
 from facewire.call.peer import Peer
 from facewire.call.pieces import cut
 from facewire.call.rate import ANSWER_EVERY_S, Rate
+from facewire.codec.pixels import PixelReport
 from facewire.codec.wire import PIECE_BYTES, rtp_wire_bytes, wire_bytes
 from facewire.sender.live import SourceMessage
 
@@ -52,6 +54,10 @@ SMALL_PIECE_BYTES = 800
 """Of pieces below this, the last of a source frame, it cannot be told when they are acknowledged: media are as small."""
 SOURCE_SETTLES_S = 3.0
 MAX_SOUND_PARTS = 12
+MAX_PIXEL_PACKETS = 64
+"""Packets of camera pictures that wait; if there would be more, the picture is left out, and a key picture follows."""
+URGENT_S = 0.08
+"""How soon the other side is told that a camera picture was lost."""
 
 
 @dataclass
@@ -67,6 +73,10 @@ class OutgoingStats:
     """Source frames sent completely."""
     held_back: int = 0
     """Media messages dropped because the path was too slow."""
+    pixel_packets: int = 0
+    """Of camera pictures, sent."""
+    pixels_left_out: int = 0
+    """Camera pictures that were not sent since too many waited."""
 
 
 class Outgoing:
@@ -88,6 +98,14 @@ class Outgoing:
         self._last_sent_at = 0.0
         self._acknowledged: int | None = None
         self._to_answer = False
+        self.pixel_kbps: float | None = None
+        """Pace of camera pictures on the wire; None while there is no room for any."""
+        self._pixels: deque[bytes] = deque()
+        self._pixels_free_at = 0.0
+        """When the next packet of one may go."""
+        self._pixel_report: Callable[[float], PixelReport | None] | None = None
+        """Makes the report about the other side's camera pictures, if any came since the last one."""
+        self._told_lost_at = 0.0
         self._source: SourceMessage | None = None
         self._pieces: deque[bytes] = deque()
         self._then: deque[bytes] = deque()
@@ -127,6 +145,8 @@ class Outgoing:
         self._extras.clear()
         self._sends_extra = False
         self._parts.clear()
+        self._pixels.clear()
+        self._pixel_report = None
         self._last_sent_at = now
 
     def disconnect(self) -> None:
@@ -188,13 +208,42 @@ class Outgoing:
         """Notes that media came from the other side. acknowledged: the newest frame decoded."""
         self._acknowledged, self._to_answer = acknowledged, True
 
+    def pixels(self, packets: list[bytes]) -> None:
+        """Sends the packets of one camera picture, each when there is room for it."""
+        if self._peer is None or len(self._pixels) + len(packets) > MAX_PIXEL_PACKETS:
+            self.stats.pixels_left_out += 1
+            return
+        self._pixels.extend(packets)
+
+    def answer_pixels(self, report: Callable[[float], PixelReport | None]) -> None:
+        """Notes that a part of a camera picture came from the other side. report: makes the report for a time."""
+        self._pixel_report = report
+
     def tick(self, now: float) -> None:
         """Sends what has waited long enough. Call it every few milliseconds."""
         silent_s = now - self._last_sent_at
         waited = bool(self._parts) and 1000 * (now - self._oldest_at) >= self._hold_ms()
-        if waited or (self._to_answer and silent_s >= ANSWER_S) or silent_s >= KEEP_ALIVE_S:
+        lost = silent_s >= URGENT_S and now - self._told_lost_at >= ANSWER_S and self._is_stuck(now)
+        if waited or lost or (self._to_answer and silent_s >= ANSWER_S) or silent_s >= KEEP_ALIVE_S:
             self._send(now)
         self._send_pieces(now)
+        self._send_pixels(now)
+
+    def _is_stuck(self, now: float) -> bool:
+        report = self._pixel_report(now) if self._pixel_report is not None else None
+        stuck = report is not None and report.stuck
+        self._told_lost_at = now if stuck else self._told_lost_at
+        return stuck
+
+    def _send_pixels(self, now: float) -> None:
+        """Media go first: a packet waits while any are held back, and for its turn at its pace."""
+        peer = self._peer
+        if peer is None or not self._pixels or self.pixel_kbps is None or now < self._pixels_free_at or peer.queued:
+            return
+        packet = self._pixels.popleft()
+        if peer.send("pixels", packet):
+            self.stats.pixel_packets += 1
+            self._pixels_free_at = now + 8 * wire_bytes(len(packet))[0] / (1000 * self.pixel_kbps)
 
     def _hold_ms(self) -> float:
         if self.rate is None:
@@ -228,8 +277,11 @@ class Outgoing:
         if self._sequence % REPORT_EVERY == 0 or not parts:
             report = link.arrivals.report(now)
         acknowledged = self._acknowledged if self._to_answer or not parts else None
-        message = MediaMessage(self._sequence, acknowledged, report, tuple([*repeated, *parts]))
+        pixels = self._pixel_report(now) if self._pixel_report is not None else None
+        message = MediaMessage(self._sequence, acknowledged, report, tuple([*repeated, *parts]), pixels)
         self._to_answer = False
+        if pixels is None or not pixels.stuck:
+            self._pixel_report = None
         if peer.send("media", encode_media(message)):
             link.sent(message, now)
             self.stats.media_messages += 1

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the page is there before these are imported
     from facewire.call.page_media import BrowserLeg, PageCamera, PageMicrophone
     from facewire.call.recording import Recording
     from facewire.call.rival import H264Figures, H264Watch
+    from facewire.codec.pixels import Layer
 
 PORTRAIT_FORMATS = ("PNG", "JPEG", "WEBP")
 
@@ -93,14 +94,14 @@ class PageDevices:
 
     # --- called by the threads of the playout
 
-    def _show(self, picture: NDArray[np.uint8], at_s: float) -> None:
+    def _show(self, picture: NDArray[np.uint8], at_s: float, layer: Layer) -> None:
         from facewire.call.badge import stamp
 
         leg, recording = self._leg, self.recording
         if leg is not None:
-            leg.show(stamp(picture) if self.burnt or self._guest is not None else picture, at_s)
+            leg.show(stamp(picture, layer) if self.burnt or self._guest is not None else picture, at_s)
         if recording is not None:
-            recording.show(picture, at_s)
+            recording.show(picture, at_s, layer)
 
     def _play(self, samples: NDArray[np.int16], at_s: float) -> None:
         leg, recording = self._leg, self.recording

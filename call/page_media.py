@@ -32,6 +32,7 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from facewire.call.webrtc import GuestConnection, LocalConnection
+from facewire.codec.pixels import Layer
 from facewire.errors import DecodeError, reason
 from facewire.receiver.sinks import VideoSink
 from facewire.receiver.sound import RATE_HZ, Samples
@@ -245,14 +246,20 @@ def mono(frame: av.AudioFrame) -> Samples:
 
 
 class PagePicture(VideoSink):
-    """Hands every picture to `takers`, with the time when it is shown."""
+    """Hands every picture to `takers`, with the time when it is shown and what it is."""
 
-    def __init__(self, *takers: Callable[[NDArray[np.uint8], float], None]) -> None:
+    def __init__(self, *takers: Callable[[NDArray[np.uint8], float, Layer], None]) -> None:
         self._takers = takers
 
     def show(self, picture: NDArray[np.uint8], at_s: float) -> bool:
+        return self._show(picture, at_s, "motion")
+
+    def show_camera(self, picture: NDArray[np.uint8], at_s: float) -> bool:
+        return self._show(picture, at_s, "camera")
+
+    def _show(self, picture: NDArray[np.uint8], at_s: float, layer: Layer) -> bool:
         for take in self._takers:
-            take(picture, at_s)
+            take(picture, at_s, layer)
         return True
 
     def close(self) -> None:

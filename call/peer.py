@@ -1,4 +1,4 @@
-"""One WebRTC connection to the other person: three data channels, with every datagram counted.
+"""One WebRTC connection to the other person: four data channels, with every datagram counted.
 
 `connections` makes one per attempt and passes its descriptions through the signaling; messages come back through callbacks.
 A broken connection is not repaired (aiortc has no ICE restart) but replaced.
@@ -26,8 +26,8 @@ OPEN_TIMEOUT_S = 10.0
 MAX_DESCRIPTION_CHARACTERS = 32_768
 
 
-Channel = Literal["media", "source", "control"]
-CHANNELS: tuple[Channel, ...] = ("media", "source", "control")
+Channel = Literal["media", "source", "control", "pixels"]
+CHANNELS: tuple[Channel, ...] = ("media", "source", "control", "pixels")
 """A channel's index is its stream number on the wire. Both sides know them; nothing is negotiated."""
 
 _log = logging.getLogger(__name__)
@@ -85,6 +85,7 @@ class Peer:
                 "media": self._channel("media", ordered=False, maxRetransmits=0),
                 "source": self._channel("source", ordered=False),
                 "control": self._channel("control", ordered=True),
+                "pixels": self._channel("pixels", ordered=False, maxRetransmits=0),
             }
         except ValueError as error:  # aiortc reads the servers' addresses when the first channel is made
             raise InputError(f"the server names a STUN or TURN address that cannot be used ({error})") from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from facewire.call.options import FULL_FPS
+from facewire.call.pixel_rate import PixelRate
 from facewire.codec import Packing
 from facewire.codec.wire import MESSAGE_OVERHEAD_BYTES
 from facewire.errors import InputError
@@ -52,6 +53,8 @@ REPORT_KBPS = 0.45
 SOUND_HEAD_BYTES = 5
 REPEATED_SOUND_BPS = 8_000
 """Bit rate of sound that is sent twice: coarse but complete speech is easier to understand than finer speech with gaps."""
+CAMERA_SHARE = 0.5
+"""Share of the budget for sound, and for motion that nobody sees, while the camera's picture is shown; pixels get the rest."""
 ANSWER_EVERY_S = 0.24
 """How often a side that sends nothing acknowledges."""
 
@@ -93,6 +96,8 @@ class Measured:
     """The other side has a preview, and the whole source frame is on its way."""
     path_kbps: float = 0.0
     """What the path is known to carry, from source frames; 0 while unknown."""
+    camera: bool = False
+    """The camera's picture is shown, and sent beside sound and motion; it is not part of `sent_kbps`."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,10 @@ class RateController:
         self._queue_ms = 0.0
         """At the last decision: a queue that is shrinking needs no further step down."""
         self._media_kbps: float | None = None
+        self._pixels = PixelRate()
+        self._camera = False
+        self._motion_level = 0
+        """Before the camera's picture was shown."""
         self._scale = 1.0
         """The real cost of levels, relative to the estimate."""
         self._now = 0.0
@@ -203,7 +212,7 @@ class RateController:
             (rate.repeating(packing.frames_per_packet, max(1, packing.redundancy)), once * 1.5),
         )
         for wish, size in wishes:
-            if self._scale * _kbps(wish, size, self._video, self._sound) <= BUDGET_SHARE * self.budget_kbps:
+            if self._scale * _kbps(wish, size, self._video, self._sound) <= self._plan_kbps:
                 return wish
         return rate
 
@@ -223,6 +232,7 @@ class RateController:
     def update(self, measured: Measured, elapsed_s: float) -> Rate:
         """Returns the new rate. elapsed_s: time since the last call."""
         self._now += max(0.0, elapsed_s)
+        self._switch(measured.camera)
         if self._grows:
             self.budget_kbps = min(max(FRUGAL_KBPS, PATH_SHARE * measured.path_kbps), MOST_KBPS)
             self._top = len(self._levels) - 1 if self.has_room else FRUGAL_LEVEL
@@ -232,8 +242,10 @@ class RateController:
         loss = measured.loss or 0.0
         over = measured.sent_kbps is not None and measured.sent_kbps > self.budget_kbps
         congested, heavy = self._is_congested(measured), self._is_heavy(loss)
-        if congested or over or heavy:
+        if over or heavy or (congested and not measured.camera):
             self._fall()
+        elif congested:
+            self._quiet_since = self._now  # pixels give way
         elif loss > LOSS_LIMIT or self._probe is not None:
             self._look_into(loss)
         else:
@@ -242,7 +254,40 @@ class RateController:
             self._rise()
         self._wait_for_source(measured.source_waits or measured.source_follows)
         self.level = self._affordable(self.level)
+        self._give_pixels(measured, congested=congested)
         return self.rate
+
+    @property
+    def pixel_kbps(self) -> float | None:
+        """What camera pictures may take of the wire; None where that is too little."""
+        return self._pixels.kbps
+
+    @property
+    def _plan_kbps(self) -> float:
+        """For sound and motion."""
+        return BUDGET_SHARE * self.budget_kbps * (CAMERA_SHARE if self._camera else 1)
+
+    def _switch(self, camera: bool) -> None:
+        """Makes room when the camera's picture is shown, and goes back to where motion was."""
+        if camera and not self._camera:
+            self._motion_level = self.level
+        elif self._camera and not camera:
+            self.level = max(self.level, min(self._motion_level, self._ceiling))
+            self._quiet_since = self._now
+        self._camera = camera
+
+    def _give_pixels(self, measured: Measured, *, congested: bool) -> None:
+        """What is left for pixels now, or would be at the level that leaves room for them."""
+        before, self._camera = self._camera, True
+        level = self.level if before else self._affordable(min(self.level, FRUGAL_LEVEL))
+        cost, self._camera = self._cost(level), before
+        if before:
+            cost = max(cost, measured.sent_kbps or 0.0)
+        known = None
+        if self._grows and not self.has_room:
+            known = max((measured.sent_kbps or 0.0) - cost, measured.path_kbps)
+        possible = BUDGET_SHARE * self.budget_kbps - cost
+        self._pixels.update(possible, known, shown=before, congested=congested, now=self._now)
 
     def _learn_cost(self, measured: Measured) -> None:
         """Compares what was sent with the estimate."""
@@ -309,12 +354,12 @@ class RateController:
         if self._fell_at is None and self.has_room:
             wait = RISE_WITH_ROOM_S
         if self._now - self._quiet_since >= wait and self.level < self._ceiling:
-            self.level += 1
+            self.level = min(self.level + 1, FRUGAL_LEVEL) if self._camera else self.level + 1
             self._quiet_since = self._now
 
     def _affordable(self, level: int) -> int:
         """The highest level, up to this one, that the budget allows."""
-        while level > 0 and self._cost(level) > BUDGET_SHARE * self.budget_kbps:
+        while level > 0 and self._cost(level) > self._plan_kbps:
             level -= 1
         return level
 

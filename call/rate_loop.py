@@ -36,7 +36,9 @@ class RateLoop:
         self._controller = self._new_controller(options.max_kbps)
         self._limited = options.max_kbps is not None
         self._sent: deque[tuple[float, int]] = deque()
-        """Times, and bytes on the wire until then, source frames left out."""
+        """Times, and bytes on the wire until then, source frames and camera pictures left out."""
+        self._camera = False
+        """At the last decision the camera's picture was shown."""
 
     @property
     def rate(self) -> Rate:
@@ -64,6 +66,17 @@ class RateLoop:
                 self._apply(self._controller.update(measured, now - last))
             last = now
 
+    def follow_layer(self) -> None:
+        """Decides at once if another layer is shown than at the last decision: motion makes room for pixels, or takes it back."""
+        if self._shows_camera != self._camera and self._connections.healthy:
+            now = time.monotonic()
+            self._sent.clear()  # it says nothing about what is sent from now on
+            self._apply(self._controller.update(replace(self._measure(now, None, 0), queue_ms=None), 0.0))
+
+    @property
+    def _shows_camera(self) -> bool:
+        return self._ends.live is not None and self._ends.live.shown.layer == "camera"
+
     def _skips(self) -> bool:
         """Whether the playout has skipped many pictures since the last decision, because this machine is busy."""
         if self._ends.playout is None:
@@ -83,7 +96,7 @@ class RateLoop:
         if flowing_at is None:
             return None
         sent = self._connections.traffic().sent
-        self._sent.append((now, sent.wire_bytes - sent.wire_by_kind["source"]))
+        self._sent.append((now, sent.wire_bytes - sent.wire_by_kind["source"] - sent.wire_by_kind["pixels"]))
         while self._sent[0][0] < now - WINDOW_S - DECISION_S:
             self._sent.popleft()
         span_s = now - self._sent[0][0]
@@ -102,15 +115,19 @@ class RateLoop:
             outgoing.source_waits,
             outgoing.source_follows,
             outgoing.path_kbps,
+            self._shows_camera,
         )
         if outgoing.source_under_way(now):  # the queue that a source frame makes goes away by itself
             measured = replace(measured, queue_ms=None, held_back=0)
         return measured
 
     def _apply(self, rate: Rate) -> None:
+        self._camera = self._shows_camera
         self._outgoing.piece_kbps = self._controller.source_kbps if self._limited else None
         self._outgoing.extra_kbps = self._controller.source_kbps
+        self._outgoing.pixel_kbps = self._controller.pixel_kbps
         if self._ends.live is not None:
+            self._ends.live.set_pixels(self._controller.pixel_kbps, other_draws=self._conversation.other_draws)
             per_minute = SOURCE_SHARE * self._controller.budget_kbps * 1000 / 8 * 60
             if not self._controller.has_room:
                 per_minute = min(per_minute, SOURCE_BYTES_PER_MINUTE)

@@ -18,7 +18,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.call.badge import stamp
+from facewire.call.badge import camera_badge, stamp
+from facewire.codec.pixels import Layer
 from facewire.errors import InputError
 from facewire.receiver.sinks import RecordedFile
 from facewire.receiver.sound import Samples
@@ -115,12 +116,14 @@ class Recording:
 
     # --- the file
 
-    def show(self, picture: NDArray[np.uint8], at_s: float) -> None:
-        """Records a picture, uint8 RGB (S, S, 3), when it is shown."""
+    def show(self, picture: NDArray[np.uint8], at_s: float, layer: Layer = "motion") -> None:
+        """Records a picture, uint8 RGB (S, S, 3), when it is shown. layer: what it is, which its badge says."""
         with self._lock:
             if self._sink is not None:
                 try:
-                    self._sink.show(stamp(picture), at_s)
+                    self._sink.show_camera(picture, at_s) if layer == "camera" else self._sink.show(
+                        stamp(picture), at_s
+                    )
                 except InputError as error:
                     sink, self._sink = self._sink, None
                     with contextlib.suppress(InputError):  # the same error again
@@ -152,7 +155,7 @@ class Recording:
         room = re.sub(r"[^\w-]", "_", self._room)[:40]
         path = self._folder / f"facewire-{room}-{now:%Y-%m-%d-%H%M%S}.mp4"
         try:
-            sink = RecordedFile(path, portrait=self.portrait)
+            sink = RecordedFile(path, portrait=self.portrait, camera_badge=camera_badge)
         except InputError as error:
             self.here = "off"
             self._tell("off")

@@ -24,6 +24,7 @@ from facewire.call.states import CallState, EndCode, Ending, SessionStats
 from facewire.call.tasks import Tasks
 from facewire.call.traffic import Traffic
 from facewire.models.bundle import Bundle
+from facewire.sender.picture_choice import PictureMode
 from facewire.signaling import Refused, ServerBack, ServerGone
 
 TICK_S = 0.005
@@ -96,6 +97,11 @@ class Session:
     @property
     def camera_on(self) -> bool:
         return self._camera_on
+
+    def show(self, picture: PictureMode) -> None:
+        """Which picture the other side is shown of this one."""
+        if self.ends.live is not None:
+            self.ends.live.show(picture)
 
     def set_budget(self, max_kbps: float | None) -> None:
         """Changes the bandwidth limit; InputError for one that nothing fits in. The rate starts low again."""
@@ -209,6 +215,7 @@ class Session:
                 continue
             checked_at = now
             self._follow_silence(now)
+            self._rate_loop.follow_layer()
             self.state = self._current_state()
             self._note_firsts(now)
             self._connections.check(now)

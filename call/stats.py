@@ -15,10 +15,22 @@ from typing import TYPE_CHECKING, Any
 from facewire.call.rate import Rate
 from facewire.call.session import Session
 from facewire.call.traffic import KINDS, Direction
+from facewire.codec.pixels import Layer
+from facewire.sender.picture_choice import Why
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+_LAYERS: dict[Layer, str] = {"motion": "synthesised", "camera": "camera picture"}
+_REASONS: dict[Why, str] = {
+    "": "",
+    "asked": "the camera's picture, as you asked",
+    "no-face": "the camera's picture: no face to move",
+    "two-faces": "the camera's picture: more than one face",
+    "unlike": "the camera's picture: motion cannot show what is there",
+    "path": "motion only: the path is too thin for the camera's picture",
+    "other-side": "motion only: the other side cannot show the camera's picture",
+}
 WINDOW_S = 3.0
 LINE_EVERY_S = 1.0
 SLOW_SHARE = 0.1
@@ -211,6 +223,10 @@ class CallStats:
             table.add_row("sound ahead of picture", "", _text(stats.lip_sync_ms, 0, " ms"))
         table.add_row("capture to picture", "", _text(session.end_to_end_ms(), 0, " ms"))
         table.add_row("round trip", _text(link.rtt_ms, 0, " ms"), "")
+        if (live := session.ends.live) is not None and (playout := session.ends.playout) is not None:
+            table.add_row("picture", _LAYERS[live.shown.layer], _LAYERS[playout.stats().layer])
+        if (why := shown_because(session)) != "":
+            table.add_row("", why, "")
         if session.muted or not session.camera_on:
             off = [name for name, on in (("microphone", not session.muted), ("camera", session.camera_on)) if not on]
             table.add_row("off", ", ".join(off), "")
@@ -253,6 +269,11 @@ class CallStats:
         """kbps."""
         value = self._per_second(name)
         return None if value is None else 8 * value / 1000
+
+
+def shown_because(session: Session) -> str:
+    """Why the other side is shown what it is, in words; empty where there is nothing to say."""
+    return _REASONS[session.ends.live.shown.why] if session.ends.live is not None else ""
 
 
 def _direction(way: Direction, seconds: float) -> dict[str, Any]:

@@ -16,8 +16,8 @@ IPV6_UDP_BYTES = 48
 TURN_CHANNEL_BYTES = 4
 """Header that a TURN channel adds to each datagram."""
 
-KINDS = ("media", "source", "control", "transport", "connection")
-"""What datagrams carry: the three data channels, the SCTP association's own packets, ICE and DTLS."""
+KINDS = ("media", "source", "control", "pixels", "transport", "connection")
+"""What datagrams carry: the four data channels, the SCTP association's own packets, ICE and DTLS."""
 
 
 @dataclass

@@ -25,6 +25,8 @@ SYNTHESISED = "Pictures synthesised by facewire from head motion; not camera foo
 """Goes into the file's metadata, as the EU AI Act's article 50 asks."""
 PORTRAIT = f"{SYNTHESISED}; the face is not that of the person whose motion it has"
 """The same where another picture was put in the place of the sender's."""
+CAMERA_MARKED = "; pictures with the badge 'camera picture' are camera footage"
+"""Added for calls, in which the camera's own picture may take over."""
 SOURCE_TYPE = (
     "digitalSourceType=http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia; "
     "softwareAgent=facewire"
@@ -51,11 +53,18 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
     path: ends in .mkv (FFV1 in RGB, bit-exact) or .mp4 (H.264, 4:2:0, CRF 16). fps: frames a second that the file
     declares; with times, each frame is shown at its own. synthesised: mark the file as such. portrait: mark it as
     showing another face than the sender's. sound: the file has a sound track too, 48 kHz mono: PCM in .mkv, AAC in
-    .mp4.
+    .mp4. call: say that camera pictures in it have a badge.
     """
 
     def __init__(
-        self, path: Path, fps: float, *, synthesised: bool = True, portrait: bool = False, sound: bool = False
+        self,
+        path: Path,
+        fps: float,
+        *,
+        synthesised: bool = True,
+        portrait: bool = False,
+        sound: bool = False,
+        call: bool = False,
     ) -> None:
         check_video_path(path)
         self._path = path
@@ -74,7 +83,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         except (av.FFmpegError, OSError) as error:
             raise InputError(f"{path}: cannot be written ({reason(error)})") from error
         if synthesised:
-            self._container.metadata["comment"] = PORTRAIT if portrait else SYNTHESISED
+            self._container.metadata["comment"] = (PORTRAIT if portrait else SYNTHESISED) + CAMERA_MARKED * call
             self._container.metadata["description"] = SOURCE_TYPE
 
     def write(self, picture: NDArray[np.uint8], time_ms: int | None = None) -> None:

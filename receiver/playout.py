@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewire.codec import DecodedFrame, Motion, decode_sound, decode_source, source_hash
+from facewire.codec.pixels import Layer, PixelReport
 from facewire.coding import Coding
 from facewire.errors import DecodeError, FacewireError
 from facewire.models.runtime import Networks
 from facewire.receiver.concealment import Kind, MotionTimeline
 from facewire.receiver.decoder import Decoder, FreeView
 from facewire.receiver.jitter import PlayoutClock
+from facewire.receiver.pixels import PixelAssembly, PixelDecoder, fitted
 from facewire.receiver.sinks import SoundSink, VideoSink
 from facewire.receiver.sound import Samples, SoundTrack
 from facewire.receiver.source import ReceivedSource
@@ -31,6 +33,8 @@ from facewire.receiver.steady import Steadier
 
 MAX_EARLY_PACKETS = 32
 """How many motion packets are kept until the source frame arrives."""
+MAX_CAMERA_PICTURES = 12
+"""Camera pictures kept until they are due."""
 FREEZE_MS = 200.0
 """Guessing or holding motion for longer than this counts as a freeze."""
 MAX_FPS = 60.0
@@ -66,6 +70,14 @@ class PlayoutStats:
     """Pictures passed to the sink."""
     concealed: int = 0
     """Pictures among them whose motion was bridged across lost frames, guessed or held."""
+    camera_shown: int = 0
+    """Pictures among them that were not synthesised but the sender's camera's."""
+    layer: Layer = "motion"
+    """What the last picture shown was."""
+    camera_decoded: int = 0
+    """Camera pictures decoded."""
+    camera_lost: int = 0
+    """Camera pictures of which something came and which could not be decoded."""
     skipped: int = 0
     """Pictures left out because the machine was too slow."""
     frames: int = 0
@@ -141,6 +153,14 @@ class Playout:
         """Of source messages by number."""
         self._paused = False
 
+        self._size = networks.bundle.picture_size
+        self._assembly, self._pixel_decoder = PixelAssembly(), PixelDecoder()
+        self._camera: deque[tuple[int, NDArray[np.uint8]]] = deque(maxlen=MAX_CAMERA_PICTURES)
+        """Camera pictures and their capture times, in order."""
+        self._motion_from_ms: int | None = None
+        """From this capture time on, motion was to be shown again; None while the camera's pictures are."""
+        self._layer: Layer = "motion"
+        self._camera_shown = self._camera_decoded = 0
         self._drawn: tuple[ReceivedSource, Motion, NDArray[np.uint8]] | None = None
         self._shown = self._concealed = self._skipped = self._frames = self._late = self._sources = 0
         self._substituted = 0
@@ -208,9 +228,27 @@ class Playout:
                 self._reset()
                 self._track.add(sound, capture_ms)
 
+    def pixels(self, packet: bytes, arrival_s: float) -> None:
+        """Takes a packet of a camera picture that arrived at that time. Raises DecodeError if it is not one."""
+        with self._lock:
+            self._assembly.add(packet, arrival_s)
+
+    def layer(self, layer: Layer, from_ms: int) -> None:
+        """What the sender wants to be shown from that capture time on."""
+        with self._lock:
+            self._motion_from_ms = from_ms if layer == "motion" else None
+
+    def pixel_report(self, now_s: float) -> PixelReport | None:
+        """What the sender should know about its camera pictures; None before the first packet."""
+        with self._lock:
+            return self._assembly.report(now_s)
+
     def restart(self) -> None:
         """Starts over with a new sender: frame numbers and clock restart, and its motion waits for its source message."""
         with self._lock:
+            self._assembly = PixelAssembly()
+            self._camera.clear()
+            self._motion_from_ms = None
             self._decoder.restart()
             self._clock = PlayoutClock()
             self._anchor_ms = None
@@ -261,6 +299,10 @@ class Playout:
             return PlayoutStats(
                 shown=self._shown,
                 concealed=self._concealed,
+                camera_shown=self._camera_shown,
+                layer=self._layer,
+                camera_decoded=self._camera_decoded,
+                camera_lost=self._assembly.lost,
                 skipped=self._skipped,
                 frames=self._frames,
                 late=self._late,
@@ -310,13 +352,18 @@ class Playout:
         """
         lead_s = min(self._usual_render_s + self._render_scatter_s, MAX_LEAD_S)
         at_s = now_s + lead_s
+        self._decode_pixels()
         with self._lock:
             source = self._decoder.drawn_source()
             self._clock.advance(now_s, 1000 * lead_s)
-            if source is None:
-                return True
             due_ms = self._clock.due_ms(at_s) if self._clock.running else None
             self._due_ms = due_ms
+            camera = self._camera_picture(due_ms)
+        if camera is not None:
+            return self._show_camera(*camera, due_ms, at_s)
+        with self._lock:
+            if source is None:
+                return True
             seen = self._timeline.at(due_ms) if due_ms is not None else None
             at_rest = self._decoder.view.seen(source.motion)
             motion = at_rest
@@ -330,6 +377,50 @@ class Playout:
         wanted_more = self._sink.show(picture, shown_s)
         with self._lock:
             self._record(None if seen is None else seen.kind, due_ms, shown_s)
+        return wanted_more
+
+    def _decode_pixels(self) -> None:
+        """Decodes the camera pictures that have arrived."""
+        while True:
+            with self._lock:
+                assembly, coded = self._assembly, self._assembly.take()
+            if coded is None:
+                return
+            picture = self._pixel_decoder.decode(coded)
+            with self._lock:
+                if picture is None:
+                    assembly.refuse()
+                elif assembly is self._assembly:
+                    self._camera.append((coded.capture_ms, fitted(picture, self._size)))
+                    self._camera_decoded += 1
+
+    def _camera_picture(self, due_ms: float | None) -> tuple[int, NDArray[np.uint8]] | None:
+        """The camera picture to be shown then and its capture time: the newest that is due, if it is not motion's turn again.
+
+        Without a clock, before sound or motion came, the newest one. With the lock held.
+        """
+        over_ms = self._motion_from_ms
+        if over_ms is not None and (due_ms is None or due_ms >= over_ms):
+            while self._camera and self._camera[0][0] < over_ms:
+                self._camera.popleft()
+        while len(self._camera) > 1 and (due_ms is None or self._camera[1][0] <= due_ms):
+            self._camera.popleft()
+        if not self._camera or (due_ms is not None and self._camera[0][0] > due_ms):
+            return None
+        return self._camera[0]
+
+    def _show_camera(self, captured_ms: int, picture: NDArray[np.uint8], due_ms: float | None, at_s: float) -> bool:
+        self._stop.wait(max(0.0, at_s - self._now_s()))
+        shown_s = max(at_s, self._now_s())
+        wanted_more = self._sink.show_camera(picture, shown_s)
+        with self._lock:
+            if due_ms is not None:
+                self._timeline.at(due_ms)  # forgets what is over
+            self._layer = "camera"
+            self._shown, self._camera_shown = self._shown + 1, self._camera_shown + 1
+            self._freeze_ms = 0.0
+            if self._clock.running:
+                self._shown_at = float(captured_ms), shown_s
         return wanted_more
 
     def sound_block(self, count: int, play_at_s: float) -> Samples:
@@ -387,6 +478,7 @@ class Playout:
 
     def _record(self, kind: Kind | None, due_ms: float | None, shown_s: float) -> None:
         self._shown += 1
+        self._layer = "motion"
         before = self._shown_at
         if due_ms is None or kind is None or not self._clock.running:  # reset while the picture was drawn
             return

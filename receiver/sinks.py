@@ -28,6 +28,7 @@ from facewire.receiver.sound import RATE_HZ, Samples
 from facewire.video import VideoWriter, check_video_path
 
 WINDOW_TITLE = "facewire: a synthesised picture"
+CAMERA_TITLE = "facewire: a camera picture"
 WINDOW_PX = 512
 CLOSING_KEYS = (27, ord("q"))
 PROBE_S = 20.0
@@ -39,6 +40,8 @@ _log = logging.getLogger(__name__)
 
 Pull = Callable[[int, float], Samples]
 """How a sound sink gets sound: called with a count and the time of the first sample; returns int16 (count,), 48 kHz mono."""
+Badge = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+"""Returns a copy of a picture, uint8 RGB (H, W, 3), with a badge in it."""
 
 
 class VideoSink(Protocol):
@@ -50,6 +53,10 @@ class VideoSink(Protocol):
         Returns False once no more are wanted, because a window was closed or a reader has gone. Raises InputError if it fails.
         """
         ...
+
+    def show_camera(self, picture: NDArray[np.uint8], at_s: float) -> bool:
+        """The same for a picture that is not synthesised but the other side's camera's. Sinks that mark pictures mark it so."""
+        return self.show(picture, at_s)
 
     def close(self) -> None:
         """Closes the sink and completes what it has written. May be called twice."""
@@ -128,13 +135,24 @@ class Window(VideoSink):
         if probe.returncode:
             raise InputError("no window: the screen cannot be used; write to a file instead, or show nothing")
         self._open = False
+        self._camera = False
+        """The title says that the picture is the camera's."""
+
+    def show_camera(self, picture: NDArray[np.uint8], at_s: float) -> bool:
+        return self._show(picture, camera=True)
 
     def show(self, picture: NDArray[np.uint8], at_s: float) -> bool:
+        return self._show(picture, camera=False)
+
+    def _show(self, picture: NDArray[np.uint8], *, camera: bool) -> bool:
         try:
             if not self._open:
                 cv2.namedWindow(WINDOW_TITLE, cv2.WINDOW_NORMAL)
                 cv2.resizeWindow(WINDOW_TITLE, WINDOW_PX, WINDOW_PX)
                 self._open = True
+            if camera != self._camera:
+                self._camera = camera
+                cv2.setWindowTitle(WINDOW_TITLE, CAMERA_TITLE if camera else WINDOW_TITLE)
             cv2.imshow(WINDOW_TITLE, picture[..., ::-1])
             key = cv2.waitKey(1) & 0xFF
             return key not in CLOSING_KEYS and cv2.getWindowProperty(WINDOW_TITLE, cv2.WND_PROP_VISIBLE) >= 1
@@ -149,11 +167,23 @@ class Window(VideoSink):
 
 
 class RecordedFile(VideoSink):
-    """A video file, marked as synthesised. `sound` is the sink of its sound track. Time starts with the first picture."""
+    """A video file, marked as synthesised. `sound` is the sink of its sound track. Time starts with the first picture.
 
-    def __init__(self, path: Path, fps: float = 25.0, *, portrait: bool = False, sound: bool = True) -> None:
+    camera_badge: draws a badge into the pictures that are not synthesised.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        fps: float = 25.0,
+        *,
+        portrait: bool = False,
+        sound: bool = True,
+        camera_badge: Badge | None = None,
+    ) -> None:
         check_video_path(path)
-        self._writer = VideoWriter(path, fps, portrait=portrait, sound=sound)
+        self._writer = VideoWriter(path, fps, portrait=portrait, sound=sound, call=camera_badge is not None)
+        self._camera_badge = camera_badge
         self._lock = threading.Lock()
         self._start_s: float | None = None
         self._failed: InputError | None = None
@@ -166,6 +196,9 @@ class RecordedFile(VideoSink):
             self._start_s = at_s if self._start_s is None else self._start_s
             self._writer.write(picture, round(1000 * (at_s - self._start_s)))
         return True
+
+    def show_camera(self, picture: NDArray[np.uint8], at_s: float) -> bool:
+        return self.show(picture if self._camera_badge is None else self._camera_badge(picture), at_s)
 
     def close(self) -> None:
         with self._lock:
@@ -313,7 +346,13 @@ class Speaker(SoundSink):
 
 
 def open_sinks(
-    out: str, speaker: str | None = None, fps: float = 25.0, *, size: int = 256, portrait: bool = False
+    out: str,
+    speaker: str | None = None,
+    fps: float = 25.0,
+    *,
+    size: int = 256,
+    portrait: bool = False,
+    camera_badge: Badge | None = None,
 ) -> tuple[VideoSink, SoundSink | None]:
     """Opens sinks by name. Raises InputError for one that is not available here.
 
@@ -321,9 +360,10 @@ def open_sinks(
     speaker: "none" for no sound at all, a .wav file, or a loudspeaker's name. None stands for the sound track if `out` is a
         file, and otherwise for the default loudspeaker; if there is none, sound is received but not heard.
     size: side of the pictures in pixels. portrait: mark a file as a portrait that somebody else moves.
+    camera_badge: for pictures in a file that are not synthesised.
     """
     if out not in ("window", "raw", "virtual", "none"):
-        recorded = RecordedFile(Path(out), fps, portrait=portrait, sound=speaker is None)
+        recorded = RecordedFile(Path(out), fps, portrait=portrait, sound=speaker is None, camera_badge=camera_badge)
         return recorded, recorded.sound if speaker is None else _sound_sink(speaker)
     video: VideoSink
     if out == "window":

@@ -12,13 +12,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facewire.codec import Motion, Packing
+from facewire.codec.pixels import Layer
 from facewire.coding import Coding
 from facewire.errors import FacewireError, InputError, reason
 from facewire.models.runtime import Networks
@@ -30,6 +31,8 @@ from facewire.sender.face_detector import FaceDetector
 from facewire.sender.face_tracker import FaceTracker
 from facewire.sender.framing import Framing, frame_video
 from facewire.sender.media import AS_IT_IS, Frame, InputOptions, VideoSource, is_camera, open_live_video
+from facewire.sender.picture_choice import Choice, PictureChoice, PictureMode, Why
+from facewire.sender.pixels import LEAST_KBPS, PixelEncoder, PixelStats
 from facewire.sender.policy import PATIENCE_MS, FrameGate, LookDuty, SceneWatch, SourceMoment
 from facewire.sender.source import SentSource
 from facewire.source_picture import PREVIEW_QUALITY
@@ -40,6 +43,8 @@ LOAD_AFTER_S = 3.0
 """The graphs that draw are compiled once the call has begun: that takes a second, and the first picture must not wait for it."""
 TOO_SLOW_MS = 2000
 """If there was no time to draw what the other side sees for so long, the error to expect decides on new source frames."""
+HIDDEN_MS = 3000
+"""So long after the camera layer took over, no picture becomes a source frame: what is in front of the face may go away again."""
 STOP_S = 5.0
 """How long to wait for a thread to end; a camera's driver may hang."""
 
@@ -70,6 +75,8 @@ class LiveSenderOptions:
     sources: int = 1
     """How many source frames are in use at a time, 1 to 8. With more than one, a tenth of a processor goes into drawing what the
     other side sees."""
+    picture: PictureMode = "auto"
+    """Which picture the other side is shown."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,13 @@ class LiveSenderStats:
     likeness: float | None = None
     """How like the camera's picture is what the other side sees, 0 to 1, when last looked at: see `bank.likeness`."""
     sources_in_use: int = 0
+    layer: Layer = "motion"
+    """What the other side is shown: what it synthesises from motion, or the camera's picture as video."""
+    why: Why = ""
+    """Why; see `picture_choice`."""
+    switches: int = 0
+    """How often that changed."""
+    pixels: PixelStats = field(default_factory=PixelStats)
 
 
 class LiveSender:
@@ -128,6 +142,8 @@ class LiveSender:
     video: a camera's number, a video file or a still picture, as for `media.open_live_video`, or a `VideoSource` of your own.
     on_source, on_state: called with a source message, and with each new state.
     on_motion: called with a packet and the capture time of its newest frame in ms.
+    on_pixels: called with the packets of one picture of the camera layer. None: that layer is never shown.
+    on_layer: called with what is shown from a capture time in ms on, when that or its reason changes.
     on_square: called with the square just cut, uint8 RGB (S, S, 3), and its capture time.
     clock: shared with the sound.
 
@@ -145,6 +161,8 @@ class LiveSender:
         on_motion: Callable[[bytes, int], None],
         on_state: Callable[[SenderState], None],
         *,
+        on_pixels: Callable[[list[bytes]], None] | None = None,
+        on_layer: Callable[[Choice, int], None] | None = None,
         on_square: Callable[[NDArray[np.uint8], int], None] | None = None,
         clock: CaptureClock | None = None,
         coding: Coding | None = None,
@@ -152,7 +170,7 @@ class LiveSender:
         self._networks = networks
         self._options = options
         self._on_source, self._on_motion, self._on_state = on_source, on_motion, on_state
-        self._on_square = on_square
+        self._on_pixels, self._on_layer, self._on_square = on_pixels, on_layer, on_square
         self._clock = clock or CaptureClock()
         self._size = networks.bundle.picture_size
         detector = FaceDetector()
@@ -193,6 +211,14 @@ class LiveSender:
         """What went wrong, if it ended or lost the camera because of a fault."""
         self._captured = self._skipped = self._sent = self._without_face = 0
         self._busy_s = 0.0
+        self._choice, self._pixels = PictureChoice(options.picture), PixelEncoder()
+        self._pixel_kbps: float | None = None
+        """What the path leaves for the camera layer, on the wire; None where that is too little."""
+        self._other_draws = False
+        """The other side can show the camera layer."""
+        self._camera_ms = 0
+        """Since when it is shown."""
+        self._switches = 0
         self._looks = LookDuty()
         self._error: float | None = None
         """Of the picture as the other side sees it, when it was last looked at."""
@@ -281,6 +307,7 @@ class LiveSender:
             self._encoder.start_over()
             self._delivered.clear()
             self._forget_others = self._send_source_again = True
+            self._pixels.start_over()
 
     def source_delivered(self, name: bytes) -> None:
         """The other side has the source frame of that hash: the next one may follow."""
@@ -302,6 +329,25 @@ class LiveSender:
         with self._lock:
             self._encoder.packing = packing
             self._gate.fps = min(fps, self._encoder.frame_rate)
+
+    def show(self, mode: PictureMode) -> None:
+        """Which picture the other side is shown from the next one on."""
+        self._choice.mode = mode
+
+    def set_pixels(self, kbps: float | None, *, other_draws: bool) -> None:
+        """kbps: what the camera layer may take of the wire; None if there is no room. other_draws: the other side can show it."""
+        self._other_draws = other_draws
+        self._pixel_kbps = None if kbps is None or kbps < LEAST_KBPS else kbps
+
+    def pixels_lost(self, heard: int) -> None:
+        """The other side needs a key picture of the camera layer; heard: the newest one that something came of."""
+        with self._lock:
+            self._pixels.lost(heard, self._clock.now_ms())
+
+    def pixels_start_over(self) -> None:
+        """The other side may have nothing of the camera layer."""
+        with self._lock:
+            self._pixels.start_over()
 
     def pause(self, paused: bool) -> None:
         """Turns the camera off or on again. While it is off, pictures are discarded unseen."""
@@ -332,7 +378,21 @@ class LiveSender:
             1000 * self._busy_s / max(1, taken),
             None if self._error is None else likeness(self._error),
             len(self._encoder.bank.entries),
+            self.shown.layer,
+            self.shown.why,
+            self._switches,
+            replace(self._pixels.stats),
         )
+
+    @property
+    def picture_mode(self) -> PictureMode:
+        """What the user wants the other side to be shown."""
+        return self._choice.mode
+
+    @property
+    def shown(self) -> Choice:
+        """What the other side is shown, and why."""
+        return self._choice.shown
 
     # --- one picture
 
@@ -350,9 +410,11 @@ class LiveSender:
             self._face = FaceTracker(self._detector)
             self._source_wanted_ms, self._after_cut = capture_ms, True
         framing = self._face.locate(picture, capture_ms)
+        self._show(picture, framing, capture_ms)
         if framing is None or not self._face.present:
             self._without_face += 1
-            self._hold("no-face" if self._face.lost(capture_ms) else self._state)
+            lost: SenderState = "sending" if self.shown.layer == "camera" else "no-face"
+            self._hold(lost if self._face.lost(capture_ms) else self._state)
             return
         self._framed = Framed(framing, picture.shape[1], picture.shape[0])
         square = framing.cut(picture, self._size)
@@ -375,6 +437,31 @@ class LiveSender:
         self._enter("sending")
         if packet is not None:
             self._notify(self._on_motion, packet, capture_ms)
+
+    def _show(self, picture: NDArray[np.uint8], framing: Framing | None, capture_ms: int) -> None:
+        """Decides what the other side is shown and sends the picture itself if that is it."""
+        if self._on_pixels is None:
+            return
+        before, faces = self.shown, self._face.faces if self._face.present else 0
+        if self._encoder.is_portrait:  # nobody who appears as somebody else is shown unasked
+            faces = 1
+        kbps = self._pixel_kbps
+        shown = self._choice.decide(capture_ms, faces, can_send=kbps is not None, can_draw=self._other_draws)
+        if shown.layer != before.layer:
+            self._switches += 1
+            self._camera_ms = capture_ms
+            self.pixels_start_over()
+        if shown != before and self._on_layer is not None:
+            self._notify(self._on_layer, shown, capture_ms)
+        if shown.layer != "camera" or kbps is None:
+            return
+        wide = framing is None or shown.why in ("asked", "two-faces")
+        square = (_widest(picture, framing) if wide or framing is None else framing).cut(picture, self._size)
+        with self._lock:
+            self._pixels.kbps = kbps
+            packets = self._pixels.encode(square, capture_ms)
+        if packets:
+            self._notify(self._on_pixels, packets)
 
     def _look(self, square: NDArray[np.uint8], motion: Motion, capture_ms: int) -> Motion:
         """A square's motion with its scene code, against the source frame that it is likely to be drawn best from. Where there is
@@ -399,11 +486,13 @@ class LiveSender:
             self._looked_ms = capture_ms
         if drawn is not None and drawn.entry is current:
             self._error = drawn.error
+            self._choice.looked(capture_ms, likeness(drawn.error))
         else:
             drawn = Drawn(current, encoder.with_scene(square, motion), current.expected(motion))
             if capture_ms - self._looked_ms < TOO_SLOW_MS:
                 return drawn.motion
-        if encoder.wants_source(drawn, capture_ms):
+        hidden = self.shown.layer == "camera" and capture_ms - self._camera_ms < HIDDEN_MS
+        if not hidden and encoder.wants_source(drawn, capture_ms):
             extra = encoder.admit(square, drawn.motion, capture_ms, arrived=False)
             kind: PictureKind = "live" if self._live else "file"
             self._notify(self._on_source, self._message(extra, kind, extra=True))
@@ -578,3 +667,13 @@ class LiveSender:
             return None
         with open_live_video(video, self._options.input) as opened:
             return frame_video(opened, detector).framing
+
+
+def _widest(picture: NDArray[np.uint8], framing: Framing | None) -> Framing:
+    """The largest square in a picture, around what is framed."""
+    height, width = picture.shape[:2]
+    side = min(width, height)
+    x, y = (
+        (width // 2, height // 2) if framing is None else (framing.x + framing.side // 2, framing.y + framing.side // 2)
+    )
+    return Framing(min(max(x - side // 2, 0), width - side), min(max(y - side // 2, 0), height - side), side)

@@ -25,9 +25,14 @@ from facewire.sender.framing import Framing
 LOOK_EVERY_MS = 200
 """The detector takes 6 to 12 ms for a picture and runs five times a second."""
 DOUBTFUL_LOOK_EVERY_MS = 80
-"""It runs more often once it has found no face."""
+"""It runs more often once it has found no face, or another one."""
 LOST_AFTER_MS = 500
 """How long without a face until the sender says so. Motion stops with the first look that finds none."""
+
+SECOND_FACE = 0.2
+"""A second face counts from this share of the first one's area on,"""
+SEEN_FACE = 0.25
+"""and if so much of its box is in the square."""
 
 WELL_TURNED = radians(25)
 """In a source frame the head is turned no further than this, since what it hides has to be invented later."""
@@ -85,13 +90,13 @@ class FaceWatch:
         """Whether to look for the face in the picture of that time."""
         return self._next_look_ms is None or time_ms >= self._next_look_ms
 
-    def looked(self, time_ms: float, seen: bool) -> None:
-        """Records whether a look at the picture of that time found the face."""
+    def looked(self, time_ms: float, seen: bool, *, doubtful: bool = False) -> None:
+        """Records whether a look at the picture of that time found the face. doubtful: look again soon all the same."""
         self._first_ms = time_ms if self._first_ms is None else self._first_ms
         self.present = seen
         if seen:
             self._last_seen_ms = time_ms
-        self._next_look_ms = time_ms + (LOOK_EVERY_MS if seen else DOUBTFUL_LOOK_EVERY_MS)
+        self._next_look_ms = time_ms + (LOOK_EVERY_MS if seen and not doubtful else DOUBTFUL_LOOK_EVERY_MS)
 
     def lost(self, time_ms: float) -> bool:
         """Whether the face has been missing for so long that the user should be told."""
@@ -107,6 +112,21 @@ def in_square(faces: Sequence[Face], framing: Framing) -> bool:
         if 0.1 < x < 0.9 and 0.1 < y < 0.9 and 0.2 < face.height / framing.side < 1.0:
             return True
     return False
+
+
+def faces_shown(faces: Sequence[Face], framing: Framing | None) -> int:
+    """How many of the detector's faces, largest first, the square shows at least in part; tiny ones do not count."""
+    if not faces or framing is None:
+        return len(faces[:1])
+    least = SECOND_FACE * faces[0].area
+
+    def seen(face: Face) -> float:
+        """Share of its box that is in the square."""
+        width = min(face.x + face.width, framing.x + framing.side) - max(face.x, framing.x)
+        height = min(face.y + face.height, framing.y + framing.side) - max(face.y, framing.y)
+        return max(0.0, width) * max(0.0, height) / face.area
+
+    return max(1, sum(face.area >= least and seen(face) >= SEEN_FACE for face in faces))
 
 
 class SourceMoment:

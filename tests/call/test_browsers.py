@@ -22,7 +22,7 @@ from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import choose_square
 from facewire.sender.media import read_picture
 from facewire.signaling.server import ServerOptions, SignalingServer
-from facewire.video import SYNTHESISED
+from facewire.video import CAMERA_MARKED, SYNTHESISED
 from tests.page.firefox import Firefox
 
 from .browsers import PATIENCE_S, Browsers, Grab, Person
@@ -145,7 +145,7 @@ async def test_two_people_see_hear_and_record_each_other(tmp_path: Path, carphon
         await a.page.wait_for_selector("#recording-mark", state="hidden")
         (film,) = tmp_path.glob("facewire-room-*.mp4")
         with av.open(str(film)) as file:
-            assert file.metadata["comment"] == SYNTHESISED
+            assert file.metadata["comment"] == SYNTHESISED + CAMERA_MARKED
             assert sum(1 for _ in file.decode(video=0)) > 2
 
         await b.page.reload()

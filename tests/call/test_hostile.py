@@ -18,6 +18,7 @@ from facewire.call.messages import (
     encode_media,
 )
 from facewire.call.peer import CHANNELS, Channel, Peer, PeerOptions
+from facewire.codec.pixels import cut_picture
 from facewire.errors import DecodeError
 from facewire.models.runtime import Networks
 
@@ -98,9 +99,25 @@ async def test_repeated_messages_are_rejected(call: Call, networks: Networks, mo
     assert call.b.stats.refused["repeated"] >= 15
 
 
+async def test_camera_pictures_that_are_none_leave_motion_on_the_screen(call: Call, networks: Networks) -> None:
+    peer = await running(call, networks)
+    for number in range(20):
+        for packet in cut_picture(os.urandom(3000), number, number % 3, 10 * number):
+            peer.send("pixels", packet)
+        await asyncio.sleep(0.02)
+    await goes_on(call)
+    assert playout_of(call.b).stats().camera_shown == 0
+    assert playout_of(call.b).stats().camera_lost > 0
+
+
 @pytest.mark.parametrize(
     "channel",
-    ["media", pytest.param("source", marks=pytest.mark.slow), pytest.param("control", marks=pytest.mark.slow)],
+    [
+        "media",
+        pytest.param("source", marks=pytest.mark.slow),
+        pytest.param("control", marks=pytest.mark.slow),
+        pytest.param("pixels", marks=pytest.mark.slow),
+    ],
 )
 async def test_flood_is_dropped(call: Call, networks: Networks, channel: Channel) -> None:
     peer = await running(call, networks)
@@ -108,6 +125,7 @@ async def test_flood_is_dropped(call: Call, networks: Networks, channel: Channel
         "media": encode_media(MediaMessage(7, None, None, (("motion", b"\x20" * 30),))),
         "source": b"x" * 50,
         "control": encode_control(State("sending", False, "live")),
+        "pixels": cut_picture(b"x" * 900, 3, 1, 0)[0],
     }[channel]
     for _ in range(3000):
         peer.send(channel, flood)
@@ -131,6 +149,7 @@ async def test_second_greeting_is_ignored(call: Call, networks: Networks) -> Non
         True,
         0,
         "Mallory",
+        "",
         "",
     )
     peer.send("control", encode_control(hello))

@@ -11,6 +11,7 @@ from facewire.call.listener import Listener
 from facewire.call.session import Session
 from facewire.models.runtime import Networks
 from facewire.sender.live import SenderState, SourceMessage
+from facewire.sender.picture_choice import Choice
 
 from .conftest import Call, make_ends
 
@@ -32,6 +33,12 @@ class Target(UplinkTarget):
 
     def take_camera_state(self, state: SenderState) -> None:
         self.taken.append(state)
+
+    def take_pixels(self, packets: list[bytes]) -> None:
+        self.taken.append(packets)
+
+    def take_layer(self, shown: Choice, from_ms: int) -> None:
+        self.taken.append(shown)
 
     def playout_ended(self, reason: str) -> None:
         self.taken.append(reason)

@@ -17,6 +17,7 @@ from facewire.call.messages import (
     Bye,
     Control,
     Hello,
+    LayerShown,
     MediaMessage,
     Recording,
     Report,
@@ -29,6 +30,7 @@ from facewire.call.messages import (
     encode_control,
     encode_media,
 )
+from facewire.codec.pixels import PixelReport
 from facewire.errors import DecodeError
 
 HELLO = Hello(
@@ -45,8 +47,10 @@ HELLO = Hello(
     clock_ms=1234,
     name="Ada",
     through="calls.example.org",
+    draws="h264",
 )
 GOLDEN_MEDIA = bytes.fromhex("98 3456 8701 0f00 2700 02") + b"\x06mot" + b"\x05so"
+GOLDEN_PIXEL_REPORT = bytes.fromhex("84 3456 0201 01")
 GOLDEN_STATE = bytes.fromhex("94 01 a7") + b"sending" + bytes.fromhex("c2 a4") + b"live"
 
 reports = st.builds(
@@ -62,6 +66,7 @@ media = st.builds(
     acknowledged=st.none() | st.integers(0, (1 << 32) - 1),
     report=st.none() | reports,
     parts=parts.map(tuple),
+    pixels=st.none() | st.builds(PixelReport, heard=st.integers(0, 65535), stuck=st.booleans()),
 )
 controls: st.SearchStrategy[Control] = st.one_of(
     st.builds(
@@ -79,6 +84,7 @@ controls: st.SearchStrategy[Control] = st.one_of(
         clock_ms=st.integers(0, (1 << 48) - 1),
         name=st.text("abc äöü", max_size=64),
         through=st.sampled_from(["", "calls.example.org"]),
+        draws=st.sampled_from(["", "h264", "h264 av1"]),
     ),
     st.builds(
         State,
@@ -86,6 +92,7 @@ controls: st.SearchStrategy[Control] = st.one_of(
         muted=st.booleans(),
         picture=st.sampled_from(["live", "file", "portrait"]),
     ),
+    st.builds(LayerShown, layer=st.sampled_from(["motion", "camera"]), from_ms=st.integers(0, (1 << 48) - 1)),
     st.builds(Recording, step=st.sampled_from(["ask", "yes", "no", "unable", "on", "off"])),
     st.builds(SourceHave, hash=st.binary(min_size=8, max_size=8)),
     st.just(SourceWant()),
@@ -102,7 +109,7 @@ def test_media_messages_round_trip(message: MediaMessage) -> None:
 @given(media)
 def test_media_message_overhead_is_small(message: MediaMessage) -> None:
     packets = sum(len(packet) for _, packet in message.parts)
-    assert len(encode_media(message)) - packets <= 3 + 5 + 5 + 2 * len(message.parts)
+    assert len(encode_media(message)) - packets <= 3 + 5 + 5 + 3 + 2 * len(message.parts)
 
 
 @given(st.binary(max_size=300))
@@ -144,7 +151,7 @@ values = st.recursive(
 )
 
 
-@given(st.integers(-2, 7), st.lists(values, max_size=13))
+@given(st.integers(-2, 8), st.lists(values, max_size=13))
 @settings(max_examples=40)
 def test_any_control_values_decode_or_raise_decode_error(kind: int, fields: list[object]) -> None:
     with contextlib.suppress(DecodeError):
@@ -159,7 +166,9 @@ def test_golden_bytes() -> None:
         parts=(("motion", b"mot"), ("sound", b"so")),
     )
     assert encode_media(message) == GOLDEN_MEDIA
+    assert encode_media(MediaMessage(0x5634, pixels=PixelReport(0x0102, True))) == GOLDEN_PIXEL_REPORT
     assert encode_control(State("sending", False, "live")) == GOLDEN_STATE
+    assert encode_control(LayerShown("camera", 300)) == b"\x93\x06\xa6camera\xcd\x01\x2c"
 
 
 def test_oversized_messages_are_rejected() -> None:
@@ -199,6 +208,8 @@ def test_other_protocol_version_is_explained() -> None:
         ("name", "a\x1b[2Jb"),
         ("through", "x" * 254),
         ("through", "a\nb"),
+        ("draws", "x" * 65),
+        ("draws", "h264\n"),
         ("video", 1),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 
 from facewire.call.badge import stamp
 from facewire.call.recording import Recording
-from facewire.video import PORTRAIT, SYNTHESISED
+from facewire.video import CAMERA_MARKED, PORTRAIT, SYNTHESISED
 
 PICTURE = np.full((256, 256, 3), 128, np.uint8)
 
@@ -72,7 +72,7 @@ def test_with_consent_both_sides_know_and_the_file_is_marked(two: Two) -> None:
     assert two.ada.file is not None
     assert two.ada.file.parent.name != ".."
     with av.open(str(two.ada.file)) as file:
-        assert file.metadata["comment"] == SYNTHESISED
+        assert file.metadata["comment"] == SYNTHESISED + CAMERA_MARKED
         assert "cv.iptc.org/newscodes/digitalsourcetype/" in file.metadata["description"]
         pictures = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
     assert len(pictures) == 50
@@ -190,7 +190,7 @@ def test_recording_of_a_portrait_is_marked_as_one(tmp_path: Path) -> None:
     film(two.ada)
     two.ada.close()
     with av.open(str(two.ada.file)) as file:
-        assert file.metadata["comment"] == PORTRAIT
+        assert file.metadata["comment"] == PORTRAIT + CAMERA_MARKED
 
 
 @pytest.mark.parametrize("size", [64, 256, 512])
