@@ -24,13 +24,13 @@ def camera_badge(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return stamp(picture, "camera")
 
 
-def stamp(picture: NDArray[np.uint8], layer: Layer = "motion") -> NDArray[np.uint8]:
-    """A copy of the picture, uint8 RGB (H, W, 3), with the badge of its layer in its lower left corner."""
+def stamp(picture: NDArray[np.uint8], layer: Layer = "motion", *, top: bool = False) -> NDArray[np.uint8]:
+    """A copy of the picture, uint8 RGB (H, W, 3), with the badge of its layer in its lower left corner, or in the upper one."""
     text = _text(TEXTS[layer], picture.shape[0])
     height, width = min(text.shape[0], picture.shape[0]), min(text.shape[1], picture.shape[1])
     text = text[:height, :width, None]
     marked = picture.copy()
-    corner = marked[-height:, :width]
+    corner = marked[:height, :width] if top else marked[-height:, :width]
     corner[:] = np.rint(corner * DARKENED_TO * (1 - text) + 255 * text).astype(np.uint8)
     return marked
 

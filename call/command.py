@@ -30,11 +30,13 @@ from facewire.arguments import (
 from facewire.call.options import FULL_FPS, CallOptions, MediaOptions, PageOptions, SessionOptions
 from facewire.errors import InputError, reason
 from facewire.sender.picture_choice import PICTURE_MODES
+from facewire.signaling import links
 from facewire.terminal import check_json, write_json
 
 DEFAULT_SERVER = "ws://127.0.0.1:8787"
 SERVER_VARIABLE, TOKEN_VARIABLE = "FACEWIRE_SERVER", "FACEWIRE_TOKEN"
 NOTHING = "none"
+ASK = "-"
 
 EXAMPLES = {
     "call": """\
@@ -42,7 +44,8 @@ examples:
   facewire serve --open                                   on one machine, for trying it out
   facewire call kitchen                                   twice: each opens a page in the browser
   facewire call 'wss://calls.example.org#kitchen'         by the link that the page shows for inviting
-  facewire call kitchen --server wss://calls.example.org --token "$(cat token)"
+  facewire call 'https://calls.example.org/j#x3Fq-8sV1LbA'    by the link of an invitation (`facewire invite`)
+  facewire call kitchen --server wss://calls.example.org --token-file token
   facewire call kitchen --max-kbps 20                     never more than that on the wire, sound and headers included
   facewire call kitchen --video talk.mp4 --sound talk.mp4 --out other.mkv --seconds 60 --json call.json
                                                           no camera, no screen: a file in, a file out
@@ -73,7 +76,9 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     view = parser.add_argument_group("view") if command != "send" else None
     advanced = parser.add_argument_group("advanced")
     parser.add_argument(
-        "room", metavar="ROOM", help="name of the room, or an invitation link: whoever is in it with you is in the call"
+        "room",
+        metavar="ROOM",
+        help="name of the room, or an invitation link: whoever is in it with you is in the call; - asks for it",
     )
     add_json(parser)
     _add_join(join, command)
@@ -105,7 +110,11 @@ def _add_join(group: Group, command: str) -> None:
     group.add_argument(
         "--server", metavar="URL", help=f"signaling server (default: ${SERVER_VARIABLE}, else {DEFAULT_SERVER})"
     )
-    group.add_argument("--token", metavar="TEXT", help=f"join token from `facewire token` (default: ${TOKEN_VARIABLE})")
+    group.add_argument(
+        "--token",
+        metavar="TEXT",
+        help=f"join token from `facewire token` (default: ${TOKEN_VARIABLE}); - asks for it, unseen by others",
+    )
     group.add_argument("--token-file", type=Path, metavar="FILE", help="read the token from a file")
     group.add_argument("--name", default="", metavar="TEXT", help="your name, as the other side sees it")
     group.add_argument("--wait", type=float, metavar="SECONDS", help="give up if nobody has come by then")
@@ -182,7 +191,12 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
     degrees = view_degrees(options)
     page = command == "call" and options.out is None
     _check_page(options, command, page)
-    server, room = _meeting_place(options.server, options.room, options.configured.get("server"))
+    room = _asked("Room or link: ") if options.room == ASK else options.room
+    invitation = links.read_link(room) if "://" in room else None
+    if invitation is not None:
+        server, room = _gateway_of(options, invitation), ""
+    else:
+        server, room = _meeting_place(options.server, room, options.configured.get("server"))
     page_camera = page and options.video is None
     video = NOTHING if command == "receive" else options.video or ("page" if page else "0")
     page_microphone = page_camera and options.sound is None
@@ -201,7 +215,8 @@ def read_options(options: argparse.Namespace, command: str) -> CallOptions:
     return CallOptions(
         server=server,
         room=room,
-        token=_token(options),
+        token=_token(options) if invitation is None else None,
+        invitation=invitation,
         session=SessionOptions(
             name=options.name,
             max_kbps=getattr(options, "max_kbps", None),
@@ -264,6 +279,30 @@ def _meeting_place(server: str | None, room: str, configured: str | None = None)
     return address, name
 
 
+def _gateway_of(options: argparse.Namespace, invitation: links.Link) -> str:
+    """The server of an invitation, whose link holds everything; InputError for options that say something else."""
+    for name in ("server", "token", "token_file"):
+        value = getattr(options, name)
+        if value not in (None, options.configured.get(name)):
+            raise InputError(
+                f"an invitation link holds server and token; --{name.replace('_', '-')} goes with a room's name"
+            )
+    return invitation.gateway
+
+
+def _asked(question: str) -> str:
+    """What the person types or pastes, unseen on the terminal; or a line of standard input."""
+    import getpass
+
+    try:
+        text = getpass.getpass(question) if sys.stdin.isatty() else sys.stdin.readline()
+    except EOFError:
+        text = ""
+    if not text.strip():
+        raise InputError(f"{question.rstrip(': ').lower()}: nothing was given")
+    return text.strip()
+
+
 def _token(options: argparse.Namespace) -> str | None:
     token, file = options.token, options.token_file
     if (
@@ -278,6 +317,11 @@ def _token(options: argparse.Namespace) -> str | None:
             return str(file.read_text().strip())
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{file}: no token can be read there") from error
+    if token == ASK:
+        return _asked("Token: ")
+    if token and token != options.configured.get("token"):
+        remedy = f"--token-file, {TOKEN_VARIABLE} and --token - keep it from them"
+        print(f"facewire: others on this machine can see --token in the list of processes; {remedy}", file=sys.stderr)
     return token or os.environ.get(TOKEN_VARIABLE) or None
 
 
@@ -289,6 +333,8 @@ def run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], *, 
     import cv2
     import uvloop
 
+    if options.invitation is not None:
+        options = _admitted(options, options.invitation)
     cv2.setNumThreads(1)  # a second one hastens optical flow by a third and takes a fifth more of the processors
     _check(options)
     if warning := _warning(options):
@@ -304,6 +350,17 @@ def run(options: CallOptions, json_target: Callable[[dict[str, Any]], bool], *, 
         uvloop.run(hold_call(options, json_target, quiet=quiet))
     except CancelledError:
         raise KeyboardInterrupt from None
+
+
+def _admitted(options: CallOptions, invitation: links.Link) -> CallOptions:
+    """The same with the room and the token that the invitation stands for; this uses it up. InputError if it lets nobody in."""
+    import asyncio
+    from dataclasses import replace
+
+    from facewire.signaling import inviting
+
+    admission = asyncio.run(inviting.use(invitation))
+    return replace(options, server=admission.server, room=admission.room, token=admission.token)
 
 
 async def _run_page(options: CallOptions, page: PageOptions, json_target: Callable[[dict[str, Any]], bool]) -> None:

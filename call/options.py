@@ -10,6 +10,7 @@ from pathlib import Path
 
 from facewire.sender.picture_choice import PictureMode
 from facewire.signaling.events import IceServer
+from facewire.signaling.links import Link
 
 FULL_FPS = 25.0
 """Frames per second of a call that was asked for no other number."""
@@ -73,6 +74,8 @@ class GuestOptions:
     """The gateway, by its host's name, as guests see it."""
     ice_servers: tuple[IceServer, ...] = ()
     """For both ends of the connection between the browser and the gateway."""
+    path: str = ""
+    """Where this guest's own pictures are, relative to the page."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,8 @@ class CallOptions:
     server: str
     room: str
     token: str | None = None
+    invitation: Link | None = None
+    """Stands for room and token until the call begins."""
     session: SessionOptions = field(default_factory=SessionOptions)
     media: MediaOptions = field(default_factory=MediaOptions)
     page: PageOptions | None = None

@@ -84,7 +84,7 @@ class PageCall(PageHandler):
         self._kept = Kept() if page.guest is None else NothingKept()
         if not self._settings.name:
             self._settings.name = self._kept.values.get("name", "")[:MAX_NAME_CHARACTERS]
-        self._sources = news.Sources()
+        self._sources = self._new_sources()
         self._phase: Values = {}
         self.phase_since_s = 0.0
         self._enter("loading")
@@ -206,7 +206,7 @@ class PageCall(PageHandler):
         client = self._client(options.session.name) if self._client is not None else None
         held = HeldCall(options, self._page, networks.bundle, ends, self._tasks, self._problem, client)
         async with held.client:
-            self._held, self._sources, self._devices.recording = held, news.Sources(), held.recordings
+            self._held, self._sources, self._devices.recording = held, self._new_sources(), held.recordings
             self._settings.use(ends, held.session)
             self._settings.new_source()  # the other side sees how it is now, not when the lobby was opened
             self._enter("call")
@@ -341,6 +341,9 @@ class PageCall(PageHandler):
                 figures_at = now
                 held.stats.look()
                 self._outbox.say(news.figures(held.session, held.stats, self._devices.h264))
+
+    def _new_sources(self) -> news.Sources:
+        return news.Sources(self._page.guest.path if self._page.guest is not None else "")
 
     def _news(self) -> list[News]:
         """All that the page is to know now."""

@@ -99,7 +99,8 @@ class PageDevices:
 
         leg, recording = self._leg, self.recording
         if leg is not None:
-            leg.show(stamp(picture, layer) if self.burnt or self._guest is not None else picture, at_s)
+            guest = self._guest is not None  # whose page has the name in the lower corner
+            leg.show(stamp(picture, layer, top=guest) if self.burnt or guest else picture, at_s)
         if recording is not None:
             recording.show(picture, at_s, layer)
 

@@ -142,9 +142,13 @@ def recording(made: Recording) -> Values:
 
 
 class Sources:
-    """Messages about source frames. Remembers when each was taken, as computing it again would give a slightly different time."""
+    """Messages about source frames. Remembers when each was taken, as computing it again would give a slightly different time.
 
-    def __init__(self) -> None:
+    path: where `picture/` is, relative to the page.
+    """
+
+    def __init__(self, path: str = "") -> None:
+        self._path = path
         self._taken_ms: dict[bytes, int | None] = {}
 
     def news(self, whose: str, ends: Ends, session: Session | None) -> Values | None:
@@ -170,7 +174,7 @@ class Sources:
     def _taken(self, whose: str, name: bytes, taken_s: float | None) -> Values:
         """Where the page finds a real picture, and when it was taken."""
         taken_ms = self._taken_ms.setdefault(name, round(1000 * taken_s) if taken_s is not None else None)
-        return {"url": f"picture/{whose}?v={name.hex()}", "taken_ms": taken_ms}
+        return {"url": f"{self._path}picture/{whose}?v={name.hex()}", "taken_ms": taken_ms}
 
 
 def real_picture(ends: Ends, whose: str, side: int, name: str | None = None) -> bytes | None:

@@ -20,6 +20,7 @@ from facewire.benchmark import command as benchmark
 from facewire.browser import command as browser
 from facewire.call import command as call
 from facewire.errors import FacewireError
+from facewire.gateway import command as gateway
 from facewire.parser import EXIT_ERROR, build_parser
 from facewire.receiver import command as receiver
 from facewire.sender import command as sender
@@ -30,6 +31,7 @@ from facewire.training import command as training
 
 COMMANDS = (
     *call.COMMANDS,
+    *gateway.COMMANDS,
     *signaling.COMMANDS,
     *sender.COMMANDS,
     *receiver.COMMANDS,

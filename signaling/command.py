@@ -35,7 +35,7 @@ TOKEN_EXAMPLES = """\
 examples:
   facewire token kitchen --secret-file secret             a token for one person, good for ten minutes
   facewire token kitchen --minutes 1440                   for a day; the secret is in FACEWIRE_SECRET
-  facewire call kitchen --token "$(facewire token kitchen --secret-file secret)"
+  FACEWIRE_TOKEN=$(facewire token kitchen --secret-file secret) facewire call kitchen
 
 A token lets one person into one room. It must be used before it expires; whoever is in by then can stay and come back.
 """

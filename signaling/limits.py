@@ -92,6 +92,20 @@ class Addresses:
             del self._open[network]
 
 
+class AddressRates:
+    """Limits how often each network may do something: `rate` times a second, after a burst."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate, self._burst = rate, burst
+        self._buckets: dict[str, Bucket] = {}
+
+    def take(self, address: str, now_s: float) -> bool:
+        """Whether an address may do it once more now."""
+        if len(self._buckets) > Addresses.FORGET_ABOVE:
+            self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.is_full(now_s)}
+        return self._buckets.setdefault(network_of(address), Bucket(self._rate, self._burst)).take(1, now_s)
+
+
 def network_of(address: str) -> str:
     """The smallest network that one person controls: an IPv4 address, or the /64 of an IPv6 address."""
     try:

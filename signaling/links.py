@@ -1,28 +1,19 @@
-"""Invitation links, such as `https://calls.example.org/j#x3Fq-8sV1LbA`, and what programs ask the gateway behind one.
+"""Invitation links, such as `https://calls.example.org/j#x3Fq-8sV1LbA`.
 
-The code stands in the fragment, which browsers do not send: it is in no log of a server or proxy on the way. `facewire invite`
-makes and revokes invitations here, `facewire call LINK` uses one; browsers do the same by themselves.
+The code stands in the fragment, which browsers do not send: it is in no log of a server or proxy on the way. What programs ask the
+gateway behind a link is in `inviting`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
-
-from facewire.errors import InputError, reason
-from facewire.signaling.client import UNREACHABLE, server_url
+from facewire.errors import InputError
 from facewire.signaling.invitations import CODE
-from facewire.signaling.tokens import mint_for_inviting
 
 PAGE = "/j"
 """Where guests' page is."""
-TIMEOUT_S = 10.0
-MAX_ANSWER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -37,17 +28,6 @@ class Link:
         return f"{self.gateway}{PAGE}#{self.code}"
 
 
-@dataclass(frozen=True)
-class Admission:
-    """What a program gets for an invitation: where to go, and what lets it in."""
-
-    server: str
-    """Address of the signaling server."""
-    room: str
-    token: str | None
-    """None where the server is open."""
-
-
 def read_link(text: str) -> Link | None:
     """The link in a text; None for what is no invitation link, such as the name of a room. InputError for a damaged one."""
     parts = urlsplit(text.strip())
@@ -56,69 +36,3 @@ def read_link(text: str) -> Link | None:
     if CODE.fullmatch(parts.fragment) is None:
         raise InputError("this invitation link is incomplete: after # it has 12 letters, digits, - or _")
     return Link(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix(PAGE)}", parts.fragment)
-
-
-def gateway_url(server: str) -> str:
-    """The address of a gateway from that of its signaling server or what people type for it; InputError as `server_url`."""
-    url = server_url(server)
-    return f"http{url.removeprefix('ws').removesuffix('/ws')}"
-
-
-async def use(link: Link) -> Admission:
-    """Uses an invitation as a program. InputError if it lets nobody in, or nothing answers."""
-    answer = await _ask(link.gateway, "use", {"code": link.code})
-    room, token = answer.get("room"), answer.get("token")
-    if not isinstance(room, str) or not isinstance(token, str | None):
-        raise InputError(f"{link.gateway}: this is not a facewire gateway")
-    return Admission(server_url(link.gateway), room, token)
-
-
-async def invite(gateway: str, secret: bytes, room: str, lifetime_s: float, *, reusable: bool) -> Link:
-    """Makes an invitation. secret: the server's. InputError if that is refused, or nothing answers."""
-    wanted = {"room": room, "seconds": lifetime_s, "reusable": reusable}
-    answer = await _ask(gateway, "", wanted, mint_for_inviting(secret))
-    link = read_link(str(answer.get("link")))
-    if link is None:
-        raise InputError(f"{gateway}: this is not a facewire gateway")
-    return link
-
-
-async def revoke(gateway: str, secret: bytes, code: str) -> bool:
-    """Takes an invitation back; False if there was none."""
-    answer = await _ask(gateway, "revoke", {"code": code}, mint_for_inviting(secret))
-    return answer.get("revoked") is True
-
-
-async def _ask(gateway: str, what: str, body: dict[str, Any], permission: str | None = None) -> dict[str, Any]:
-    """POSTs to the gateway's invitations; returns its answer. InputError with its own words for a refusal."""
-    url = f"{gateway}/invitations" + (f"/{what}" if what else "")
-    headers = {"Authorization": f"Bearer {permission}"} if permission is not None else {}
-    try:
-        async with (
-            asyncio.timeout(TIMEOUT_S),
-            aiohttp.ClientSession() as session,
-            session.post(url, json=body, headers=headers, allow_redirects=False) as response,
-        ):
-            text = await response.content.read(MAX_ANSWER_BYTES)
-            answer = _object(text)
-            if response.status == 200 and answer is not None:
-                return answer
-            if answer is not None and isinstance(answer.get("detail"), str):
-                raise InputError(answer["detail"][:300])
-            raise InputError(
-                f"{gateway}: no facewire gateway is there (it answered {response.status} {response.reason})"
-            )
-    except UNREACHABLE as error:
-        why = f"no answer within {TIMEOUT_S:g} s" if isinstance(error, TimeoutError) else reason(error)
-        remedy = (
-            ": start one with `facewire gateway`" if urlsplit(gateway).hostname in ("127.0.0.1", "localhost") else ""
-        )
-        raise InputError(f"{gateway}: the gateway cannot be reached ({why}){remedy}") from error
-
-
-def _object(text: bytes) -> dict[str, Any] | None:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return values if isinstance(values, dict) else None

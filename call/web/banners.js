@@ -2,6 +2,7 @@
 
 import { $, make, makeButton, makeIcon } from "./dom.js";
 import { shortName } from "./format.js";
+import { GUEST, SERVER } from "./guest.js";
 import { text } from "./text.js";
 
 /**
@@ -57,6 +58,7 @@ export class Banners {
     const { call, own, figures, recording } = state;
     const other = call?.other;
     const name = shortName(other?.name ?? "");
+    const through = GUEST ? SERVER : other?.through;
     /** @type {(Banner | false | null | undefined)[]} */
     const all = [
       recording.there === "asking" && {
@@ -85,11 +87,11 @@ export class Banners {
         words: (other.picture === "portrait" ? words.portrait : words.file)(name),
         buttons: [{ words: words.dismiss, press: () => this.#dismiss(other.picture) }],
       },
-      other?.through != null && !this.#dismissed.has("through") && {
+      other && through != null && !this.#dismissed.has("through") && {
         id: "through",
         kind: "note",
         icon: "info",
-        words: words.through(other.through),
+        words: words.through(through),
         buttons: [{ words: words.dismiss, press: () => this.#dismiss("through") }],
       },
       this.#recordingNote(state),

@@ -1,6 +1,7 @@
 // The dialogs: settings, devices, portrait, shortcuts, safety words and recording.
 
 import { $, make, setAttribute, setImage, setText, show } from "./dom.js";
+import { GUEST } from "./guest.js";
 import { text } from "./text.js";
 import { timeOfDay } from "./format.js";
 
@@ -272,6 +273,7 @@ function fillKeys() {
     [["?"], words.help],
   ];
   for (const [caps, words_] of keys) {
+    if (GUEST && words_ === words.record) continue;
     const combination = make("dt", {}, ...caps.map((cap) => make("kbd", { text: cap })));
     $("keys-list").append(make("div", {}, combination, make("dd", { text: words_ })));
   }

@@ -2,6 +2,7 @@
 
 import { $, setAttribute, setIcon, setLabel, setPressed, setText, show } from "./dom.js";
 import { duration, shortName } from "./format.js";
+import { GUEST } from "./guest.js";
 import { cameraOn, microphoneOn } from "./state.js";
 import { text } from "./text.js";
 
@@ -182,7 +183,7 @@ export function listenToKeys(store, turn, dialogs) {
     if (event.key === "0") return turn.reset();
     if (event.key === "Q" && event.shiftKey) return $("leave").click();
     const id = KEYS[event.key.toLowerCase()];
-    if (id && !$(id, HTMLButtonElement).disabled) $(id).click();
+    if (id && !$(id, HTMLButtonElement).disabled && !(GUEST && id === "record")) $(id).click();
     return undefined;
   });
 }

@@ -1,6 +1,7 @@
 // The lobby: preview with the framed square, name, devices, how to appear, and joining.
 
 import { $, setAttribute, setIcon, setLabel, setPressed, setText, show } from "./dom.js";
+import { GUEST } from "./guest.js";
 import { cameraOn, microphoneOn } from "./state.js";
 import { text } from "./text.js";
 
@@ -124,6 +125,7 @@ function noteOf({ own, microphone, wantMicrophone, mediaBlocked }) {
   if (wantMicrophone && microphone === "denied") return text.advice.microphoneDenied.what;
   if (wantMicrophone && (microphone === "missing" || microphone === "lost")) return text.advice.microphoneMissing.what;
   if (wantMicrophone && microphone === "busy") return text.advice.microphoneBusy.what;
+  if (GUEST) return ""; // the gateway sees nothing before the guest joins
   if (own?.camera === "no-face") return words.noFace;
   if (own?.camera === "sending" || own?.framing) return words.framed;
   return words.searching;

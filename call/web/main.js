@@ -5,6 +5,7 @@ import { Banners } from "./banners.js";
 import { Dialogs } from "./dialogs.js";
 import { Dock, listenToKeys } from "./dock.js";
 import { $, setAttribute, setIcon, setText } from "./dom.js";
+import { Entrance, GUEST, keep, kept } from "./guest.js";
 import { Lobby } from "./lobby.js";
 import { Media } from "./media.js";
 import { MessageView } from "./message.js";
@@ -24,11 +25,16 @@ const NOTICE_MS = 4000;
 const COPIED_MS = 1600;
 
 document.documentElement.lang = text.locale;
+document.documentElement.toggleAttribute("data-guest", GUEST);
 fillTexts(document);
 const store = new Store();
-const link = new ProcessLink({ message: receive, state: linked });
-/** @param {import("./protocol.js").ToProcess} message */
-const send = (message) => link.send(message);
+const entrance = new Entrance();
+const link = new ProcessLink({
+  message: receive,
+  state: linked,
+  address: async (anew) => (GUEST ? entrance.address(anew) : { url: "ws" }),
+  turnedAway: (why) => store.set({ turnedAway: why }),
+});
 const media = new Media(store, send);
 const dialogs = new Dialogs(store, media, send);
 const turn = new Turn(store, send, announce);
@@ -48,20 +54,38 @@ for (const button of document.querySelectorAll("[data-copy]")) button.addEventLi
 if (Media.supported()) link.open();
 else unsupported();
 
+if (GUEST) {
+  const changed = () => store.state.link === "open" && link.refresh();
+  window.addEventListener("online", changed);
+  /** @type {Navigator & {connection?: EventTarget}} */ (navigator).connection?.addEventListener("change", changed); // Chromium has it
+}
+
+/** @param {import("./protocol.js").ToProcess} message */
+function send(message) {
+  if (GUEST && message.type === "keep") return keep(message.what, message.value);
+  if (GUEST && message.type === "join") keep("name", message.name);
+  return link.send(message);
+}
+
 /** @param {import("./process.js").LinkState} state */
 function linked(state) {
-  store.set({ link: state });
+  store.set({ link: state, turnedAway: null });
   if (state !== "open") media.lost();
 }
 
 /** @param {import("./protocol.js").FromProcess} message */
 function receive(message) {
+  if (GUEST && message.type === "hello") {
+    message.kept = kept();
+    message.name ||= message.kept.name ?? "";
+  }
   store.set(reduce(store.state, message));
   if (message.type === "hello") {
     dock.begin();
     dialogs.begin(message.kept);
   }
   if (message.type === "own") void media.begin(message);
+  if (message.type === "phase") media.follow();
   if (message.type === "answer") media.answer(message.sdp);
   if (message.type === "problem") problem(message);
 }

@@ -1,7 +1,8 @@
-// The browser's camera, microphone and speaker, and the local WebRTC connection that carries them to the process and brings back what it
-// synthesises. It never reaches another machine: there are no ICE servers.
+// The browser's camera, microphone and speaker, and the WebRTC connection that carries them to the process and brings back what it
+// synthesises. It never reaches another machine: there are no ICE servers. Only a guest's goes to the gateway, once the guest joins.
 
 import { $ } from "./dom.js";
+import { GUEST } from "./guest.js";
 
 /** @typedef {"camera" | "microphone"} Device */
 /** @typedef {import("./state.js").DeviceState} DeviceState */
@@ -9,7 +10,9 @@ import { $ } from "./dom.js";
 const GATHER_MS = 1000;
 const AGAIN_MS = 1000;
 /** How long a connection within one machine may take. */
-const CONNECT_MS = 10_000;
+const CONNECT_MS = GUEST ? 15_000 : 10_000;
+/** How long a guest's connection may be interrupted before another is made. */
+const INTERRUPTED_MS = 1500;
 /** After so many in a row the person is told. */
 const SILENT_FAILURES = 2;
 const LEVEL_MS = 150;
@@ -58,11 +61,27 @@ export class Media {
     } else {
       this.store.set({ wantCamera: own.camera_on, wantMicrophone: !own.muted });
     }
-    void this.connect();
+    if (this.#mayConnect()) void this.connect();
     if (!hello.sends.camera) this.store.set({ camera: "file" });
     else if (!this.store.state.wantCamera) this.store.set({ camera: "off" });
     if (!hello.sends.microphone) this.store.set({ microphone: "file" });
     await this.retry();
+  }
+
+  /** A guest's camera and microphone reach the gateway only in a call. Called with each phase. */
+  follow() {
+    if (!GUEST || !this.#began) return;
+    if (this.#mayConnect() && !this.#connection) void this.connect();
+    if (!this.#mayConnect() && this.#connection) {
+      this.#connection.close();
+      this.#connection = null;
+      this.#remote.srcObject = null;
+    }
+  }
+
+  #mayConnect() {
+    const phase = this.store.state.phase?.phase;
+    return !GUEST || phase === "joining" || phase === "call";
   }
 
   /** The connection to the process is lost; the next message will be a hello. */
@@ -142,7 +161,10 @@ export class Media {
   /** Reconnects to the process after a pause, unless that has happened by then. */
   connectSoon() {
     const failed = this.#connection;
-    setTimeout(() => this.#connection === failed && this.store.state.link === "open" && void this.connect(), AGAIN_MS);
+    setTimeout(
+      () => this.#connection === failed && this.#mayConnect() && this.store.state.link === "open" && void this.connect(),
+      AGAIN_MS,
+    );
   }
 
   /**
@@ -165,7 +187,7 @@ export class Media {
   /** Connects, or reconnects, to the process. */
   async connect() {
     this.#connection?.close();
-    const connection = new RTCPeerConnection();
+    const connection = new RTCPeerConnection({ iceServers: this.store.state.hello?.guest?.ice_servers ?? [] });
     this.#connection = connection;
     for (const device of /** @type {const} */ (["microphone", "camera"])) {
       const kind = device === "camera" ? "video" : "audio";
@@ -176,6 +198,9 @@ export class Media {
     connection.onconnectionstatechange = () => {
       if (connection.connectionState === "connected") this.#failed(0);
       if (connection.connectionState === "failed") this.#fail(connection);
+      if (GUEST && connection.connectionState === "disconnected") {
+        setTimeout(() => connection.connectionState === "disconnected" && this.#fail(connection), INTERRUPTED_MS);
+      }
     };
     await connection.setLocalDescription();
     await gathered(connection);

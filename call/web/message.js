@@ -2,6 +2,7 @@
 
 import { $, make, makeButton, setAttribute, setIcon, setText, show } from "./dom.js";
 import { bytes, duration, oneDecimal } from "./format.js";
+import { GUEST } from "./guest.js";
 import { text } from "./text.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -75,9 +76,13 @@ export class MessageView {
  * @param {import("./process.js").ProcessLink} link
  * @returns {Message | null}
  */
-function linkMessage({ link: state, hello }, link) {
-  const command = hello?.invite.command ?? "facewire call";
+function linkMessage({ link: state, hello, turnedAway }, link) {
+  const command = GUEST ? "" : (hello?.invite.command ?? "facewire call");
   const retry = { strong: true, press: () => link.reopen() };
+  if (turnedAway) {
+    const again = turnedAway === "used" || turnedAway === "gone" ? [] : [{ ...retry, words: text.turnedAway.retry }];
+    return { icon: "info", ...text.turnedAway[turnedAway], buttons: again };
+  }
   switch (state) {
     case "elsewhere":
       return { icon: "copy", ...text.elsewhere, buttons: [{ ...retry, words: text.elsewhere.retry }] };
@@ -88,7 +93,13 @@ function linkMessage({ link: state, hello }, link) {
         buttons: [{ words: text.outdated.retry, strong: true, press: () => location.reload() }],
       };
     case "ended":
-      return { icon: "check", title: text.gone.ended, text: text.gone.endedText, command };
+      return {
+        icon: "check",
+        title: text.gone.ended,
+        text: text.gone.endedText,
+        command,
+        buttons: GUEST ? [{ ...retry, words: text.ended.again }] : [],
+      };
     case "gone":
       return { icon: "warn", title: text.gone.title, text: text.gone.text, command, buttons: [{ ...retry, words: text.gone.retry }] };
     default:
@@ -108,6 +119,7 @@ function phaseMessage(state, link) {
     return { icon: "warn", title: text.broken.title, text: phase.detail ?? "", buttons: [{ ...quit, words: text.broken.quit }] };
   }
   if (phase?.phase !== "ended") return null;
+  if (phase.code === "invitation") return { icon: "info", ...text.turnedAway.used, foot: phase.detail ?? "" };
   const { title, line, icon } = ending(phase.code ?? "other", call?.other?.name ?? "");
   const summary = summaryOf(state);
   return {
@@ -117,7 +129,7 @@ function phaseMessage(state, link) {
     summary,
     buttons: [
       { words: text.ended.again, strong: true, press: () => link.send({ type: "join", name: state.name }) },
-      { ...quit, words: text.ended.quit },
+      ...(GUEST ? [] : [{ ...quit, words: text.ended.quit }]),
     ],
     foot: line && phase.detail ? phase.detail : "",
   };

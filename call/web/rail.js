@@ -2,19 +2,22 @@
 
 import { $, make, setAttribute, setImage, setText, show } from "./dom.js";
 import { bytes, kbps, milliseconds, number, oneDecimal, percent, timeOfDay } from "./format.js";
+import { GUEST } from "./guest.js";
 import { text } from "./text.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./protocol.js").Figures} Figures */
 
-/** @type {[string, (figures: Figures) => string][]} */
+/** @typedef {[string, (figures: Figures) => string]} Fact */
+
+/** @type {Fact[]} */
 const FACTS = [
   [text.facts.delay, (f) => milliseconds(f.delay_ms)],
   [text.facts.frames, (f) => oneDecimal(f.fps)],
   [text.facts.concealed, (f) => percent(f.concealed)],
   [text.facts.loss, (f) => percent(f.loss)],
   [text.facts.sent, (f) => bytes(f.sent.bytes)],
-  [text.facts.instead, (f) => bytes(f.h264?.bytes)],
+  ...(GUEST ? [] : [/** @type {Fact} */ ([text.facts.instead, (f) => bytes(f.h264?.bytes)])]),
 ];
 
 const MEAN_S = 30;
@@ -124,5 +127,5 @@ function renderWords({ safety, call }) {
     if (place.textContent !== words.join("")) place.replaceChildren(...words.map((word) => make("span", { text: word })));
   }
   const through = call?.other?.through;
-  setText($("words-how"), !safety.words ? text.words.none : through ? text.words.through(through) : text.words.how);
+  setText($("words-how"), !safety.words ? text.words.none : through && !GUEST ? text.words.through(through) : text.words.how);
 }

@@ -2,6 +2,7 @@
 
 import { $, setAttribute, setIcon, setImage, setText, show } from "./dom.js";
 import { timeOfDay } from "./format.js";
+import { GUEST } from "./guest.js";
 import { text } from "./text.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -121,6 +122,7 @@ function veilOf({ call, hello, otherSource, wantMicrophone, microphone }) {
   const words = text.veil;
   const other = call?.other;
   if (!call || call.state === "waiting") {
+    if (GUEST) return { title: words.waitingTitle, text: words.waitingText };
     const line = hello?.invite.token ? words.waitingToken : words.waitingText;
     return { title: words.waitingTitle, text: line, invite: true };
   }

@@ -12,6 +12,7 @@
  *
  * @typedef {object} State
  * @property {import("./process.js").LinkState} link
+ * @property {import("./guest.js").TurnedAway | null} turnedAway why the gateway does not let this guest in
  * @property {import("./protocol.js").Hello | null} hello
  * @property {import("./protocol.js").Phase | null} phase
  * @property {import("./protocol.js").Call | null} call
@@ -48,6 +49,7 @@
 export function firstState() {
   return {
     link: "connecting",
+    turnedAway: null,
     hello: null,
     phase: null,
     call: null,

@@ -1,5 +1,6 @@
 // The texts in the language of the browser, and filling them into the page.
 
+import { GUEST, guestTexts } from "./guest.js";
 import { texts as german } from "./texts.de.js";
 import { texts as english } from "./texts.en.js";
 
@@ -9,7 +10,7 @@ import { texts as english } from "./texts.en.js";
  */
 export const LANGUAGES = { en: english, de: german };
 
-export const text = chosen(navigator.languages);
+export const text = GUEST ? guestTexts(chosen(navigator.languages)) : chosen(navigator.languages);
 
 /**
  * The first language that the person wants and that there is; English if there is none.

@@ -379,7 +379,7 @@ export const texts = {
     server: "Der Server ist nicht erreichbar",
     serverText: "Prüfen Sie die Adresse und Ihr Netzwerk, und versuchen Sie es erneut.",
     tokenMissing: "Dieser Server verlangt ein Token",
-    tokenMissingText: "Sie bekommen es von der Person, die den Server betreibt. Starten Sie facewire dann erneut mit --token.",
+    tokenMissingText: "Sie bekommen es von der Person, die den Server betreibt. Starten Sie facewire dann erneut mit --token-file.",
     tokenExpired: "Ihr Token ist abgelaufen",
     tokenExpiredText: "Bitten Sie um ein neues, und starten Sie facewire damit erneut.",
     token: "Ihr Token gilt nicht für diesen Raum",
@@ -417,6 +417,69 @@ export const texts = {
     title: "Dieses Gespräch ist in einem anderen Tab geöffnet",
     text: "Ein Gespräch kann nur in einem Tab geöffnet sein. Fahren Sie dort fort, oder schließen Sie den anderen Tab, und verwenden Sie diesen.",
     retry: "Hier verwenden",
+  },
+
+  // Why a gateway does not let a guest in.
+  turnedAway: {
+    used: { title: "Dieser Link ist verbraucht", text: "Er galt für eine Person und ein Mal. Bitten Sie um einen neuen." },
+    gone: { title: "Dieser Link gilt nicht mehr", text: "Er ist abgelaufen, wurde zurückgenommen oder ist unvollständig. Bitten Sie um einen neuen." },
+    full: { title: "Alle Leitungen sind belegt", text: "Der Server trägt so viele Gespräche, wie er kann. Versuchen Sie es in ein paar Minuten wieder." },
+    closing: { title: "Der Server startet gleich neu", text: "Versuchen Sie es in ein paar Minuten wieder. Der Link gilt weiter." },
+    slow: { title: "Zu viele Versuche", text: "Warten Sie eine halbe Minute, dann versuchen Sie es wieder." },
+    retry: "Noch einmal versuchen",
+  },
+
+  // What a guest of a gateway reads in place of the same texts above and below; there is no facewire on their computer.
+  guest: {
+    lobby: {
+      square: (/** @type {string} */ server) =>
+        `Dieses Gespräch läuft über ${server}. Dieser Server sieht und hört alles, sobald Sie beitreten. Der anderen Person schickt er ` +
+        "ein paar Bilder von Ihrem Gesicht und dazwischen nur, wie sich Ihr Kopf bewegt.",
+      loading: (/** @type {string} */ server) => `${server} wird gefragt …`,
+    },
+    advice: {
+      process: {
+        what: (/** @type {string} */ server) => `Die Verbindung zu ${server} ist abgerissen.`,
+      },
+      mediaBlocked: {
+        what: (/** @type {string} */ server) => `Bild und Ton kommen nicht bis zu ${server}.`,
+        helps: (/** @type {string} */ server) =>
+          `Ihr Netz sperrt vielleicht den Weg zu ${server}. Versuchen Sie es mit einem anderen, etwa dem Ihres Telefons.`,
+      },
+      slow: {
+        what: (/** @type {string} */ server) => `${server} ist überlastet und lässt Bilder aus.`,
+        helps: (/** @type {string} */ server) => `Wenn das so bleibt, sagen Sie es dem Betreiber von ${server}.`,
+      },
+    },
+    veil: {
+      waitingText: (/** @type {string} */ server) =>
+        `Das Gespräch beginnt, sobald die andere Person beitritt. Sie können diese Seite offen lassen. ${server} hält Ihren Platz frei.`,
+      connectingText: (/** @type {string} */ server) => `Jemand ist da. ${server} sucht einen Weg zu dem anderen Rechner.`,
+    },
+    badge: {
+      about: (/** @type {string} */ server) =>
+        "Die andere Seite sendet ein paar echte Bilder und dazwischen nur, wie sich der Kopf bewegt. Daraus macht ein neuronales Netz " +
+        `auf ${server} jedes Bild, das Sie sehen. Mund, Augen und Kopf folgen der Person; Zähne, Hände und alles, was die echten ` +
+        "Bilder nicht zeigen, sind geraten. Die andere Seite kann diesen Hinweis nicht entfernen.",
+    },
+    words: {
+      how: (/** @type {string} */ server) =>
+        `Lesen Sie einander diese Wörter vor. Wenn sie gleich sind, ist niemand zwischen ${server} und der anderen Person. Der Weg von ` +
+        `Ihnen zu ${server} ist verschlüsselt wie bei jeder https-Seite. ${server} selbst sieht und hört das Gespräch, und darüber sagen ` +
+        "die Wörter nichts.",
+    },
+    ended: {
+      slow: (/** @type {string} */ server) => `${server} war überlastet`,
+    },
+    gone: {
+      title: (/** @type {string} */ server) => `Keine Verbindung zu ${server}`,
+      text: (/** @type {string} */ server) => `Prüfen Sie Ihr Netz. Wenn andere Seiten laden, ist ${server} vielleicht gerade nicht da.`,
+      ended: (/** @type {string} */ server) => `${server} hat diesen Besuch beendet`,
+      endedText: (/** @type {string} */ server) => `Sie können diese Seite schließen. Mit demselben Link kommen Sie zu ${server} zurück.`,
+    },
+    broken: {
+      title: (/** @type {string} */ server) => `${server} kann kein Gespräch beginnen`,
+    },
   },
 
   outdated: { title: "Diese Seite ist veraltet", text: "facewire wurde aktualisiert, während die Seite offen war.", retry: "Neu laden" },

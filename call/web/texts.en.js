@@ -374,7 +374,7 @@ export const texts = {
     server: "The server can’t be reached",
     serverText: "Check the address and your network, then try again.",
     tokenMissing: "This server needs a token",
-    tokenMissingText: "Ask whoever runs the server for one, then start facewire again with --token.",
+    tokenMissingText: "Ask whoever runs the server for one, then start facewire again with --token-file.",
     tokenExpired: "Your token has expired",
     tokenExpiredText: "Ask for a new one, then start facewire again with it.",
     token: "Your token is not for this room",
@@ -412,6 +412,67 @@ export const texts = {
     title: "This call is open in another tab",
     text: "A call can be open in only one tab. Continue there, or close that tab and use this one.",
     retry: "Use it here",
+  },
+
+  // Why a gateway does not let a guest in.
+  turnedAway: {
+    used: { title: "This link has been used", text: "It was for one person, once. Ask for another one." },
+    gone: { title: "This link doesn’t work any more", text: "It has expired, was taken back, or is incomplete. Ask for another one." },
+    full: { title: "All lines are busy", text: "The server has as many calls as it can carry. Try again in a few minutes." },
+    closing: { title: "The server is about to restart", text: "Try again in a few minutes. The link still works." },
+    slow: { title: "Too many attempts", text: "Wait half a minute, then try again." },
+    retry: "Try again",
+  },
+
+  // What a guest of a gateway reads in place of the same texts above and below; there is no facewire on their computer.
+  guest: {
+    lobby: {
+      square: (/** @type {string} */ server) =>
+        `This call goes through ${server}, which sees and hears everything you do once you join. To the other person it sends a few ` +
+        "pictures of your face and, between them, just how your head moves.",
+      loading: (/** @type {string} */ server) => `Asking ${server}…`,
+    },
+    advice: {
+      process: {
+        what: (/** @type {string} */ server) => `Lost the connection to ${server}.`,
+      },
+      mediaBlocked: {
+        what: (/** @type {string} */ server) => `No picture or sound gets through to ${server}.`,
+        helps: (/** @type {string} */ server) => `Your network may block the way to ${server}. Try another one, such as your phone’s.`,
+      },
+      slow: {
+        what: (/** @type {string} */ server) => `${server} is busy, so some pictures are skipped.`,
+        helps: (/** @type {string} */ server) => `If it stays like this, tell whoever runs ${server}.`,
+      },
+    },
+    veil: {
+      waitingText: (/** @type {string} */ server) =>
+        `The call starts when the other person joins. You can leave this page open. ${server} keeps your place.`,
+      connectingText: (/** @type {string} */ server) => `Someone is here. ${server} is looking for a path to their computer.`,
+    },
+    badge: {
+      about: (/** @type {string} */ server) =>
+        `The other side sends a few real pictures and, between them, only how the head moves. From these, a neural network on ${server} ` +
+        "makes every picture you see. Mouth, eyes and head follow the person; teeth, hands and anything the real pictures don’t show " +
+        "are guesses. The other side cannot remove this label.",
+    },
+    words: {
+      how: (/** @type {string} */ server) =>
+        `Read these words to each other. If they are the same, no one is between ${server} and the other person. The path from you to ` +
+        `${server} is encrypted as every https page is. ${server} itself sees and hears this call; the words say nothing about that.`,
+    },
+    ended: {
+      slow: (/** @type {string} */ server) => `${server} was busy`,
+    },
+    gone: {
+      title: (/** @type {string} */ server) => `Lost the connection to ${server}`,
+      text: (/** @type {string} */ server) => `Check your network. If other websites load, ${server} may be down for a moment.`,
+      ended: (/** @type {string} */ server) => `${server} has ended this visit`,
+      endedText: (/** @type {string} */ server) => `You can close this page. To come back to ${server}, use the same link.`,
+    },
+    broken: {
+      title: (/** @type {string} */ server) => `${server} can’t start a call`,
+    },
   },
 
   outdated: { title: "This page is out of date", text: "facewire was updated while the page was open.", retry: "Reload" },

@@ -46,13 +46,13 @@ class GuestConnection(ChosenAddresses):
     async def setRemoteDescription(self, sessionDescription: RTCSessionDescription) -> None:
         """Raises DecodeError for an offer that a call page would not make."""
         sdp = checked_offer(sessionDescription.sdp, self._address)
-        await super().setRemoteDescription(RTCSessionDescription(sdp, sessionDescription.type))
+        self.addTransceiver("audio")
+        video = self.addTransceiver("video")
         codecs = RTCRtpSender.getCapabilities("video").codecs
-        for transceiver in self.getTransceivers():
-            if transceiver.kind == "video":
-                transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType == VIDEO_CODEC])
-                receiver: Any = transceiver.receiver
-                receiver._RTCRtpReceiver__decoder_queue = SmallPictures()
+        video.setCodecPreferences([codec for codec in codecs if codec.mimeType == VIDEO_CODEC])
+        receiver: Any = video.receiver
+        receiver._RTCRtpReceiver__decoder_queue = SmallPictures()
+        await super().setRemoteDescription(RTCSessionDescription(sdp, sessionDescription.type))
 
     def _choose(self, addresses: list[str]) -> list[str]:
         if not _is_loopback(self._address):

@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "receiver": "errors files video source_picture coding codec models.runtime",
     "call": "errors files samples source_picture facewire sender receiver signaling codec models.bundle models.runtime",
     "browser": "errors codec models.bundle",
+    "gateway": "errors call signaling models.bundle models.runtime models.shared",
     "metrics": "errors files models",
     "benchmark": "errors terminal files workers samples video coding codec models sender receiver metrics",
     "training": "errors files workers source_picture coding codec models sender receiver metrics",

@@ -76,12 +76,19 @@ class PageClient:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> PageClient:
+        self._socket = await self._open()
+        self._tasks.append(asyncio.create_task(self._read()))
+        await self.say(type="hello", version=1)
+        await self._offer()
+        return self
+
+    async def _open(self) -> aiohttp.ClientWebSocketResponse:
         async with self._browser.get(self._server.url) as response:
             assert response.status == 200
         origin = {"Origin": self._server.origin}
-        self._socket = await self._browser.ws_connect(self._server.origin + "/ws", headers=origin)
-        self._tasks.append(asyncio.create_task(self._read()))
-        await self.say(type="hello", version=1)
+        return await self._browser.ws_connect(self._server.origin + "/ws", headers=origin)
+
+    async def _offer(self) -> None:
         self._connection.on("track", lambda track: self._tasks.append(asyncio.create_task(self._take(track))))
         self._connection.addTrack(ToneTrack())
         self._connection.addTrack(ClipTrack(self._clip))
@@ -89,7 +96,6 @@ class PageClient:
         await self.say(type="offer", sdp=self._connection.localDescription.sdp)
         answer = await self.until("answer", lambda message: "sdp" in message)
         await self._connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -38,7 +38,7 @@ def test_follows_the_schema_of_the_compose_specification(compose: Compose) -> No
 
 
 def test_every_service_runs_the_image_unprivileged(compose: Compose) -> None:
-    assert set(compose["services"]) == {"keys", "redis", "coturn", "signaling", "sender", "receiver"}
+    assert set(compose["services"]) == {"keys", "redis", "coturn", "signaling", "gateway", "sender", "receiver"}
     for service in compose["services"].values():
         assert service["image"] == "facewire"
         assert service["user"] == "facewire"
@@ -50,7 +50,7 @@ def test_every_service_runs_the_image_unprivileged(compose: Compose) -> None:
 def test_servers_have_health_checks_that_dependents_wait_for(compose: Compose) -> None:
     services = compose["services"]
     servers = {name for name, service in services.items() if service.get("restart")}
-    assert servers == {"redis", "coturn", "signaling"}
+    assert servers == {"redis", "coturn", "signaling", "gateway"}
     for service in services.values():
         for name, condition in service.get("depends_on", {}).items():
             wanted = "service_healthy" if name in servers else "service_completed_successfully"
@@ -89,7 +89,7 @@ class Host:
         for name in ("keys", "out"):
             (folder / name).mkdir()
         hosts = folder / "hosts"
-        hosts.write_text(f"127.0.0.1 localhost\n{ADDRESS} redis coturn signaling\n")
+        hosts.write_text(f"127.0.0.1 localhost\n{ADDRESS} redis coturn signaling gateway\n")
         setup = (
             f"ip link set lo up && ip link add v0 type veth peer name v1 && ip addr add {ADDRESS}/24 dev v0 && "
             f"ip link set v0 up && ip link set v1 up && mount --bind {hosts} /etc/hosts && echo ready && exec sleep 600"
@@ -174,7 +174,7 @@ def test_the_services_start_and_carry_a_call(host: Host, compose: Compose) -> No
     assert host.run("keys", services["keys"]["command"]) == 0, host.log("keys")
     for file in ("secret", "turn-secret", "turnserver.conf", "sender-token", "receiver-token"):
         assert (host.folder / "keys" / file).stat().st_mode & 0o077 == 0, "readable by the owner only"
-    for name in ("redis", "coturn", "signaling"):
+    for name in ("redis", "coturn", "signaling", "gateway"):
         host.start(name, services[name]["command"])
         host.wait_until_healthy(name, services[name])
 
@@ -187,6 +187,10 @@ def test_the_services_start_and_carry_a_call(host: Host, compose: Compose) -> No
     with av.open(str(host.folder / "out" / "received.mkv")) as video:
         frames = sum(1 for _ in video.decode(video=0))
     assert frames > 5, "of about 500; a busy machine shows fewer"
+
+    invite = ["facewire", "invite", "demo", "--secret-file", "keys/secret", "--server", "http://127.0.0.1:8788"]
+    assert host.run("invite", invite) == 0, host.log("invite")
+    assert host.log("invite").startswith("http://127.0.0.1:8788/j#")
 
     host.kill("redis")
     host.wait_until_healthy("signaling", services["signaling"], wanted=False)
