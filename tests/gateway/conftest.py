@@ -17,7 +17,10 @@ from facewire.gateway.server import Gateway
 from facewire.signaling import inviting
 from facewire.signaling.links import Link, read_link
 from facewire.signaling.server import ServerOptions
+from tests.call.conftest import voice
 from tests.call.page_client import PageClient
+
+__all__ = ["voice"]
 
 SECRET = b"a secret for tests, of at least 32 bytes"
 PATIENCE_S = 60.0

@@ -15,7 +15,7 @@ from facewire.call.options import SessionOptions
 from facewire.call.session import Session
 from facewire.models.runtime import Networks
 from facewire.signaling import SignalingClient
-from tests.call.conftest import Notices, make_ends, playout_of, voice  # noqa: F401
+from tests.call.conftest import Notices, make_ends, playout_of
 
 from .conftest import PATIENCE_S, GuestClient, StartGateway, invited
 
@@ -24,7 +24,7 @@ async def test_guest_and_program_see_and_hear_each_other(
     start: StartGateway,
     networks: Networks,
     carphone: Path,
-    voice: Path,  # noqa: F811
+    voice: Path,
 ) -> None:
     gateway = await start()
     listener = Notices()
