@@ -90,7 +90,7 @@ function show(playback) {
   const speed = playback.speed;
   const threads = possibleThreads();
   const how = `${threads} ${threads === 1 ? "thread" : "threads"}`;
-  const figures = speed === null ? "" : `${speed.perSecond.toFixed(0)} pictures a second, ${speed.ms.toFixed(0)} ms each, `;
+  const figures = speed === null ? "" : `${speed.perSecond.toFixed(0)} per second, ${speed.ms.toFixed(0)} ms each, `;
   element("drawn", HTMLElement).textContent = figures + how;
   for (const item of document.querySelectorAll("#sources li")) {
     const current = item instanceof HTMLElement && Number(item.dataset.ms) === playback.frame?.drawnFrom.captureTimeMs;
