@@ -8,7 +8,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import av
@@ -75,7 +75,7 @@ class PageClient:
         self.loudest = 0
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> PageClient:
+    async def __aenter__(self) -> Self:
         self._socket = await self._open()
         self._tasks.append(asyncio.create_task(self._read()))
         await self.say(type="hello", version=1)

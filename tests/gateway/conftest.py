@@ -71,7 +71,7 @@ class Browser:
 
     async def post(self, path: str, body: object, **headers: str) -> tuple[int, dict[str, Any]]:
         sent = {"data": body} if isinstance(body, bytes | str) else {"json": body}
-        async with self.http.post(self.base + path, headers={"Origin": self.base} | headers, **sent) as response:  # type: ignore[arg-type]
+        async with self.http.post(self.base + path, headers={"Origin": self.base} | headers, **sent) as response:
             if response.content_type != "application/json":
                 return response.status, {"text": await response.text()}
             return response.status, await response.json()
