@@ -70,8 +70,8 @@ class PageDevices:
 
     async def answer(self, offer: str) -> str:
         """Answers the page's offer; DecodeError if it cannot be used."""
+        page_media = await asyncio.to_thread(_import_page_media)
         if self._leg is None:
-            page_media = await asyncio.to_thread(_import_page_media)
             self._leg = page_media.BrowserLeg(self._camera_frame, self._microphone_frame)
         if self._guest is None:
             return await self._leg.answer(offer)

@@ -114,6 +114,11 @@ class GuestClient(PageClient):
         await self.until("phase", lambda message: message["phase"] == "lobby")
         await self.say(type="join", name=self.name)
         await self.until("phase", lambda message: message["phase"] == "call")
+        await self.offer()
+
+    async def offer(self) -> None:
+        """Offers camera and microphone, once more if need be."""
+        self.known.pop("answer", None)
         await super()._offer()
 
     async def get(self, path: str) -> tuple[int, bytes]:

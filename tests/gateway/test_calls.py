@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection
 from PIL import Image
 
 from facewire.call.badge import stamp
@@ -99,6 +100,12 @@ async def test_a_call_survives_a_new_connection_of_the_guest(
         await guest.say(type="hello", version=1)
         call = await guest.until("call", lambda message: message["other"])
         assert call["state"] == "connected"
+        guest._connection = RTCPeerConnection(RTCConfiguration([]))
+        guest.pictures = 0
+        await guest.offer()
+        async with asyncio.timeout(PATIENCE_S):
+            while guest.pictures < 5 or session.other.state is None or session.other.state.camera != "sending":
+                await asyncio.sleep(0.05)
         assert session.stats.connections == 1
         session.end()
         await asyncio.wait_for(running, PATIENCE_S)
