@@ -25,6 +25,7 @@ from facewire.call.page_messages import (
     Budget,
     CameraSwitch,
     Consent,
+    Invite,
     JoinRoom,
     Keep,
     LeaveRoom,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:  # the page is there before these are imported
 
 TELL_EVERY_S = 0.1
 FIGURES_EVERY_S = 0.5
+INVITATION_S = 24 * 3600
 PAGE_AWAY_S = 20.0
 """A page that was there and went away may come back for this long (a reload); then the process ends."""
 
@@ -93,6 +95,8 @@ class PageCall(PageHandler):
         self._calling: asyncio.Task[Ending] | None = None
         self._join_wanted, self._over = asyncio.Event(), asyncio.Event()
         self._away: asyncio.TimerHandle | None = None
+        self._invitation: str | None = None
+        """The last link made for somebody else; empty before one is asked for, None where the server makes none."""
         self._tasks = Tasks(self._tell_terminal)
         self.outcome: Values | None = None
         """Figures of the last call, for JSON."""
@@ -115,6 +119,8 @@ class PageCall(PageHandler):
     async def run(self) -> None:
         """From loading to the end of the process. What goes wrong is not raised: the page is told, as phase `broken`."""
         telling = asyncio.create_task(self._tell_always())
+        if self._page.guest is None:
+            self._tasks.spawn(self._ask_for_gateway)
         try:
             await self._load()
             while not self._over.is_set():
@@ -273,6 +279,8 @@ class PageCall(PageHandler):
                 self._settings.new_source()
             case Keep():
                 self._kept.keep(message)
+            case Invite() if self._invitation is not None:
+                self._tasks.spawn(self._invite)
             case Quit():
                 self.quit()
             case _:
@@ -286,6 +294,27 @@ class PageCall(PageHandler):
             self._outbox.say({"type": "problem", "code": "webrtc", "detail": str(error)})
             return
         self._outbox.say({"type": "answer", "sdp": answer})
+
+    async def _ask_for_gateway(self) -> None:
+        from facewire.signaling import inviting
+
+        if await inviting.is_gateway(inviting.gateway_url(self._options.server)):
+            self._invitation = ""
+            self._tell()
+
+    async def _invite(self) -> None:
+        """A link for one person, by the right of this one to be in the room."""
+        from facewire.signaling import inviting
+
+        token = self._held.client.token if self._held is not None else self._options.token
+        gateway = inviting.gateway_url(self._options.server)
+        try:
+            link = await inviting.invite(gateway, token, self._options.room, INVITATION_S)
+        except InputError as error:
+            self._problem("notice", str(error))
+            return
+        self._invitation = str(link)
+        self._tell()
 
     def _join(self, name: str) -> None:
         if self._phase["phase"] not in ("lobby", "ended"):
@@ -357,6 +386,8 @@ class PageCall(PageHandler):
             News("budget", {"type": "budget", "max_kbps": settings.max_kbps}),
             News("safety", {"type": "safety", "words": list(words) or None}),
         ]
+        if self._invitation is not None:
+            all_news.append(News("invitation", {"type": "invitation", "link": self._invitation or None}))
         if held is not None:
             all_news.append(News("call", news.call(held.session), ("seconds",)))
             all_news.append(News("recording", news.recording(held.recordings), ("seconds",)))

@@ -120,6 +120,11 @@ class NewSource:
 
 
 @dataclass(frozen=True)
+class Invite:
+    """Make an invitation link for one person."""
+
+
+@dataclass(frozen=True)
 class Quit:
     """End the process."""
 
@@ -148,6 +153,7 @@ PageMessage = (
     | Consent
     | PortraitSwitch
     | NewSource
+    | Invite
     | Quit
 )
 
@@ -196,6 +202,8 @@ def read_page_message(text: str) -> PageMessage:
             if (what := fields.text("what", 20)) not in KEPT:
                 raise DecodeError(f"what to keep must be one of {', '.join(KEPT)}")
             return Keep(what, fields.text("value", MAX_KEPT_CHARACTERS))
+        case "invite":
+            return Invite()
         case "quit":
             return Quit()
         case kind:

@@ -17,6 +17,10 @@ from facewire.signaling import SignalingClient
 class RoomClient(Signaling, Protocol):
     """A `SignalingClient`, or what stands for one: signaling that joins when it is entered and leaves when it is left."""
 
+    @property
+    def token(self) -> str | None:
+        """By whose right it is in the room; None where that takes no token."""
+
     async def __aenter__(self) -> object: ...
 
     async def __aexit__(

@@ -202,13 +202,15 @@ def invite(options: argparse.Namespace) -> None:
             )
         # A link is taken back at the gateway that it names, unless another way to it is given.
         at = inviting.gateway_url(options.server) if options.server else link.gateway
-        if not asyncio.run(inviting.revoke(at, _secret(options), link.code)):
+        if not asyncio.run(inviting.revoke(at, _permission(options), link.code)):
             raise InputError("there is no such invitation: it has expired, or was taken back before")
         print("taken back: the link lets nobody in any more")
         return
     gateway_url = inviting.gateway_url(server)
     made = asyncio.run(
-        inviting.invite(gateway_url, _secret(options), options.room, 60 * options.minutes, reusable=options.reusable)
+        inviting.invite(
+            gateway_url, _permission(options), options.room, 60 * options.minutes, reusable=options.reusable
+        )
     )
     _print_invitation(made, options)
 
@@ -246,6 +248,12 @@ def own_secret_file() -> Path:
     import platformdirs
 
     return platformdirs.user_state_path("facewire") / "gateway-secret"
+
+
+def _permission(options: argparse.Namespace) -> str:
+    from facewire.signaling.tokens import mint_for_inviting
+
+    return mint_for_inviting(_secret(options))
 
 
 def _secret(options: argparse.Namespace) -> bytes:

@@ -92,6 +92,11 @@ class SignalingClient:
         """Whether `ServerGone` was reported and `ServerBack` not yet."""
         self._over = False
 
+    @property
+    def token(self) -> str | None:
+        """The token in use: the one given, later the one with which this session may reconnect."""
+        return self._join.token
+
     async def __aenter__(self) -> SignalingClient:
         self._http = aiohttp.ClientSession()
         try:

@@ -47,24 +47,38 @@ async def use(link: Link) -> Admission:
     return Admission(server_url(link.gateway), room, token)
 
 
-async def invite(gateway: str, secret: bytes, room: str, lifetime_s: float, *, reusable: bool) -> Link:
-    """Makes an invitation. secret: the server's. InputError if that is refused, or nothing answers."""
-    from facewire.signaling.tokens import mint_for_inviting  # PyJWT comes with the extra `server`
+async def invite(gateway: str, permission: str | None, room: str, lifetime_s: float, *, reusable: bool = False) -> Link:
+    """Makes an invitation. InputError if that is refused, or nothing answers.
 
+    permission: from `tokens.mint_for_inviting`, or a join token for that room: who may be in it may invite one person to it. None
+    at an open gateway.
+    """
     wanted = {"room": room, "seconds": lifetime_s, "reusable": reusable}
-    answer = await _ask(gateway, "", wanted, mint_for_inviting(secret))
+    answer = await _ask(gateway, "", wanted, permission)
     link = read_link(str(answer.get("link")))
     if link is None:
         raise InputError(f"{gateway}: this is not a facewire gateway")
     return link
 
 
-async def revoke(gateway: str, secret: bytes, code: str) -> bool:
-    """Takes an invitation back; False if there was none."""
-    from facewire.signaling.tokens import mint_for_inviting
-
-    answer = await _ask(gateway, "revoke", {"code": code}, mint_for_inviting(secret))
+async def revoke(gateway: str, permission: str, code: str) -> bool:
+    """Takes an invitation back; False if there was none. permission: from `tokens.mint_for_inviting`."""
+    answer = await _ask(gateway, "revoke", {"code": code}, permission)
     return answer.get("revoked") is True
+
+
+async def is_gateway(gateway: str) -> bool:
+    """Whether a gateway answers there, and not a signaling server alone, or nothing."""
+    try:
+        async with (
+            asyncio.timeout(TIMEOUT_S),
+            aiohttp.ClientSession() as session,
+            session.get(f"{gateway}/healthz", allow_redirects=False) as response,
+        ):
+            answer = _object(await response.content.read(MAX_ANSWER_BYTES))
+            return answer is not None and answer.get("gateway") is True
+    except UNREACHABLE:
+        return False
 
 
 async def _ask(gateway: str, what: str, body: dict[str, Any], permission: str | None = None) -> dict[str, Any]:

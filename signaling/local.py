@@ -49,6 +49,9 @@ class LocalClient:
         self._seat: Seat | None = None
         self._over = False
 
+    token: str | None = None
+    """The server needs none."""
+
     async def __aenter__(self) -> LocalClient:
         session = secrets.token_hex(16)
         member = Member(secrets.token_hex(8), peer_id(session), "", self._name)

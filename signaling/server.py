@@ -103,6 +103,7 @@ class SignalingServer:
         """Of the WebSockets in `_connections` and of those being closed."""
         self._sweeper: asyncio.Task[None] | None = None
         self._stopping = False
+        self._about: dict[str, object] = {"gateway": True} if routes else {}
         self.draining = False
         """Whether it stops soon; `/healthz` tells balancers then to send new clients elsewhere."""
         app = web.Application()
@@ -156,8 +157,8 @@ class SignalingServer:
     async def _health(self, request: web.Request) -> web.Response:
         leaving = self._stopping or self.draining
         if leaving or not await self._rooms.healthy():
-            return web.json_response({"status": "stopping" if leaving else "no redis"}, status=503)
-        return web.json_response({"status": "ok"})
+            return web.json_response({"status": "stopping" if leaving else "no redis"} | self._about, status=503)
+        return web.json_response({"status": "ok"} | self._about)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         if not _is_private(self.address(request)):

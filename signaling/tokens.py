@@ -141,6 +141,18 @@ def verify_inviting(secret: bytes, token: str) -> None:
         raise TokenError("this is not signed with the server's secret, or the clocks differ by a minute") from error
 
 
+def room_of(secret: bytes, token: str) -> str:
+    """The room into which a token lets somebody, whoever that is. Raises TokenError."""
+    try:
+        claims = jwt.decode(
+            token, options={"verify_signature": False}
+        )  # what it says of itself; `verify` is what counts
+        room, peer_id = claims["room"], claims.get("sub", "")
+    except (jwt.InvalidTokenError, ValueError, KeyError, RecursionError) as error:
+        raise TokenError("the join token is not valid on this server") from error
+    return verify(secret, token, room, peer_id).room
+
+
 def turn_credential(secret: bytes, peer_id: str, now_s: float) -> tuple[str, str]:
     """Username and password for coturn's `use-auth-secret` (the TURN REST scheme).
 

@@ -2,6 +2,7 @@
 
 import { $, setAttribute, setIcon, setLabel, setPressed, setText, show } from "./dom.js";
 import { GUEST } from "./guest.js";
+import { hostOf, invitation } from "./invite.js";
 import { cameraOn, microphoneOn } from "./state.js";
 import { text } from "./text.js";
 
@@ -41,8 +42,12 @@ export class Lobby {
       this.name.maxLength = hello.name_characters;
     }
     setText($("lobby-title"), hello.room);
-    setText($("lobby-invite"), hello.invite.command);
-    setText($("lobby-presence"), hello.invite.token ? text.invite.token : "");
+    const { words, make } = invitation(state);
+    const link = Boolean(state.invitation?.link);
+    setText($("lobby-invite"), words);
+    show($("lobby-invite-make"), make);
+    setText($("lobby-invite-label"), link ? text.invite.link(hostOf(state)) : text.invite.label);
+    setText($("lobby-presence"), hello.invite.token && !link ? text.invite.token : "");
     const join = $("join", HTMLButtonElement);
     const name = phase?.phase;
     join.disabled = name !== "lobby";

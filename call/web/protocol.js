@@ -95,8 +95,9 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  *
  * @typedef {{type: "problem", code: "bad-message" | "disk" | "webrtc" | "notice", detail: string}} Problem
  * @typedef {{type: "answer", sdp: string}} Answer
+ * @typedef {{type: "invitation", link: string | null}} Invitation only where the server makes links; null before one is asked for
  *
- * @typedef {Hello | Phase | Call | Own | View | Budget | Source | Safety | Recording | Figures | Problem | Answer} FromProcess
+ * @typedef {Hello | Phase | Call | Own | View | Budget | Source | Safety | Recording | Figures | Problem | Answer | Invitation} FromProcess
  *
  * @typedef {{type: "hello", version: number}
  *   | {type: "offer", sdp: string}
@@ -112,5 +113,6 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  *   | {type: "portrait", on: boolean}
  *   | {type: "new-source"}
  *   | {type: "keep", what: "name" | "camera" | "microphone" | "speaker" | "theme" | "keys" | "panel", value: string}
+ *   | {type: "invite"}
  *   | {type: "quit"}} ToProcess
  */

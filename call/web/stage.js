@@ -3,6 +3,7 @@
 import { $, setAttribute, setIcon, setImage, setText, show } from "./dom.js";
 import { timeOfDay } from "./format.js";
 import { GUEST } from "./guest.js";
+import { hostOf, invitation } from "./invite.js";
 import { text } from "./text.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -86,9 +87,11 @@ export class Stage {
     show($("veil-icon", SVGElement), Boolean(veil.icon));
     if (veil.icon) setIcon($("veil-icon-use", SVGUseElement), veil.icon);
     setText($("veil-title"), veil.title);
+    const { words, make } = invitation(this.store.state);
     setText($("veil-text"), veil.text);
+    show($("veil-invite-make"), Boolean(veil.invite) && make);
     show($("veil-invite-line"), Boolean(veil.invite));
-    setText($("veil-invite"), this.store.state.hello?.invite.command ?? "");
+    setText($("veil-invite"), words);
   }
 
   /** A glow around the picture. Drawn here once a second, since a CSS filter would be computed for every frame. */
@@ -118,13 +121,14 @@ export class Stage {
  * @param {State} state
  * @returns {Veil | null}
  */
-function veilOf({ call, hello, otherSource, wantMicrophone, microphone }) {
+function veilOf(state) {
+  const { call, hello, otherSource, wantMicrophone, microphone } = state;
   const words = text.veil;
   const other = call?.other;
   if (!call || call.state === "waiting") {
     if (GUEST) return { title: words.waitingTitle, text: words.waitingText };
-    const line = hello?.invite.token ? words.waitingToken : words.waitingText;
-    return { title: words.waitingTitle, text: line, invite: true };
+    const line = hello?.invite.token && !state.invitation?.link ? words.waitingToken : words.waitingText;
+    return { title: words.waitingTitle, text: state.invitation?.link ? text.invite.link(hostOf(state)) : line, invite: true };
   }
   if (call.state === "stalled") return { title: words.stalledTitle, text: words.stalledText, glass: true };
   if (call.state === "connecting" || !other) return { title: words.connectingTitle, text: words.connectingText };

@@ -23,6 +23,7 @@
  * @property {import("./protocol.js").Source | null} ownSource
  * @property {import("./protocol.js").Safety} safety
  * @property {import("./protocol.js").Recording} recording
+ * @property {import("./protocol.js").Invitation | null} invitation null where the server makes no links
  * @property {import("./protocol.js").Figures | null} figures
  * @property {Sample[]} history
  * @property {number} callAt `performance.now()` when `call` came
@@ -60,6 +61,7 @@ export function firstState() {
     ownSource: null,
     safety: { type: "safety", words: null },
     recording: { type: "recording", here: "off", there: "off" },
+    invitation: null,
     figures: null,
     history: [],
     callAt: 0,
@@ -119,7 +121,7 @@ const HISTORY_S = 120;
 export function reduce(state, message) {
   switch (message.type) {
     case "hello":
-      return { hello: message, name: message.name, panel: message.kept.panel === "open" };
+      return { hello: message, invitation: null, name: message.name, panel: message.kept.panel === "open" };
     case "phase":
       return { phase: message, ...(startsAnew(state, message) ? anew() : {}) };
     case "call":
@@ -136,6 +138,8 @@ export function reduce(state, message) {
       return { safety: message };
     case "recording":
       return { recording: message, recordingAt: performance.now() };
+    case "invitation":
+      return { invitation: message };
     case "figures":
       return { figures: message, history: grown(state.history, message) };
     case "answer":

@@ -53,7 +53,11 @@ export const texts = {
 
   invite: {
     label: "Zum Einladen senden Sie dies",
-    copy: "Befehl kopieren",
+    make: "Link für einen Browser erstellen",
+    link: (/** @type {string} */ server) =>
+      `Schicken Sie diesen Link: Er öffnet sich in jedem Browser, für eine Person, binnen eines Tages. Das Gespräch läuft dann über ` +
+      `${server}; dieser Server sieht und hört es.`,
+    copy: "Kopieren",
     copied: "Kopiert",
     notCopied: "Das Kopieren hat nicht geklappt. Markieren Sie den Text, und kopieren Sie ihn selbst.",
     token: "Für diesen Server ist außerdem ein Token nötig.",

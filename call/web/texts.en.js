@@ -52,7 +52,10 @@ export const texts = {
 
   invite: {
     label: "To invite someone, send them this",
-    copy: "Copy the command",
+    make: "Make a link for a browser",
+    link: (/** @type {string} */ server) =>
+      `Send this link: it opens in any browser, for one person, within a day. That call goes through ${server}, which sees and hears it.`,
+    copy: "Copy",
     copied: "Copied",
     notCopied: "Couldn’t copy. Select the text and copy it yourself.",
     token: "They also need a token for this server.",

@@ -17,6 +17,7 @@ from facewire.gateway.server import Gateway
 from facewire.signaling import inviting
 from facewire.signaling.links import Link, read_link
 from facewire.signaling.server import ServerOptions
+from facewire.signaling.tokens import mint_for_inviting
 from tests.call.conftest import voice
 from tests.call.page_client import PageClient
 
@@ -53,7 +54,8 @@ async def start(loaded: GatewayNetworks) -> AsyncIterator[StartGateway]:
 
 
 async def invited(gateway: Gateway, room: str = "kitchen", seconds: float = 60, *, reusable: bool = False) -> Link:
-    return await inviting.invite(gateway.url, SECRET, room, seconds, reusable=reusable)
+    permission = mint_for_inviting(SECRET)
+    return await inviting.invite(gateway.url, permission, room, seconds, reusable=reusable)
 
 
 class Browser:

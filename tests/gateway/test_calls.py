@@ -12,13 +12,16 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from PIL import Image
 
 from facewire.call.badge import stamp
-from facewire.call.options import SessionOptions
+from facewire.call.options import CallOptions, SessionOptions
 from facewire.call.session import Session
 from facewire.models.runtime import Networks
-from facewire.signaling import SignalingClient
+from facewire.signaling import SignalingClient, inviting
+from facewire.signaling.tokens import mint
 from tests.call.conftest import Notices, make_ends, playout_of
+from tests.call.page_client import PageClient
+from tests.call.test_page_call import Program
 
-from .conftest import PATIENCE_S, GuestClient, StartGateway, invited
+from .conftest import PATIENCE_S, SECRET, GuestClient, StartGateway, invited, link_of
 
 
 async def test_guest_and_program_see_and_hear_each_other(
@@ -67,6 +70,20 @@ async def test_guest_and_program_see_and_hear_each_other(
         ended = await guest.until("phase", lambda message: message["phase"] == "ended")
         assert ended["code"] in ("other-left", "other-ended")
         await asyncio.wait_for(running, PATIENCE_S)
+
+
+@pytest.mark.parametrize("secret", [None, SECRET])
+async def test_the_page_of_a_program_makes_links(
+    start: StartGateway, tmp_path: Path, carphone: Path, secret: bytes | None
+) -> None:
+    gateway = await start(secret=secret)
+    token = mint(SECRET, "kitchen", 60) if secret is not None else None
+    wanted = CallOptions(gateway.url, "kitchen", token, threads=1)
+    async with Program(tmp_path, wanted) as server, PageClient(server, carphone) as page:
+        assert (await page.until("invitation", bool))["link"] is None
+        await page.say(type="invite")
+        made = await page.until("invitation", lambda message: message["link"])
+        assert (await inviting.use(link_of(made["link"]))).room == "kitchen"
 
 
 @pytest.mark.slow

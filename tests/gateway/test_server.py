@@ -20,7 +20,7 @@ from facewire.gateway.options import GatewayOptions
 from facewire.gateway.server import Gateway
 from facewire.signaling import Joined, Refused, SignalingClient, inviting, tokens
 from facewire.signaling.links import Link
-from facewire.signaling.server import ServerOptions
+from facewire.signaling.server import ServerOptions, SignalingServer
 
 from .conftest import PATIENCE_S, SECRET, Browser, StartGateway, invited
 
@@ -113,8 +113,8 @@ async def test_an_invitation_is_used_up_by_joining_and_not_by_looking(start: Sta
 async def test_links_that_lead_nowhere_are_told_apart_from_used_ones(start: StartGateway) -> None:
     gateway = await start()
     link = await invited(gateway)
-    assert await inviting.revoke(gateway.url, SECRET, link.code)
-    assert not await inviting.revoke(gateway.url, SECRET, link.code)
+    assert await inviting.revoke(gateway.url, tokens.mint_for_inviting(SECRET), link.code)
+    assert not await inviting.revoke(gateway.url, tokens.mint_for_inviting(SECRET), link.code)
     async with Browser(gateway.url) as browser:
         for code in (link.code, "AAAAAAAAAAAA", "", "short", "x" * 2000, "../../../../"):
             status, answer = await browser.enter(code)
@@ -158,18 +158,53 @@ async def test_other_pages_and_other_addresses_are_refused(start: StartGateway) 
             assert await browser.status("/j/", Host=host) == 421
 
 
-async def test_only_the_secret_makes_and_revokes_invitations(start: StartGateway) -> None:
+async def test_who_may_be_in_a_room_may_invite_one_person_to_it(start: StartGateway) -> None:
+    gateway = await start(secret=SECRET)
+    joining = tokens.mint(SECRET, "kitchen", 60)
+    async with SignalingClient(gateway.url, "kitchen", joining) as client:
+        assert isinstance(await anext(client), Joined)
+        assert client.token != joining, "it has the one for reconnecting by now"
+        for token in (joining, client.token):
+            link = await inviting.invite(gateway.url, token, "kitchen", 60)
+            assert (await inviting.use(link)).room == "kitchen"
+            with pytest.raises(InputError, match="not signed"):
+                await inviting.invite(gateway.url, token, "kitchen", 60, reusable=True)
+            with pytest.raises(InputError, match="not signed"):
+                await inviting.invite(gateway.url, token, "bathroom", 60)
+    with pytest.raises(InputError, match="needs the server's secret"):
+        await inviting.invite(gateway.url, None, "kitchen", 60)
+    expired = tokens.mint(SECRET, "kitchen", -60)
+    with pytest.raises(InputError, match="not signed"):
+        await inviting.invite(gateway.url, expired, "kitchen", 60)
+
+
+async def test_programs_find_out_whether_their_server_is_a_gateway(start: StartGateway) -> None:
     gateway = await start()
+    assert await inviting.is_gateway(gateway.url)
+    assert (await inviting.invite(gateway.url, None, "kitchen", 60)).gateway == gateway.url  # open to this machine
+    alone = SignalingServer(ServerOptions(port=0))
+    await alone.start()
+    address = inviting.gateway_url(alone.url)
+    assert not await inviting.is_gateway(address)
+    await alone.stop()
+    assert not await inviting.is_gateway(address)
+
+
+async def test_only_the_secret_makes_and_revokes_invitations(start: StartGateway) -> None:
+    gateway = await start(secret=SECRET)
     link = await invited(gateway)
     for secret in (b"another secret of more than 32 bytes", SECRET[:-1] + b"x"):
         with pytest.raises(InputError, match="not signed with the server's secret"):
-            await inviting.invite(gateway.url, secret, "kitchen", 60, reusable=False)
+            await inviting.invite(gateway.url, tokens.mint_for_inviting(secret), "kitchen", 60, reusable=False)
         with pytest.raises(InputError, match="not signed"):
-            await inviting.revoke(gateway.url, secret, link.code)
+            await inviting.revoke(gateway.url, tokens.mint_for_inviting(secret), link.code)
     async with aiohttp.ClientSession() as http:
-        joining = tokens.mint(SECRET, "kitchen", 60)  # what lets somebody into a room lets nobody invite
+        joining = tokens.mint(SECRET, "kitchen", 60)
+        wanted = {"room": "bathroom", "seconds": 9}
         for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": f"Bearer {joining}"}):
-            async with http.post(f"{gateway.url}/invitations", json={"room": "a", "seconds": 9}, headers=headers) as no:
+            async with http.post(f"{gateway.url}/invitations", json=wanted, headers=headers) as refused:
+                assert refused.status == 403
+            async with http.post(f"{gateway.url}/invitations/revoke", json={"code": link.code}, headers=headers) as no:
                 assert no.status == 403
     async with Browser(gateway.url) as browser:
         await browser.guest(link)
@@ -179,7 +214,7 @@ async def test_only_the_secret_makes_and_revokes_invitations(start: StartGateway
 async def test_impossible_invitations_are_explained(start: StartGateway, room: str, seconds: float) -> None:
     gateway = await start()
     with pytest.raises(InputError, match=r"room name|lasts"):
-        await inviting.invite(gateway.url, SECRET, room, seconds, reusable=False)
+        await inviting.invite(gateway.url, tokens.mint_for_inviting(SECRET), room, seconds, reusable=False)
 
 
 async def test_a_program_joins_by_the_same_link(start: StartGateway) -> None:
@@ -367,5 +402,7 @@ def test_options_with_which_no_guest_could_come_are_refused(server: ServerOption
 
 async def test_a_link_names_the_public_address(start: StartGateway) -> None:
     gateway = await start(secret=SECRET, behind_proxy=True, public_url="https://calls.example.org/")
-    link = await inviting.invite(f"http://127.0.0.1:{gateway.server.port}", SECRET, "kitchen", 60, reusable=False)
+    link = await inviting.invite(
+        f"http://127.0.0.1:{gateway.server.port}", tokens.mint_for_inviting(SECRET), "kitchen", 60, reusable=False
+    )
     assert link == Link("https://calls.example.org", link.code)

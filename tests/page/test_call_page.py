@@ -18,6 +18,7 @@ from facewire.call.page_messages import (
     Budget,
     CameraSwitch,
     Consent,
+    Invite,
     JoinRoom,
     Keep,
     LeaveRoom,
@@ -263,6 +264,24 @@ async def test_a_server_in_between_is_said_and_kept_out_of_the_safety_words(call
     await expect(call_page.at("#banners")).not_to_contain_text("calls.example.org")
     await call_page.at("#words-open").click()
     await expect(call_page.at("#words-how")).to_contain_text("the words say nothing about that")
+
+
+async def test_a_link_is_made_where_the_server_is_a_gateway(call_page: Opened) -> None:
+    process = call_page.process
+    await expect(call_page.at("#lobby-invite-make")).to_be_hidden()
+    process.say("invitation", link=None)
+    await call_page.at("#lobby-invite-make").click()
+    await process.hears(Invite())
+    process.say("invitation", link="https://calls.example.org/j#x3Fq-8sV1LbA")
+    await expect(call_page.at("#lobby-invite")).to_have_text("https://calls.example.org/j#x3Fq-8sV1LbA")
+    await expect(call_page.at("#lobby-invite-label")).to_contain_text("calls.example.org, which sees and hears it")
+    await expect(call_page.at("#lobby-invite-make")).to_be_hidden()
+    process.say("invitation", link=None)
+    process.call("waiting")
+    await call_page.at("#veil-invite-make").click()
+    process.say("invitation", link="https://calls.example.org/j#x3Fq-8sV1LbA")
+    await expect(call_page.at("#veil-invite")).to_have_text("https://calls.example.org/j#x3Fq-8sV1LbA")
+    await expect(call_page.at("#veil-text")).to_contain_text("for one person, within a day")
 
 
 async def test_a_portrait_is_uploaded_or_refused_with_a_reason(call_page: Opened, face: Picture) -> None:
