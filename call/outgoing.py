@@ -116,6 +116,8 @@ class Outgoing:
         """Source frames that are sent when there is room."""
         self._sends_extra = False
         """The pieces under way are of one of those."""
+        self.holds_extras = False
+        """Further source frames wait: the camera's picture is shown."""
         self.extra_kbps: float | None = None
         """And take at most so much of the wire, unless the path is known to carry more."""
         self.path_kbps = 0.0
@@ -291,7 +293,7 @@ class Outgoing:
         if self._peer is None or self._link is None:
             return
         if not self._unfinished:
-            if not self._extras or not self.has_source:
+            if not self._extras or not self.has_source or self.holds_extras:
                 return
             self._pieces, self._sends_extra = deque(cut(self._extras.popleft().data)), True
         self._see_pieces_arrive(self._peer.in_flight, self._link, now)
@@ -303,6 +305,8 @@ class Outgoing:
             if self._under_way or not self._then:
                 return
             self._pieces, self._then = self._then, deque()
+        if self._sends_extra and self.holds_extras:
+            return
         piece = self._pieces[0]
         size = sum(wire_bytes(len(piece)))
         gap_s, limit_kbps = PIECE_GAP_S, self._limit_kbps()

@@ -33,6 +33,7 @@ from facewire.call.page_messages import (
     NewSource,
     Offer,
     PageMessage,
+    PictureShown,
     PortraitSwitch,
     Quit,
     Record,
@@ -269,6 +270,8 @@ class PageCall(PageHandler):
                 self._settings.set_budget(message.max_kbps)
             case Record() | PortraitSwitch() if self._page.guest is not None:
                 raise DecodeError("guests appear as they are, and record nothing here")
+            case PictureShown():
+                self._settings.show(message.mode)
             case Record() if self._held is not None:
                 self._held.recordings.record(message.on)
             case Consent() if self._held is not None:
@@ -383,6 +386,7 @@ class PageCall(PageHandler):
             News("phase", self._phase),
             News("own", own | {"portrait": settings.portrait is not None}),
             News("view", {"type": "view", **asdict(settings.view)}),
+            News("picture", {"type": "picture", "mode": settings.picture}),
             News("budget", {"type": "budget", "max_kbps": settings.max_kbps}),
             News("safety", {"type": "safety", "words": list(words) or None}),
         ]

@@ -12,6 +12,7 @@ from typing import Any
 
 from facewire.call.messages import MAX_NAME_CHARACTERS
 from facewire.errors import DecodeError
+from facewire.sender.picture_choice import PICTURE_MODES, PictureMode
 
 PAGE_VERSION = 1
 MAX_TEXT_BYTES = 65_536
@@ -94,6 +95,13 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class PictureShown:
+    """Which picture the other side is shown of this one."""
+
+    mode: PictureMode
+
+
+@dataclass(frozen=True)
 class Record:
     """Start or stop recording the call."""
 
@@ -151,6 +159,7 @@ PageMessage = (
     | Budget
     | Record
     | Consent
+    | PictureShown
     | PortraitSwitch
     | NewSource
     | Invite
@@ -190,6 +199,12 @@ def read_page_message(text: str) -> PageMessage:
             return Badge(fields.switch("burnt"))
         case "budget":
             return Budget(None if values.get("max_kbps") is None else fields.number("max_kbps"))
+        case "picture":
+            mode = fields.text("mode", 20)
+            for known in PICTURE_MODES:
+                if mode == known:
+                    return PictureShown(known)
+            raise DecodeError(f"mode must be one of {', '.join(PICTURE_MODES)}")
         case "record":
             return Record(fields.switch("on"))
         case "consent":

@@ -101,6 +101,8 @@ def own(ends: Ends | None, *, camera_on: bool, microphone_on: bool) -> Values:
         "width": framed.width if framed is not None else None,
         "height": framed.height if framed is not None else None,
         "framing": square,
+        "layer": live.shown.layer if live is not None else "motion",
+        "why": live.shown.why if live is not None else "",
         "detail": live.problem[:MAX_DETAIL_CHARACTERS] if live is not None else "",
     }
 
@@ -120,6 +122,7 @@ def call(session: Session) -> Values:
             "sends_sound": remote.sound,
             "through": session.other.through or None,
             "shown": playout is not None and playout.stats().shown > 0,
+            "layer": playout.stats().layer if playout is not None else "motion",
         }
     return {
         "type": "call",

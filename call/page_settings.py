@@ -10,6 +10,7 @@ from facewire.call.options import CallOptions, PageOptions, SessionOptions
 from facewire.call.page_messages import View
 from facewire.call.page_news import MAX_KBPS, MIN_KBPS
 from facewire.errors import DecodeError
+from facewire.sender.picture_choice import PictureMode
 
 if TYPE_CHECKING:  # the page is there before these are imported
     import numpy as np
@@ -28,6 +29,7 @@ class PageSettings:
         self.max_kbps = options.session.max_kbps
         self.camera_on = self.microphone_on = True
         self.view = View(*options.media.degrees, frontal=False)
+        self.picture: PictureMode = options.media.picture
         self.portrait: NDArray[np.uint8] | None = None
         """A picture that the person can appear as, framed; uint8 RGB (S, S, 3)."""
         self._portrait_on = False
@@ -44,6 +46,7 @@ class PageSettings:
         self.ends, self._session = ends, session
         self._switch()
         self._look()
+        self.show(self.picture)
         if self._portrait_on:
             self._appear()
 
@@ -63,6 +66,12 @@ class PageSettings:
     def look_from(self, view: View) -> None:
         self.view = view
         self._look()
+
+    def show(self, picture: PictureMode) -> None:
+        """Which picture the other side is shown."""
+        self.picture = picture
+        if self.ends is not None and self.ends.live is not None:
+            self.ends.live.show(picture)
 
     def set_budget(self, max_kbps: float | None) -> None:
         """DecodeError for a limit outside of what the page may set."""

@@ -33,16 +33,19 @@ class PixelRate:
         self._again_at = self._fell_at = float("-inf")
         self._ceiling, self._ceiling_until = float("inf"), 0.0
 
-    def update(self, possible: float, known: float | None, *, shown: bool, congested: bool, now: float) -> float | None:
+    def update(
+        self, possible: float, known: float | None, *, shown: bool, congested: bool, calm: bool, now: float
+    ) -> float | None:
         """Returns `kbps`. possible: what the budget leaves. known: what the path has carried beside sound and motion; None where
-        the budget is to be trusted. shown: the layer is on the wire. congested: a queue grows.
+        the budget is to be trusted. shown: the layer is on the wire. congested: a queue grows. calm: there is none worth
+        mentioning.
         """
         self._fits = possible >= LEAST_KBPS * (1 if self._fits else FIT_AGAIN)
         if not shown:
             self._limit = possible if known is None else min(possible, max(known, LEAST_KBPS))
         elif congested and now - self._fell_at >= SETTLE_S:
             self._fall(now)
-        elif not congested and now - self._fell_at >= SETTLE_S:
+        elif calm and now - self._fell_at >= SETTLE_S:
             ceiling = self._ceiling if now < self._ceiling_until else float("inf")
             self._limit = min(self._limit * RISE, max(ceiling, LEAST_KBPS), possible)
         self._limit = min(self._limit, possible)

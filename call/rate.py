@@ -53,6 +53,10 @@ REPORT_KBPS = 0.45
 SOUND_HEAD_BYTES = 5
 REPEATED_SOUND_BPS = 8_000
 """Bit rate of sound that is sent twice: coarse but complete speech is easier to understand than finer speech with gaps."""
+PROVEN_S = 15.0
+"""A path on which no queue has grown for so long is trusted to carry the budget when the camera's picture is shown."""
+CALM_MS = 100.0
+"""Below this a queue leaves room for more pixels."""
 CAMERA_SHARE = 0.5
 """Share of the budget for sound, and for motion that nobody sees, while the camera's picture is shown; pixels get the rest."""
 ANSWER_EVERY_S = 0.24
@@ -175,6 +179,8 @@ class RateController:
         self._media_kbps: float | None = None
         self._pixels = PixelRate()
         self._camera = False
+        self._total_kbps = 0.0
+        """Of which the camera's picture, sound and motion have their shares."""
         self._motion_level = 0
         """Before the camera's picture was shown."""
         self._scale = 1.0
@@ -265,7 +271,7 @@ class RateController:
     @property
     def _plan_kbps(self) -> float:
         """For sound and motion."""
-        return BUDGET_SHARE * self.budget_kbps * (CAMERA_SHARE if self._camera else 1)
+        return CAMERA_SHARE * self._total_kbps if self._camera else BUDGET_SHARE * self.budget_kbps
 
     def _switch(self, camera: bool) -> None:
         """Makes room when the camera's picture is shown, and goes back to where motion was."""
@@ -278,16 +284,20 @@ class RateController:
 
     def _give_pixels(self, measured: Measured, *, congested: bool) -> None:
         """What is left for pixels now, or would be at the level that leaves room for them."""
-        before, self._camera = self._camera, True
-        level = self.level if before else self._affordable(min(self.level, FRUGAL_LEVEL))
-        cost, self._camera = self._cost(level), before
-        if before:
-            cost = max(cost, measured.sent_kbps or 0.0)
-        known = None
-        if self._grows and not self.has_room:
-            known = max((measured.sent_kbps or 0.0) - cost, measured.path_kbps)
-        possible = BUDGET_SHARE * self.budget_kbps - cost
-        self._pixels.update(possible, known, shown=before, congested=congested, now=self._now)
+        shown, budget, known = self._camera, BUDGET_SHARE * self.budget_kbps, None
+        if shown:
+            cost = max(self._cost(self.level), measured.sent_kbps or 0.0)
+        else:
+            proven = self._fell_at is None or self._now - self._fell_at >= PROVEN_S
+            sent = measured.sent_kbps or 0.0
+            self._total_kbps = budget if proven or not sent else min(budget, sent)
+            self._camera = True
+            cost = self._cost(self._affordable(min(self.level, FRUGAL_LEVEL)))
+            self._camera = False
+            if self._grows and not self.has_room:
+                known = max(sent - cost, measured.path_kbps)
+        calm = self._queue_ms < CALM_MS
+        self._pixels.update(budget - cost, known, shown=shown, congested=congested, calm=calm, now=self._now)
 
     def _learn_cost(self, measured: Measured) -> None:
         """Compares what was sent with the estimate."""

@@ -117,7 +117,9 @@ class RateLoop:
             outgoing.path_kbps,
             self._shows_camera,
         )
-        if outgoing.source_under_way(now):  # the queue that a source frame makes goes away by itself
+        if (
+            outgoing.source_under_way(now) and not self._shows_camera
+        ):  # the queue that a source frame makes goes away by itself
             measured = replace(measured, queue_ms=None, held_back=0)
         return measured
 
@@ -125,7 +127,7 @@ class RateLoop:
         self._camera = self._shows_camera
         self._outgoing.piece_kbps = self._controller.source_kbps if self._limited else None
         self._outgoing.extra_kbps = self._controller.source_kbps
-        self._outgoing.pixel_kbps = self._controller.pixel_kbps
+        self._outgoing.pixel_kbps, self._outgoing.holds_extras = self._controller.pixel_kbps, self._camera
         if self._ends.live is not None:
             self._ends.live.set_pixels(self._controller.pixel_kbps, other_draws=self._conversation.other_draws)
             per_minute = SOURCE_SHARE * self._controller.budget_kbps * 1000 / 8 * 60

@@ -31,7 +31,7 @@ from facewire.sender.face_detector import FaceDetector
 from facewire.sender.face_tracker import FaceTracker
 from facewire.sender.framing import Framing, frame_video
 from facewire.sender.media import AS_IT_IS, Frame, InputOptions, VideoSource, is_camera, open_live_video
-from facewire.sender.picture_choice import Choice, PictureChoice, PictureMode, Why
+from facewire.sender.picture_choice import UNLIKE_KBPS, Choice, PictureChoice, PictureMode, Why
 from facewire.sender.pixels import LEAST_KBPS, PixelEncoder, PixelStats
 from facewire.sender.policy import PATIENCE_MS, FrameGate, LookDuty, SceneWatch, SourceMoment
 from facewire.sender.source import SentSource
@@ -446,7 +446,13 @@ class LiveSender:
         if self._encoder.is_portrait:  # nobody who appears as somebody else is shown unasked
             faces = 1
         kbps = self._pixel_kbps
-        shown = self._choice.decide(capture_ms, faces, can_send=kbps is not None, can_draw=self._other_draws)
+        shown = self._choice.decide(
+            capture_ms,
+            faces,
+            can_send=kbps is not None,
+            can_draw=self._other_draws,
+            sharp=kbps is not None and (kbps >= UNLIKE_KBPS or before.why == "unlike"),
+        )
         if shown.layer != before.layer:
             self._switches += 1
             self._camera_ms = capture_ms
@@ -456,7 +462,7 @@ class LiveSender:
         if shown.layer != "camera" or kbps is None:
             return
         wide = framing is None or shown.why in ("asked", "two-faces")
-        square = (_widest(picture, framing) if wide or framing is None else framing).cut(picture, self._size)
+        square = (widest(picture, framing) if wide or framing is None else framing).cut(picture, self._size)
         with self._lock:
             self._pixels.kbps = kbps
             packets = self._pixels.encode(square, capture_ms)
@@ -669,7 +675,7 @@ class LiveSender:
             return frame_video(opened, detector).framing
 
 
-def _widest(picture: NDArray[np.uint8], framing: Framing | None) -> Framing:
+def widest(picture: NDArray[np.uint8], framing: Framing | None) -> Framing:
     """The largest square in a picture, around what is framed."""
     height, width = picture.shape[:2]
     side = min(width, height)

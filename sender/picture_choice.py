@@ -28,6 +28,8 @@ SURE_MS = 140.0
 """A face must be missing, or two be there, for so long: two looks of the detector."""
 UNLIKE_MS = 200.0
 """And two looks so far apart must find the pictures unlike: after the first, a further source frame may have helped."""
+UNLIKE_KBPS = 14.0
+"""Where video has less than this of the wire, what is merely unlike is no worse than such video."""
 STALE_MS = 4000.0
 """A look says nothing any more after so long."""
 ALONE_MS = 1000.0
@@ -78,13 +80,15 @@ class PictureChoice:
         else:
             self._unlike = self._unlike or time_ms - self._doubted_ms >= UNLIKE_MS
 
-    def decide(self, time_ms: float, faces: int, *, can_send: bool, can_draw: bool = True) -> Choice:
+    def decide(
+        self, time_ms: float, faces: int, *, can_send: bool, can_draw: bool = True, sharp: bool = True
+    ) -> Choice:
         """What to show for the picture captured then.
 
         faces: that the square shows, when last looked for. can_send: the path has room for video. can_draw: the other side can
-        draw it.
+        draw it. sharp: video would have enough of the path to replace what is merely unlike.
         """
-        why = self._why(time_ms, faces)
+        why = self._why(time_ms, faces, sharp=sharp)
         if why and not can_draw:
             choice = Choice("motion", "other-side")
         elif why and not can_send:
@@ -99,7 +103,7 @@ class PictureChoice:
         self._shown = choice
         return choice
 
-    def _why(self, time_ms: float, faces: int) -> Why:
+    def _why(self, time_ms: float, faces: int, *, sharp: bool) -> Why:
         """Why the camera's picture is due; empty if it is not."""
         if time_ms - self._looked_ms > STALE_MS:
             self._unlike, self._doubted_ms = False, None

@@ -23,8 +23,9 @@ LEAST_KBPS = 8.0
 """Of the wire. Below this there is no picture worth having."""
 HEAD_WIRE_BYTES = pixel_wire_bytes([b""]) + 10
 """Of a packet, on the wire, besides the coded bytes."""
-BUFFER_S = 0.6
-"""So much of the rate may be saved up for one picture, such as a key picture."""
+BUFFER_S, LEAST_BUFFER_BYTES = 0.6, 1080
+"""So much of the rate may be saved up for one picture, such as a key picture, but at least a packet: with less, nothing would be
+recognised in the first picture."""
 REPEAT_KEY_MS = 250.0
 """A key picture is given so long to arrive before another one is sent for the same loss."""
 KEEP_RUNG = 0.8
@@ -43,11 +44,12 @@ class Rung:
 
 
 RUNGS = (
-    Rung(LEAST_KBPS, 128, 5.0, 33),
-    Rung(14, 192, 6.25, 33),
-    Rung(35, 192, 12.5, 31),
-    Rung(60, 256, 12.5, 29),
-    Rung(140, 256, 25.0, 27),
+    Rung(LEAST_KBPS, 128, 4.0, 28),
+    Rung(12, 192, 5.0, 28),
+    Rung(18, 256, 5.0, 28),
+    Rung(30, 256, 6.25, 27),
+    Rung(60, 256, 12.5, 27),
+    Rung(140, 256, 25.0, 26),
 )
 
 
@@ -165,7 +167,7 @@ def _open(rung: Rung, kbps: float) -> av.VideoCodecContext:
         "tune": "zerolatency",
         "crf": str(rung.crf),
         "maxrate": str(round(1000 * payload_kbps)),
-        "bufsize": str(round(1000 * payload_kbps * BUFFER_S)),
+        "bufsize": str(round(max(1000 * payload_kbps * BUFFER_S, 8 * LEAST_BUFFER_BYTES))),
         "forced-idr": "1",
         "x264-params": "keyint=infinite:scenecut=0:bframes=0:ref=1:threads=1:sliced-threads=0:repeat-headers=1:info=0",
     }

@@ -95,6 +95,13 @@ export class Banners {
         buttons: [{ words: words.dismiss, press: () => this.#dismiss("through") }],
       },
       this.#recordingNote(state),
+      own?.layer === "camera" && own.why !== "" && { id: "camera-picture", kind: "note", icon: "cam", words: text.picture.why[own.why] },
+      own?.layer === "motion" && own.why !== "" && own.camera !== "no-face" && {
+        id: "no-camera-picture",
+        kind: "note",
+        icon: "info",
+        words: text.picture.why[own.why],
+      },
       own?.camera === "no-face" && { id: "face", kind: "bad", icon: "warn", words: advice.ownNoFace.what },
       own?.camera === "camera-lost" && state.wantCamera && { id: "camera", kind: "bad", icon: "cam-off", words: advice.cameraLost.what },
       call?.state === "connected" &&

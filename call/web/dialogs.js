@@ -41,6 +41,7 @@ export class Dialogs {
     this.#listenToDevices();
     this.#listenToBudget();
     this.#listenToPortrait();
+    this.#listenToPicture();
     this.#listenToTheme();
     fillKeys();
     store.watch((state) => this.#render(state));
@@ -92,6 +93,14 @@ export class Dialogs {
     const chosen = () => BUDGETS[rate.valueAsNumber] ?? null;
     rate.addEventListener("input", () => setBudgetText(chosen()));
     rate.addEventListener("change", () => this.send({ type: "budget", max_kbps: chosen() }));
+  }
+
+  #listenToPicture() {
+    for (const radio of /** @type {NodeListOf<HTMLInputElement>} */ (document.getElementsByName("picture"))) {
+      radio.addEventListener("change", () => {
+        this.send({ type: "picture", mode: /** @type {import("./protocol.js").Picture["mode"]} */ (radio.value) });
+      });
+    }
   }
 
   #listenToPortrait() {
@@ -155,6 +164,11 @@ export class Dialogs {
     this.#renderDevices(state);
     renderPortrait(state);
     const { hello, budget, recording } = state;
+    for (const radio of /** @type {NodeListOf<HTMLInputElement>} */ (document.getElementsByName("picture"))) {
+      radio.checked = radio.value === state.picture.mode;
+    }
+    const why = state.phase?.phase === "call" ? (state.own?.why ?? "") : "";
+    setText($("picture-note"), why ? text.picture.why[why] : text.picture.note);
     const rate = $("rate", HTMLInputElement);
     if (document.activeElement !== rate) {
       const index = budget.max_kbps === null ? -1 : BUDGETS.findIndex((step) => step >= (budget.max_kbps ?? 0));

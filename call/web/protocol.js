@@ -29,6 +29,8 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  *
  * @typedef {"none" | "starting" | "sending" | "no-face" | "paused" | "camera-lost" | "ended"} CameraState
  * @typedef {"live" | "portrait" | "file"} PictureKind
+ * @typedef {"motion" | "camera"} Layer synthesised, or the camera's own picture
+ * @typedef {{type: "picture", mode: "auto" | "motion" | "camera"}} Picture
  *
  * @typedef {object} Other
  * @property {string} name
@@ -37,7 +39,8 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  * @property {PictureKind} picture
  * @property {boolean} sends_video
  * @property {boolean} sends_sound
- * @property {boolean} shown a synthesised picture has been shown
+ * @property {boolean} shown a picture has been shown
+ * @property {Layer} layer what the last one was
  * @property {string | null} through the server that speaks for a guest of its, and sees and hears everything
  *
  * @typedef {object} Call
@@ -59,6 +62,8 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  * @property {number | null} width of the camera picture
  * @property {number | null} height
  * @property {Square | null} framing
+ * @property {Layer} layer what the other side is shown
+ * @property {"" | "asked" | "no-face" | "two-faces" | "unlike" | "path" | "other-side"} why
  * @property {string} detail
  *
  * @typedef {{type: "view", yaw: number, pitch: number, roll: number, frontal: boolean}} View
@@ -97,7 +102,7 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  * @typedef {{type: "answer", sdp: string}} Answer
  * @typedef {{type: "invitation", link: string | null}} Invitation only where the server makes links; null before one is asked for
  *
- * @typedef {Hello | Phase | Call | Own | View | Budget | Source | Safety | Recording | Figures | Problem | Answer | Invitation} FromProcess
+ * @typedef {Hello | Phase | Call | Own | View | Budget | Picture | Source | Safety | Recording | Figures | Problem | Answer | Invitation} FromProcess
  *
  * @typedef {{type: "hello", version: number}
  *   | {type: "offer", sdp: string}
@@ -108,6 +113,7 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  *   | {type: "view", yaw: number, pitch: number, roll: number, frontal: boolean}
  *   | {type: "badge", burnt: boolean}
  *   | {type: "budget", max_kbps: number | null}
+ *   | {type: "picture", mode: Picture["mode"]}
  *   | {type: "record", on: boolean}
  *   | {type: "consent", allow: boolean}
  *   | {type: "portrait", on: boolean}

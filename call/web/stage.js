@@ -50,6 +50,9 @@ export class Stage {
       setAttribute($("plate-mic", SVGElement), "aria-label", text.call.theirMicrophoneOff);
     }
     show($("badge"), other?.shown === true && (veil === null || veil.glass === true)); // over everything synthesised
+    setText($("badge-text"), other?.layer === "camera" ? text.badge.camera : text.badge.text);
+    setAttribute($("badge"), "data-layer", other?.layer ?? null);
+    $("remote").setAttribute("aria-label", other?.layer === "camera" ? text.call.remoteCameraLabel : text.call.remoteLabel);
     renderSelf(state);
   }
 
@@ -157,5 +160,6 @@ function renderSelf({ own, ownSource, portraitUrl, name, camera, wantCamera }) {
   const off = !asPortrait && (!wantCamera || camera !== "on");
   show($("self-veil"), off);
   setAttribute($("self"), "data-face", own?.camera === "no-face" ? "lost" : null);
-  setText($("self-caption"), asPortrait ? text.call.asPortrait : name || text.call.you);
+  const asCamera = own?.layer === "camera";
+  setText($("self-caption"), asPortrait && !asCamera ? text.call.asPortrait : asCamera ? text.call.asCamera : name || text.call.you);
 }

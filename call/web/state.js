@@ -19,6 +19,7 @@
  * @property {import("./protocol.js").Own | null} own
  * @property {import("./protocol.js").View} view
  * @property {import("./protocol.js").Budget} budget
+ * @property {import("./protocol.js").Picture} picture which the other side is shown
  * @property {import("./protocol.js").Source | null} otherSource
  * @property {import("./protocol.js").Source | null} ownSource
  * @property {import("./protocol.js").Safety} safety
@@ -57,6 +58,7 @@ export function firstState() {
     own: null,
     view: { type: "view", yaw: 0, pitch: 0, roll: 0, frontal: false },
     budget: { type: "budget", max_kbps: null },
+    picture: { type: "picture", mode: "auto" },
     otherSource: null,
     ownSource: null,
     safety: { type: "safety", words: null },
@@ -132,6 +134,8 @@ export function reduce(state, message) {
       return { view: message };
     case "budget":
       return { budget: message };
+    case "picture":
+      return { picture: message };
     case "source":
       return message.whose === "other" ? { otherSource: message } : { ownSource: message };
     case "safety":

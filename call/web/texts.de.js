@@ -67,6 +67,7 @@ export const texts = {
     label: "Gespräch",
     controls: "Steuerung des Gesprächs",
     remoteLabel: "Die andere Person, aus Bewegung synthetisiert",
+    remoteCameraLabel: "Die andere Person, wie ihre Kamera sie sieht",
     selfLabel: "Sie",
     you: "Sie",
     somebody: "Die andere Person",
@@ -88,6 +89,7 @@ export const texts = {
     leave: "Verlassen",
     theirMicrophoneOff: "Stummgeschaltet",
     asPortrait: "Ihr Porträt",
+    asCamera: "Ihr Kamerabild",
   },
 
   status: {
@@ -224,13 +226,33 @@ export const texts = {
 
   plate: { portrait: "Porträt", file: "Videodatei" },
 
+  picture: {
+    legend: "Was die Gegenseite von Ihnen sieht",
+    auto: "Automatisch",
+    motion: "Bewegung",
+    camera: "Kamera",
+    note: "Automatisch: Das Bild Ihrer Kamera tritt an die Stelle, wo Bewegung nicht zeigen kann, was da ist.",
+    why: {
+      asked: "Die Gegenseite sieht Ihr Kamerabild, wie Sie es wollten.",
+      "no-face": "Die Gegenseite sieht Ihr Kamerabild: Es ist kein Gesicht da, das sich bewegen lässt.",
+      "two-faces": "Die Gegenseite sieht Ihr Kamerabild: Es ist mehr als ein Gesicht da.",
+      unlike: "Die Gegenseite sieht Ihr Kamerabild: Bewegung kann nicht zeigen, was da ist.",
+      path: "Die Verbindung ist zu schmal für Ihr Kamerabild; die Gegenseite sieht nur Bewegung.",
+      "other-side": "Das Programm der Gegenseite kann Ihr Kamerabild nicht zeigen; sie sieht nur Bewegung.",
+    },
+  },
+
   badge: {
     text: "Aus Bewegung synthetisiert",
+    camera: "Kamerabild",
     title: "Dieses Bild ist synthetisiert",
     about:
       "Die Gegenseite sendet einige echte Bilder und dazwischen nur die Bewegungen des Kopfes. Daraus erzeugt ein neuronales Netz auf " +
       "diesem Computer jedes Bild, das Sie sehen. Mund, Augen und Kopf folgen der Person; Zähne, Hände und alles, was die echten " +
       "Bilder nicht zeigen, ist geraten. Die Gegenseite kann diese Kennzeichnung nicht entfernen.",
+    aboutCamera:
+      "Wo Bewegung nicht zeigen kann, was da ist (eine Hand vor dem Gesicht, ein Blatt Papier, niemand, eine zweite Person), " +
+      "steht „Kamerabild“ darauf: Dann sehen Sie gewöhnliches Video von der Kamera der Gegenseite.",
   },
 
   source: {

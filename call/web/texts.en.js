@@ -65,6 +65,7 @@ export const texts = {
     label: "Call",
     controls: "Call controls",
     remoteLabel: "The other person, synthesised from motion",
+    remoteCameraLabel: "The other person, as their camera sees them",
     selfLabel: "You",
     you: "You",
     somebody: "The other person",
@@ -86,6 +87,7 @@ export const texts = {
     leave: "Leave",
     theirMicrophoneOff: "Muted",
     asPortrait: "Your portrait",
+    asCamera: "Your camera’s picture",
   },
 
   status: {
@@ -220,13 +222,33 @@ export const texts = {
 
   plate: { portrait: "Portrait", file: "Video file" },
 
+  picture: {
+    legend: "What they see of you",
+    auto: "Automatic",
+    motion: "Motion",
+    camera: "Camera",
+    note: "Automatic: your camera’s own picture takes over where motion cannot show what is there.",
+    why: {
+      asked: "They see your camera’s picture, as you asked.",
+      "no-face": "They see your camera’s picture: there is no face to move.",
+      "two-faces": "They see your camera’s picture: there is more than one face.",
+      unlike: "They see your camera’s picture: motion cannot show what is there.",
+      path: "The connection is too thin for your camera’s picture; they see motion only.",
+      "other-side": "Their program cannot show your camera’s picture; they see motion only.",
+    },
+  },
+
   badge: {
     text: "Synthesised from motion",
+    camera: "Camera picture",
     title: "This picture is synthesised",
     about:
       "The other side sends a few real pictures and, between them, only how the head moves. From these, a neural network on this " +
       "computer makes every picture you see. Mouth, eyes and head follow the person; teeth, hands and anything the real pictures " +
       "don’t show are guesses. The other side cannot remove this label.",
+    aboutCamera:
+      "Where motion cannot show what is there (a hand before the face, a sheet of paper, nobody, a second person), the label " +
+      "says “Camera picture”: then you see ordinary video of their camera.",
   },
 
   source: {

@@ -80,6 +80,9 @@ async def test_lobby_shows_what_will_be_sent(tmp_path: Path, carphone: Path, por
         assert (await page.until("view", lambda message: message["pitch"] == 1))["yaw"] == hello["view"]["yaw"]
         await page.say(type="budget", max_kbps=20)
         await page.until("budget", lambda message: message["max_kbps"] == 20)
+        await page.say(type="picture", mode="motion")
+        await page.until("picture", lambda message: message["mode"] == "motion")
+        await page.until("own", lambda message: (message["layer"], message["why"]) == ("motion", ""))
 
         await page.say(type="portrait", on=True)
         await page.until("problem", lambda message: "no portrait" in message["detail"])

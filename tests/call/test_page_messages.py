@@ -18,6 +18,7 @@ from facewire.call.page_messages import (
     Microphone,
     Offer,
     PageHello,
+    PictureShown,
     Quit,
     View,
     read_page_message,
@@ -28,10 +29,8 @@ json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
-TYPES = (
-    "hello offer join leave microphone camera view badge budget record consent portrait new-source keep quit nonsense"
-)
-FIELDS = "version sdp name on yaw pitch roll frontal burnt max_kbps allow"
+TYPES = "hello offer join leave microphone camera view badge budget record consent picture portrait new-source keep quit nonsense"
+FIELDS = "version sdp name on yaw pitch roll frontal burnt max_kbps allow mode"
 types, fields = st.sampled_from(TYPES.split()), st.sampled_from(FIELDS.split())
 
 
@@ -46,8 +45,14 @@ def test_protocol_messages_are_read() -> None:
     assert read(type="microphone", on=False) == Microphone(False)
     assert read(type="budget", max_kbps=None) == Budget(None)
     assert read(type="budget", max_kbps=20) == Budget(20.0)
+    assert read(type="picture", mode="camera") == PictureShown("camera")
     assert read(type="quit", more="ignored") == Quit()
     assert read(type="keep", what="theme", value="dark") == Keep("theme", "dark")
+
+
+def test_a_picture_that_is_not_known_is_refused() -> None:
+    with pytest.raises(DecodeError, match="auto, motion, camera"):
+        read(type="picture", mode="x-ray")
 
 
 def test_free_view_is_clipped_to_its_limits() -> None:

@@ -51,6 +51,7 @@ OTHER: dict[str, Any] = {
     "sends_video": True,
     "sends_sound": True,
     "shown": True,
+    "layer": "motion",
     "through": None,
 }
 OWN: dict[str, Any] = {
@@ -62,6 +63,8 @@ OWN: dict[str, Any] = {
     "width": 640,
     "height": 480,
     "framing": {"x": 130, "y": 40, "side": 380},
+    "layer": "motion",
+    "why": "",
     "detail": "",
 }
 FIGURES: dict[str, Any] = {

@@ -25,6 +25,7 @@ from facewire.call.page_messages import (
     Microphone,
     NewSource,
     Offer,
+    PictureShown,
     PortraitSwitch,
     Quit,
     Record,
@@ -104,6 +105,34 @@ async def test_the_real_picture_is_shown_first_and_synthesised_ones_carry_the_la
     await call_page.at("#badge").click()
     await expect(call_page.at("#about")).to_be_visible()
     await expect(call_page.at("#about-caption")).to_contain_text("A real picture")
+
+
+async def test_camera_pictures_carry_their_own_label(call_page: Opened) -> None:
+    process = call_page.process
+    process.call(camera="sending", seconds=20.0)
+    await expect(call_page.at("#badge")).to_have_text("Synthesised from motion")
+    process.call(camera="sending", seconds=20.0, layer="camera")
+    await expect(call_page.at("#badge")).to_have_text("Camera picture")
+    await expect(call_page.at("#remote")).to_have_attribute("aria-label", "The other person, as their camera sees them")
+    process.call(camera="sending", seconds=20.0, layer="motion")
+    await expect(call_page.at("#badge")).to_have_text("Synthesised from motion")
+
+
+async def test_what_is_shown_of_oneself_can_be_held_and_is_said(call_page: Opened) -> None:
+    process = call_page.process
+    process.call()
+    process.own(layer="camera", why="two-faces")
+    await expect(call_page.at(".banner")).to_have_text("They see your camera’s picture: there is more than one face.")
+    await expect(call_page.at("#self-caption")).to_have_text("Your camera’s picture")
+    process.own(why="path")
+    await expect(call_page.at(".banner")).to_contain_text("too thin for your camera’s picture")
+    process.own()
+    await expect(call_page.at(".banner")).to_have_count(0)
+    await call_page.at("#settings-open").click()
+    await call_page.at("input[name=picture][value=camera]").check(force=True)
+    await process.hears(PictureShown("camera"))
+    process.say("picture", mode="motion")
+    await expect(call_page.at("input[name=picture][value=motion]")).to_be_checked()
 
 
 async def test_all_real_pictures_are_shown_each_with_its_time(call_page: Opened) -> None:
