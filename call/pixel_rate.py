@@ -18,8 +18,12 @@ BELOW = 0.85
 """After a queue it stays below this share of what caused it,"""
 BELOW_FOR_S = 15.0
 """for so long."""
+GIVE_UP_S = 4.0
+"""If the least rate meets a queue that is no shorter after so long, the path is too thin,"""
 AGAIN_S = 10.0
-"""After the path has proved too thin, it is tried again."""
+"""and is tried again after this."""
+CALM_MS = 100.0
+"""A queue below this leaves room for more."""
 
 
 class PixelRate:
@@ -31,30 +35,35 @@ class PixelRate:
         self._limit = LEAST_KBPS
         self._fits = True
         self._again_at = self._fell_at = float("-inf")
+        self._fell_queue_ms = 0.0
         self._ceiling, self._ceiling_until = float("inf"), 0.0
 
     def update(
-        self, possible: float, known: float | None, *, shown: bool, congested: bool, calm: bool, now: float
+        self, possible: float, known: float | None, *, shown: bool, congested: bool, queue_ms: float, now: float
     ) -> float | None:
         """Returns `kbps`. possible: what the budget leaves. known: what the path has carried beside sound and motion; None where
-        the budget is to be trusted. shown: the layer is on the wire. congested: a queue grows. calm: there is none worth
-        mentioning.
+        the budget is to be trusted. shown: the layer is on the wire. congested: a queue of `queue_ms` grows, or stays.
         """
         self._fits = possible >= LEAST_KBPS * (1 if self._fits else FIT_AGAIN)
+        settled = now - self._fell_at >= SETTLE_S
         if not shown:
             self._limit = possible if known is None else min(possible, max(known, LEAST_KBPS))
-        elif congested and now - self._fell_at >= SETTLE_S:
-            self._fall(now)
-        elif calm and now - self._fell_at >= SETTLE_S:
+            self._fell_at, self._fell_queue_ms = now, queue_ms  # what waits now is not the layer's doing
+        elif congested and settled and self._limit > LEAST_KBPS:
+            self._fall(queue_ms, now)
+        elif congested and now >= self._again_at and self._gives_up(queue_ms, now):
+            self._again_at = now + AGAIN_S
+        elif queue_ms < CALM_MS and settled:
             ceiling = self._ceiling if now < self._ceiling_until else float("inf")
-            self._limit = min(self._limit * RISE, max(ceiling, LEAST_KBPS), possible)
+            self._limit = min(self._limit * RISE, max(ceiling, LEAST_KBPS))
         self._limit = min(self._limit, possible)
         self.kbps = max(self._limit, LEAST_KBPS) if self._fits and now >= self._again_at else None
         return self.kbps
 
-    def _fall(self, now: float) -> None:
-        if self._limit <= LEAST_KBPS:
-            self._again_at = now + AGAIN_S
-        self._fell_at = now
+    def _fall(self, queue_ms: float, now: float) -> None:
+        self._fell_at, self._fell_queue_ms = now, queue_ms
         self._ceiling, self._ceiling_until = BELOW * self._limit, now + BELOW_FOR_S
         self._limit = max(FALL * self._limit, LEAST_KBPS)
+
+    def _gives_up(self, queue_ms: float, now: float) -> bool:
+        return now - self._fell_at >= GIVE_UP_S and queue_ms >= self._fell_queue_ms

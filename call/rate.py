@@ -55,8 +55,6 @@ REPEATED_SOUND_BPS = 8_000
 """Bit rate of sound that is sent twice: coarse but complete speech is easier to understand than finer speech with gaps."""
 PROVEN_S = 15.0
 """A path on which no queue has grown for so long is trusted to carry the budget when the camera's picture is shown."""
-CALM_MS = 100.0
-"""Below this a queue leaves room for more pixels."""
 CAMERA_SHARE = 0.5
 """Share of the budget for sound, and for motion that nobody sees, while the camera's picture is shown; pixels get the rest."""
 ANSWER_EVERY_S = 0.24
@@ -296,8 +294,9 @@ class RateController:
             self._camera = False
             if self._grows and not self.has_room:
                 known = max(sent - cost, measured.path_kbps)
-        calm = self._queue_ms < CALM_MS
-        self._pixels.update(budget - cost, known, shown=shown, congested=congested, calm=calm, now=self._now)
+        self._pixels.update(
+            budget - cost, known, shown=shown, congested=congested, queue_ms=self._queue_ms, now=self._now
+        )
 
     def _learn_cost(self, measured: Measured) -> None:
         """Compares what was sent with the estimate."""
