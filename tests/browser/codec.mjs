@@ -41,13 +41,16 @@ const ANSWERS = {
     const { size, presets, index } = readTables(bytes(data));
     return { size, presets, index: hexadecimal(index) };
   },
-  // A string of symbols, each of a table of frequencies or a number of bits.
-  symbols: ({ data, draws }) => {
-    const coder = new RangeDecoder(bytes(data));
-    const values = draws.map((draw) => (typeof draw === "number" ? coder.bits(draw) : coder.code(cumulated(...draw))));
-    coder.finish();
-    return values;
-  },
+  // Strings of symbols, each symbol of a table of frequencies or a number of bits: for each string its symbols or its error.
+  symbols: ({ strings, draws }) =>
+    strings.map((string) =>
+      attempt(() => {
+        const coder = new RangeDecoder(bytes(string));
+        const values = draws.map((draw) => (typeof draw === "number" ? coder.bits(draw) : coder.code(cumulated(...draw))));
+        coder.finish();
+        return values;
+      }),
+    ),
   // Packets into one decoder: for each packet its frames or its error, then what the decoder knows.
   packets: (request) => {
     const { tables, quantiser } = coding(request);

@@ -86,6 +86,11 @@ def shared(tables: Tables, quantiser: Quantiser) -> dict[str, str]:
     return {"tables": tables.to_bytes().hex(), "steps": quantiser.steps.astype("<f4").tobytes().hex()}
 
 
+def gaps_ms(number: int) -> int:
+    """How much later than at 25 frames a second a frame was taken: gaps around the longest that motion is steadied across."""
+    return 79 * (number > 50) + 80 * (number > 70) + 81 * (number > 90)
+
+
 def recording(coding: Coding, head_walk: np.ndarray, bundle_hash: bytes) -> bytes:
     """A file with a source frame after every forty frames; the third replaces the first."""
     encoder = coding.motion_encoder(Packing("default", 7, 0), 25)
@@ -98,7 +103,7 @@ def recording(coding: Coding, head_walk: np.ndarray, bundle_hash: bytes) -> byte
             records.append(
                 SourceFrame(bundle_hash, 256, 25.0, "avif", b"picture", canonical, units, 40 * number, source % 2)
             )
-        packet = encoder.encode(Motion.from_vector(row), 40 * number + 100 * (number > 90), source % 2)
+        packet = encoder.encode(Motion.from_vector(row), 40 * number + gaps_ms(number), source % 2)
         packet = encoder.flush() if packet is None and number % 40 == 39 else packet
         if packet is not None:
             records.append(packet)

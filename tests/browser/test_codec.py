@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import random
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -151,19 +152,35 @@ def test_symbols_come_back_and_the_same_bytes_are_refused(
         else:
             values.append(encoder.code(cumulated(draw), number % len(draw)))
     written = encoder.finish()
-    assert node("symbols", data=written.hex(), draws=draws) == values
     damaged = bytearray(written[: len(written) - cut] + surplus)
     if flipped is not None and damaged:
         damaged[flipped // 8 % len(damaged)] ^= 1 << flipped % 8
+    told = node("symbols", strings=[written.hex(), damaged.hex()], draws=draws)
+    assert told == [values, symbols(bytes(damaged), draws)]
+
+
+@pytest.mark.parametrize("before", [b"", b"\xff", b"\xff\xff\xff", b"\x80\x00\x01", b"\xff\xff\xff\xff"])
+@pytest.mark.parametrize("draws", [[], [1], [[1, 2]], [[5, 1, 7], 3], [16, [3, 4, 5]], [[1] * 9, [2, 1], 16, [7]]])
+def test_every_short_string_gives_the_same_symbols_or_the_same_error(
+    node: Node, draws: list[Draw], before: bytes
+) -> None:
+    """The borders of the intervals, which random bytes hardly ever meet."""
+    some = [0, 1, 2, 3, 127, 128, 129, 170, 254, 255]
+    ends = [b"", *(bytes([a]) for a in range(256)), *(bytes([a, b]) for a in some for b in range(256))]
+    strings = [before + end for end in ends]
+    expected = [symbols(string, draws) for string in strings]
+    assert node("symbols", strings=[string.hex() for string in strings], draws=draws) == expected
+
+
+def symbols(data: bytes, draws: list[Draw]) -> Any:
+    """What Python reads, as codec.mjs tells of it."""
     try:
-        decoder = RangeDecoder(bytes(damaged))
-        expected: Any = [
-            decoder.bits(draw) if isinstance(draw, int) else decoder.code(cumulated(draw)) for draw in draws
-        ]
+        decoder = RangeDecoder(data)
+        values = [decoder.bits(draw) if isinstance(draw, int) else decoder.code(cumulated(draw)) for draw in draws]
         decoder.finish()
     except DecodeError as error:
-        expected = {"error": str(error)}
-    assert node("symbols", data=damaged.hex(), draws=draws) == expected
+        return {"error": str(error)}
+    return values
 
 
 def cumulated(frequencies: list[int]) -> list[int]:
@@ -240,6 +257,43 @@ def test_damaged_packets_are_refused_by_both_and_never_hang(
     assert len(kinds) >= 5, kinds
 
 
+class Insistent(RangeEncoder):
+    """Says for every frame that its source frame changes, to the one that it is."""
+
+    def code(self, cumulative: Sequence[int], symbol: int) -> int:
+        if tuple(cumulative) == (0, 255, 256):
+            super().code(cumulative, 1)
+            self.bits(8, 0)
+            return 0
+        return super().code(cumulative, symbol)
+
+
+def test_a_change_to_the_same_source_frame_is_refused(
+    node: Node, tables: Tables, quantiser: Quantiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facewire.codec.packets.RangeEncoder", Insistent)
+    encoder = MotionEncoder(tables, quantiser, Packing("default", 2, 0))
+    row = np.zeros(34, np.float32)
+    assert encoder.encode(Motion.from_vector(row), 0) is None
+    packet = encoder.encode(Motion.from_vector(row), 40)
+    assert packet is not None
+    told = node("packets", packets=[packet.hex()], **shared(tables, quantiser))
+    assert told == decoded(tables, quantiser, [packet])
+    assert told["packets"] == [{"error": "damaged packet: a change to the same source frame"}]
+
+
+def test_frames_older_than_both_remember_are_left_out(node: Node, tables: Tables, quantiser: Quantiser) -> None:
+    sent = []
+    for number in (300, 173, 172, 171, 300, 430, 302, 303):
+        encoder = MotionEncoder(tables, quantiser, Packing(), first_number=number)
+        packet = encoder.encode(Motion.from_vector(np.zeros(34, np.float32)), 40 * number)
+        assert packet is not None
+        sent.append(packet)
+    expected = decoded(tables, quantiser, sent)
+    assert [len(found) for found in expected["packets"]] == [1, 1, 0, 0, 0, 1, 0, 1]
+    assert node("packets", packets=[packet.hex() for packet in sent], **shared(tables, quantiser)) == expected
+
+
 @pytest.mark.parametrize("low", [0, 1, 255, 256, 2**32 - 1])
 @pytest.mark.parametrize("presets", [PRESETS[:1], (*PRESETS, Preset("own", 255, 1, 7, 3))])
 def test_other_tables_and_steps_are_followed(node: Node, presets: tuple[Preset, ...], low: int) -> None:
@@ -284,6 +338,16 @@ def raised(function: Any, data: bytes) -> str | None:
 @given(sources())
 def test_source_messages_are_read(node: Node, source: SourceFrame) -> None:
     assert node("source", data=encode_source(source).hex()) == as_source(source)
+
+
+@pytest.mark.parametrize("units", [-(1 << 22) - 1, (1 << 22) + 1, -(1 << 31)])
+def test_source_motion_out_of_range_is_refused(node: Node, units: int) -> None:
+    whole = bytearray(encode_source(SOURCE))
+    whole[37 + 2 * 40 : 37 + 2 * 40 + 4] = units.to_bytes(4, "little", signed=True)
+    whole[-4:] = zlib.crc32(whole[:-4]).to_bytes(4, "little")
+    error = node.error("source", data=whole.hex())
+    assert error == raised(decode_source, bytes(whole))
+    assert error == f"a source message with a motion value of {units} units (it must be within ±4194304)"
 
 
 def test_the_largest_source_message_is_read(node: Node) -> None:
@@ -348,27 +412,29 @@ def test_a_recording_with_a_gap_or_without_motion_is_refused(node: Node, coding:
 
 
 def test_a_frame_without_its_source_frame_is_drawn_from_the_nearest(
-    node: Node, coding: Coding, networks: Networks, head_walk: np.ndarray
+    node: Node, coding: Coding, networks: Networks
 ) -> None:
+    random_ = np.random.default_rng(5)
+    spread = np.array([0.5] * 3 + [0.3] * 3 + [0.02] * 8 + [0.15] * 20)
     decoder = Decoder(networks, coding=coding)
     messages = []
-    for number, row in enumerate(head_walk[:190:10]):  # more than either keeps
+    for number in [*range(12), 2, *range(12, 17), 5, 17, 18]:  # more than either keeps; two numbers come again
+        row = random_.normal(size=34) * spread
         units = coding.quantiser.quantise(row, coding.tables.presets[0])
-        source = SourceFrame(
-            networks.bundle.hash, 256, 25.0, "avif", b"picture", np.zeros(40, np.int16), units, 0, number
-        )
+        canonical = np.zeros(40, np.int16)
+        source = SourceFrame(networks.bundle.hash, 256, 25.0, "avif", b"picture", canonical, units, 0, number)
         messages.append(encode_source(source).hex())
-        blank = np.zeros((256, 256, 3), np.uint8)
-        own = coding.quantiser.motion(units)
+        blank, own = np.zeros((256, 256, 3), np.uint8), coding.quantiser.motion(units)
         decoder.use_source(ReceivedSource(networks, blank, own, np.zeros(40, np.float32), 25.0, 0, number))
-    wanted = [(row, number) for number, row in enumerate(head_walk[5:200:4])]
-    expected = []
-    for row, number in wanted:
-        source_of = decoder.drawn_source(Motion.from_vector(row), number)
-        assert source_of is not None
-        expected.append(source_of.number)
-    frames = [(row.astype("<f4").tobytes().hex(), number) for row, number in wanted]
+    assert len(decoder.sources) == 16
+    frames, expected = [], []
+    for number in range(400):
+        row = (random_.normal(size=34) * spread).astype(np.float32)
+        drawn = decoder.drawn_source(Motion.from_vector(row), number)
+        assert drawn is not None
+        frames.append((row.astype("<f4").tobytes().hex(), number))
+        expected.append(drawn.number)
     values = shared(coding.tables, coding.quantiser)
     assert node("drawn", sources=messages, frames=frames, **values) == expected
-    assert len(set(expected)) > 10
+    assert set(expected) == set(decoder.sources)
     assert node("drawn", sources=[], frames=frames[:1], **values) == [None]

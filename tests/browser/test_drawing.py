@@ -11,6 +11,7 @@ import base64
 import contextlib
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from facewire.browser.server import HOST, PlayerServer
 from facewire.cli import main
@@ -153,6 +154,18 @@ def equal(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
     return bool(np.abs(a.astype(int) - b).max() <= LEVELS)
 
 
+def webp(side: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (side, side)).save(file, "WEBP", lossless=True)
+    return file.getvalue()
+
+
+def axe() -> str:
+    """The script that looks for what shuts people out of a page."""
+    package = pytest.importorskip("axe_playwright_python")
+    return (Path(str(package.__path__[0])) / "axe.min.js").read_text(encoding="utf-8")
+
+
 def nearly_equal(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
     return bool(np.abs(a.astype(int) - b).mean() <= MEAN_LEVELS)
 
@@ -220,6 +233,34 @@ async def test_firefox_draws_the_same_pictures(firefox: Firefox, recorded: Refer
             await draws(page.evaluate, reference, alike)
 
 
+def with_picture(recorded: Reference, picture: bytes, picture_format: str) -> Reference:
+    """The recording with other bytes for every picture. Nothing is drawn of it here."""
+    records = read_stream(recorded.data).records
+    other = [replace(one, picture=picture, picture_format=picture_format) for one in records[:1]]  # type: ignore[type-var]
+    changed = copy(recorded)
+    changed.data = write_stream([*other, *(one for one in records[1:] if not isinstance(one, SourceFrame))])
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("picture", "picture_format", "words"),
+    [
+        (b"no picture", "avif", "the source frame's picture is damaged, or this browser cannot read AVIF"),
+        (b"no picture", "png", "a source frame in png; this program reads avif and webp"),
+        (webp(128), "webp", "a source frame of 128x128; these weights need 256x256"),
+    ],
+)
+async def test_a_source_frame_that_cannot_be_used_is_said_on_the_page(
+    picture: bytes, picture_format: str, words: str, chromium: Browser, recorded: Reference
+) -> None:
+    page = await chromium.new_page()
+    async with served(with_picture(recorded, picture, picture_format)) as url:
+        await page.goto(url)
+        await expect(page.locator("body[data-state=failed] #message")).to_have_text(words, timeout=1000 * PATIENCE_S)
+        await expect(page.locator("#controls")).to_be_hidden()
+    await page.close()
+
+
 async def test_the_player_in_chromium(chromium: Browser, recorded: Reference) -> None:
     page = await chromium.new_page()
     errors, hosts = list[str](), set[str | None]()
@@ -229,6 +270,10 @@ async def test_the_player_in_chromium(chromium: Browser, recorded: Reference) ->
     async with served(recorded) as url:
         await page.goto(url)
         await plays(page.evaluate, recorded, equal)
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            found = await page.evaluate(f"{axe()}; axe.run()")
+            assert [(fault["id"], fault["impact"]) for fault in found["violations"]] == []
     assert errors == []
     assert hosts <= {HOST, None}
     await page.close()
