@@ -246,6 +246,8 @@ class PageCall(PageHandler):
         self._outbox.disconnect()
         self._devices.burnt = False
         self._settings.page_there(False)
+        if self._over.is_set():
+            return
         self._tasks.spawn(self._devices.close)
         self._away = asyncio.get_running_loop().call_later(PAGE_AWAY_S, self.quit)
 
