@@ -3,9 +3,9 @@
 `sender.pixels` codes pictures and cuts them, `receiver.pixels` puts them together and decodes those whose reference it has. Every
 packet may get lost, arrive late or arrive twice.
 
-Layout, little endian: 3 bits version, 5 bits zero; the picture's number (2 bytes, modulo 65536); how many pictures before it is the
-one that it is predicted from, 0 for a key picture (1); the packet's place among the picture's and how many there are (1 each);
-the capture time in ms modulo 2^32 (4); then the coded bytes.
+Layout, little endian: 3 bits version, 4 bits zero, 1 bit "show at once"; the picture's number (2 bytes, modulo 65536); how many
+pictures before it is the one that it is predicted from, 0 for a key picture (1); the packet's place among the picture's and how many
+there are (1 each); the capture time in ms modulo 2^32 (4); then the coded bytes.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ class PixelPacket:
     capture_ms: int
     """When the picture was captured, modulo `TIME_SPAN_MS`."""
     body: bytes
+    at_once: bool = False
+    """To be shown when it arrives. Otherwise when it is due, in step with the sound."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class PixelReport:
     """A picture was lost, and nothing after it can be drawn without a key picture."""
 
 
-def cut_picture(data: bytes, number: int, reference: int, capture_ms: int) -> list[bytes]:
+def cut_picture(data: bytes, number: int, reference: int, capture_ms: int, *, at_once: bool = False) -> list[bytes]:
     """The packets of a coded picture. ValueError if it is empty or too large, or a value is out of bounds."""
     count = -(-len(data) // BODY_BYTES)
     if not 1 <= count <= MAX_PACKETS:
@@ -69,7 +71,7 @@ def cut_picture(data: bytes, number: int, reference: int, capture_ms: int) -> li
         raise ValueError(f"a reference {reference} pictures back: at most 255")
     number, capture_ms = number % NUMBERS, capture_ms % TIME_SPAN_MS
     return [
-        HEAD.pack(PIXELS_VERSION << 5, number, reference, place, count, capture_ms)
+        HEAD.pack(PIXELS_VERSION << 5 | at_once, number, reference, place, count, capture_ms)
         + data[place * BODY_BYTES : (place + 1) * BODY_BYTES]
         for place in range(count)
     ]
@@ -80,13 +82,13 @@ def decode_pixels(packet: bytes) -> PixelPacket:
     if not HEAD.size < len(packet) <= PIECE_BYTES:
         raise DecodeError(f"packet of pixels with {len(packet)} bytes: it must have {HEAD.size + 1} to {PIECE_BYTES}")
     version, number, reference, place, count, capture_ms = HEAD.unpack_from(packet)
-    if version != PIXELS_VERSION << 5:
+    if version & ~1 != PIXELS_VERSION << 5:
         raise DecodeError(f"packet of pixels of version {version >> 5}: this program reads version {PIXELS_VERSION}")
     if not (1 <= count <= MAX_PACKETS and place < count):
         raise DecodeError(f"packet {place} of {count} of a picture: at most {MAX_PACKETS} are allowed")
     if place < count - 1 and len(packet) != PIECE_BYTES:
         raise DecodeError(f"packet {place} of {count} of a picture has only {len(packet)} bytes")
-    return PixelPacket(number, reference, place, count, capture_ms, packet[HEAD.size :])
+    return PixelPacket(number, reference, place, count, capture_ms, packet[HEAD.size :], bool(version & 1))
 
 
 def later(a: int, b: int) -> int:

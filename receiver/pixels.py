@@ -34,6 +34,8 @@ class CodedPicture:
     key: bool
     capture_ms: int
     data: bytes
+    at_once: bool = False
+    """As in `PixelPacket`."""
 
 
 class PixelAssembly:
@@ -60,7 +62,10 @@ class PixelAssembly:
         if self._taken is not None and later(part.number, self._taken) <= 0:
             return
         parts = self._parts.setdefault(part.number, {})
-        if any((other.count, other.reference) != (part.count, part.reference) for other in parts.values()):
+        if any(
+            (other.count, other.reference, other.at_once) != (part.count, part.reference, part.at_once)
+            for other in parts.values()
+        ):
             raise DecodeError(f"packets of picture {part.number} that contradict each other")
         parts[part.place] = part
         if len(self._parts) > MAX_WAITING:
@@ -80,7 +85,7 @@ class PixelAssembly:
             self._drop(older)
         self._taken, self._missing_since_s = number, None
         data = b"".join(parts[place].body for place in range(len(parts)))
-        return CodedPicture(parts[0].reference == 0, parts[0].capture_ms, data)
+        return CodedPicture(parts[0].reference == 0, parts[0].capture_ms, data, parts[0].at_once)
 
     def refuse(self) -> None:
         """The picture last taken cannot be decoded: nothing that depends on it can be either."""

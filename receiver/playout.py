@@ -155,8 +155,8 @@ class Playout:
 
         self._size = networks.bundle.picture_size
         self._assembly, self._pixel_decoder = PixelAssembly(), PixelDecoder()
-        self._camera: deque[tuple[int, NDArray[np.uint8]]] = deque(maxlen=MAX_CAMERA_PICTURES)
-        """Camera pictures and their capture times, in order."""
+        self._camera: deque[tuple[int, bool, NDArray[np.uint8]]] = deque(maxlen=MAX_CAMERA_PICTURES)
+        """Camera pictures in order, with their capture times and whether they are to be shown at once."""
         self._motion_from_ms: int | None = None
         """From this capture time on, motion was to be shown again; None while the camera's pictures are."""
         self._layer: Layer = "motion"
@@ -391,7 +391,7 @@ class Playout:
                 if picture is None:
                     assembly.refuse()
                 elif assembly is self._assembly:
-                    self._camera.append((coded.capture_ms, fitted(picture, self._size)))
+                    self._camera.append((coded.capture_ms, coded.at_once, fitted(picture, self._size)))
                     self._camera_decoded += 1
 
     def _camera_picture(self, due_ms: float | None) -> tuple[int, NDArray[np.uint8]] | None:
@@ -403,11 +403,17 @@ class Playout:
         if over_ms is not None and (due_ms is None or due_ms >= over_ms):
             while self._camera and self._camera[0][0] < over_ms:
                 self._camera.popleft()
-        while len(self._camera) > 1 and (due_ms is None or self._camera[1][0] <= due_ms):
+
+        def is_due(place: int) -> bool:
+            captured_ms, at_once, _ = self._camera[place]
+            return due_ms is None or at_once or captured_ms <= due_ms
+
+        while len(self._camera) > 1 and is_due(1):
             self._camera.popleft()
-        if not self._camera or (due_ms is not None and self._camera[0][0] > due_ms):
+        if not self._camera or not is_due(0):
             return None
-        return self._camera[0]
+        captured_ms, _, picture = self._camera[0]
+        return captured_ms, picture
 
     def _show_camera(self, captured_ms: int, picture: NDArray[np.uint8], due_ms: float | None, at_s: float) -> bool:
         self._stop.wait(max(0.0, at_s - self._now_s()))

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from facewire.sender.face_detector import FaceDetector
 from facewire.sender.framing import FollowingFraming, Framing, choose_square
-from facewire.sender.policy import FaceWatch, faces_shown, in_square
+from facewire.sender.policy import FaceWatch, in_square
+
+SECOND_FACE = 0.3
+"""A second face counts from this share of the largest one's area on."""
 
 
 class FaceTracker:
@@ -28,7 +31,7 @@ class FaceTracker:
         self._following: FollowingFraming | None = None
         self._size: tuple[int, int] | None = None
         self.faces = 0
-        """How many faces the square showed at the last look."""
+        """How many there were at the last look; much smaller ones than the largest do not count."""
 
     @property
     def present(self) -> bool:
@@ -46,10 +49,6 @@ class FaceTracker:
             self._following, self._size = None, (width, height)  # another camera, or the same one in another mode
         if self._watch.wants_look(time_ms):
             self._look(picture, time_ms)
-        return self._square
-
-    @property
-    def _square(self) -> Framing | None:
         if self._fixed is not None:
             return self._fixed
         return self._following.framing if self._following is not None else None
@@ -65,5 +64,5 @@ class FaceTracker:
             if self._following is None:
                 self._following = FollowingFraming(choose_square(faces[:1], width, height), width, height)
             self._following.update(faces)
-        before, self.faces = self.faces, faces_shown(faces, self._square)
+        before, self.faces = self.faces, sum(face.area >= SECOND_FACE * faces[0].area for face in faces)
         self._watch.looked(time_ms, bool(faces), doubtful=self.faces > 1 and self.faces != before)

@@ -465,7 +465,7 @@ class LiveSender:
         square = (widest(picture, framing) if wide or framing is None else framing).cut(picture, self._size)
         with self._lock:
             self._pixels.kbps = kbps
-            packets = self._pixels.encode(square, capture_ms)
+            packets = self._pixels.encode(square, capture_ms, at_once=shown.why in ("no-face", "unlike"))
         if packets:
             self._notify(self._on_pixels, packets)
 

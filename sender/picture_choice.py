@@ -85,7 +85,7 @@ class PictureChoice:
     ) -> Choice:
         """What to show for the picture captured then.
 
-        faces: that the square shows, when last looked for. can_send: the path has room for video. can_draw: the other side can
+        faces: in the picture, when last looked for. can_send: the path has room for video. can_draw: the other side can
         draw it. sharp: video would have enough of the path to replace what is merely unlike.
         """
         why = self._why(time_ms, faces, sharp=sharp)

@@ -105,8 +105,10 @@ class PixelEncoder:
         if later(heard, self._key_number) >= 0 and time_ms - self._key_ms >= REPEAT_KEY_MS:
             self._key_wanted = True
 
-    def encode(self, square: NDArray[np.uint8], capture_ms: int) -> list[bytes]:
-        """The packets of a square, uint8 RGB (S, S, 3); none if it is not its turn. Times do not decrease."""
+    def encode(self, square: NDArray[np.uint8], capture_ms: int, *, at_once: bool = False) -> list[bytes]:
+        """The packets of a square, uint8 RGB (S, S, 3); none if it is not its turn. Times do not decrease. at_once: it is shown
+        when it arrives, not in step with the sound.
+        """
         self._choose_rung()
         waits = self._free_ms > capture_ms
         if waits or not self._gate.takes(capture_ms):
@@ -118,7 +120,7 @@ class PixelEncoder:
         self._number = (self._number + 1) % NUMBERS
         if key:
             self._key_number, self._key_ms, self._key_wanted = self._number, float(capture_ms), False
-        packets = cut_picture(data, self._number, 0 if key else 1, capture_ms)
+        packets = cut_picture(data, self._number, 0 if key else 1, capture_ms, at_once=at_once)
         size = pixel_wire_bytes(packets)
         self._free_ms = max(self._free_ms, float(capture_ms)) + 8 * size / self.kbps
         self.stats.pictures += 1

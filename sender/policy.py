@@ -29,11 +29,6 @@ DOUBTFUL_LOOK_EVERY_MS = 80
 LOST_AFTER_MS = 500
 """How long without a face until the sender says so. Motion stops with the first look that finds none."""
 
-SECOND_FACE = 0.2
-"""A second face counts from this share of the first one's area on,"""
-SEEN_FACE = 0.25
-"""and if so much of its box is in the square."""
-
 WELL_TURNED = radians(25)
 """In a source frame the head is turned no further than this, since what it hides has to be invented later."""
 OPEN_EYES = 0.65
@@ -112,21 +107,6 @@ def in_square(faces: Sequence[Face], framing: Framing) -> bool:
         if 0.1 < x < 0.9 and 0.1 < y < 0.9 and 0.2 < face.height / framing.side < 1.0:
             return True
     return False
-
-
-def faces_shown(faces: Sequence[Face], framing: Framing | None) -> int:
-    """How many of the detector's faces, largest first, the square shows at least in part; tiny ones do not count."""
-    if not faces or framing is None:
-        return len(faces[:1])
-    least = SECOND_FACE * faces[0].area
-
-    def seen(face: Face) -> float:
-        """Share of its box that is in the square."""
-        width = min(face.x + face.width, framing.x + framing.side) - max(face.x, framing.x)
-        height = min(face.y + face.height, framing.y + framing.side) - max(face.y, framing.y)
-        return max(0.0, width) * max(0.0, height) / face.area
-
-    return max(1, sum(face.area >= least and seen(face) >= SEEN_FACE for face in faces))
 
 
 class SourceMoment:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from facewire.call import conversation
 from facewire.call.ends import Ends, Uplink
+from facewire.call.messages import Hello
+from facewire.call.stats import CallStats
 from facewire.models.runtime import Networks
 from facewire.receiver.playout import Playout, PlayoutOptions
 from facewire.receiver.sinks import PacedSound, VideoSink
@@ -16,7 +21,7 @@ from facewire.sender.live import LiveSender, LiveSenderOptions
 from facewire.sender.media import Frame, VideoSource
 from facewire.sender.picture_choice import PictureMode
 
-from .conftest import SHOWN_FPS, Call, playout_of
+from .conftest import SHOWN_FPS, Call, make_ends, playout_of
 from .covered import Picture, empty_chair, talking
 
 
@@ -105,3 +110,38 @@ async def test_an_empty_chair_is_shown_by_the_camera_and_motion_comes_back(call:
     assert live.stats().switches == 2
     assert screen.camera == playout.stats().camera_shown
     assert call.b.stats.refused.total() == 0
+
+
+async def test_a_side_that_cannot_draw_it_gets_motion_alone(
+    call: Call, networks: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(**values: object) -> Hello:
+        return Hello(**(values | {"draws": ""}))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(conversation, "Hello", without)
+    call.start(a=stage_ends(networks, Stage(), "camera"), b=make_ends(networks, shows=True))
+    live, playout = call.a.ends.live, playout_of(call.b)
+    assert live is not None
+    await call.until(lambda: playout.stats().frames > 5)
+    await call.until(lambda: live.shown.why == "other-side")
+    assert live.stats().pixels.pictures == 0
+    assert playout.stats().camera_shown == 0
+
+
+async def test_the_camera_is_shown_on_request_and_counted(call: Call, networks: Networks) -> None:
+    call.start(a=stage_ends(networks, Stage()), b=make_ends(networks, shows=True))
+    playout = playout_of(call.b)
+    await call.until(lambda: playout.stats().frames > 5)
+    call.a.show("camera")
+    await call.until(lambda: playout.stats().camera_shown > 3)
+    console = Console(width=120, file=io.StringIO(), record=True)
+    console.print(CallStats(call.a).table())
+    assert "the camera's picture, as you asked" in console.export_text()
+    values = CallStats(call.a).values()
+    assert values["sent"]["wire_bytes_by_kind"]["pixels"] > 500
+    assert (values["sender"]["layer"], values["sender"]["why"]) == ("camera", "asked")
+    assert CallStats(call.b).values()["playout"]["layer"] == "camera"
+    frames = playout.stats().frames
+    await call.until(lambda: playout.stats().frames > frames + 5)  # motion runs on
+    call.a.show("motion")
+    await call.until(lambda: playout.stats().layer == "motion")

@@ -12,6 +12,7 @@ import pytest
 
 from facewire.call.badge import stamp
 from facewire.call.recording import Recording
+from facewire.codec.pixels import Layer
 from facewire.video import CAMERA_MARKED, PORTRAIT, SYNTHESISED
 
 PICTURE = np.full((256, 256, 3), 128, np.uint8)
@@ -191,6 +192,27 @@ def test_recording_of_a_portrait_is_marked_as_one(tmp_path: Path) -> None:
     two.ada.close()
     with av.open(str(two.ada.file)) as file:
         assert file.metadata["comment"] == PORTRAIT + CAMERA_MARKED
+
+
+def test_every_picture_of_a_recording_says_what_it_is(two: Two) -> None:
+    two.ada.record(True)
+    two.pass_on()
+    two.grace.consent(True)
+    two.pass_on()
+    layers: list[Layer] = ["motion", "camera", "camera", "motion"]
+    for number, layer in enumerate(layers):
+        two.ada.show(PICTURE, 10 + 0.1 * number, layer)
+    two.ada.record(False)
+    assert two.ada.file is not None
+    with av.open(str(two.ada.file)) as file:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    for picture, layer in zip(pictures, layers, strict=True):
+        other: Layer = "motion" if layer == "camera" else "camera"
+        near, far = (
+            np.abs(picture[-20:, :150] - stamp(PICTURE, one)[-20:, :150].astype(float)).mean() for one in (layer, other)
+        )
+        assert near < 12
+        assert near < far
 
 
 @pytest.mark.parametrize("size", [64, 256, 512])

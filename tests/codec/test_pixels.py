@@ -20,15 +20,18 @@ GOLDEN = bytes.fromhex("20 3412 01 00 01 78563412") + b"picture"
     st.integers(0, 1 << 20),
     st.integers(0, 255),
     st.integers(0, 1 << 40),
+    st.booleans(),
 )
-def test_pictures_are_cut_and_read_again(data: bytes, number: int, reference: int, capture_ms: int) -> None:
-    packets = cut_picture(data, number, reference, capture_ms)
+def test_pictures_are_cut_and_read_again(
+    data: bytes, number: int, reference: int, capture_ms: int, at_once: bool
+) -> None:
+    packets = cut_picture(data, number, reference, capture_ms, at_once=at_once)
     assert all(len(packet) <= PIECE_BYTES for packet in packets)
     read = [decode_pixels(packet) for packet in packets]
     assert b"".join(part.body for part in read) == data
     assert [part.place for part in read] == list(range(len(packets)))
-    assert {(part.number, part.reference, part.count, part.capture_ms) for part in read} == {
-        (number % NUMBERS, reference, len(packets), capture_ms % TIME_SPAN_MS)
+    assert {(part.number, part.reference, part.count, part.capture_ms, part.at_once) for part in read} == {
+        (number % NUMBERS, reference, len(packets), capture_ms % TIME_SPAN_MS, at_once)
     }
 
 
@@ -45,6 +48,7 @@ def test_numbers_are_compared_across_the_wrap(number: int, step: int) -> None:
 
 def test_golden_bytes() -> None:
     assert cut_picture(b"picture", 0x1234, 1, 0x12345678) == [GOLDEN]
+    assert cut_picture(b"picture", 0x1234, 1, 0x12345678, at_once=True) == [b"\x21" + GOLDEN[1:]]
 
 
 @pytest.mark.parametrize("size", [0, MAX_PACKETS * BODY_BYTES + 1])
@@ -58,7 +62,7 @@ def test_pictures_of_impossible_size_are_refused(size: int) -> None:
     [
         GOLDEN[:10],
         b"\x40" + GOLDEN[1:],
-        b"\x21" + GOLDEN[1:],
+        b"\x22" + GOLDEN[1:],
         GOLDEN[:4] + b"\x01\x01" + GOLDEN[6:],
         GOLDEN[:4] + b"\x00\x00" + GOLDEN[6:],
         GOLDEN[:4] + b"\x00\x21" + GOLDEN[6:],
