@@ -50,12 +50,14 @@ examples:
   facewire call kitchen --video talk.mp4 --sound talk.mp4 --out other.mkv --seconds 60 --json call.json
                                                           no camera, no screen: a file in, a file out
   facewire call kitchen --out window                      no page: camera, microphone, window, speaker of this program
+  facewire call kitchen --picture camera                  always the camera's own picture, as for a document
   facewire call kitchen --portrait her.jpg                the other side's motion moves that picture
   facewire call kitchen --yaw 20                          the other side seen from further to the side
 
 Without --out the call is held in a page of the browser; --no-browser prints its address only. With --out, in a terminal: m
-switches the microphone, c the camera, the arrows look around, 0 looks from where the other side's camera is, and q or Ctrl-C ends
-the call. What is shown is synthesised from motion and marked so in every file written.
+switches the microphone, c the camera, p what the other side is shown, the arrows look around, 0 looks from where the other
+side's camera is, and q or Ctrl-C ends the call. What is shown is synthesised from motion and marked so in every file written; where
+the camera's own picture takes over, that is marked too.
 """,
     "send": """\
 examples:

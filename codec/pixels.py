@@ -4,8 +4,8 @@
 packet may get lost, arrive late or arrive twice.
 
 Layout, little endian: 3 bits version, 4 bits zero, 1 bit "show at once"; the picture's number (2 bytes, modulo 65536); how many
-pictures before it is the one that it is predicted from, 0 for a key picture (1); the packet's place among the picture's and how many
-there are (1 each); the capture time in ms modulo 2^32 (4); then the coded bytes.
+pictures before it is the one that it is predicted from, 0 for a key picture (1); the packet's place among the picture's and how
+many there are (1 each); the capture time in ms modulo 2^32 (4); then the coded bytes.
 """
 
 from __future__ import annotations
