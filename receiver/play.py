@@ -98,3 +98,5 @@ def _frames(decoder: Decoder, stream: Stream) -> Iterator[DecodedFrame]:
                 raise DecodeError(f"damaged stream: frame {number} is missing")
             yield frame
             number += 1
+        if decoder.undecodable:
+            raise DecodeError("damaged stream: a packet needs frames that are missing")

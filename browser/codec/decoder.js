@@ -133,6 +133,7 @@ export function readRecording(data, coding) {
       const drawnFrom = /** @type {SourceFrame} */ (decoder.drawnSource(frame.motion, frame.source));
       frames.push({ ...frame, drawnFrom });
     }
+    if (decoder.undecodable > 0) throw new DecodeError("damaged stream: a packet needs frames that are missing");
   }
   if (frames.length === 0) throw new DecodeError("holds a source frame but no motion that can be decoded");
   const frameRate = /** @type {SourceFrame} */ (sources[0]).frameRate;

@@ -406,6 +406,10 @@ def test_a_recording_with_a_gap_or_without_motion_is_refused(node: Node, coding:
     values = shared(coding.tables, coding.quantiser)
     gap = write_stream([records[0], *(packet for packet in packets[:4] + packets[5:] if packet is not None)])
     assert node.error("recording", data=gap.hex(), **values) == "damaged stream: frame 4 is missing"
+    needed = write_stream([*records[:2], *records[3:]])
+    assert (
+        node.error("recording", data=needed.hex(), **values) == "damaged stream: a packet needs frames that are missing"
+    )
     still = write_stream(records[:1])
     nothing = "holds a source frame but no motion that can be decoded"
     assert node.error("recording", data=still.hex(), **values) == nothing

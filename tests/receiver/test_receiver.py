@@ -115,6 +115,25 @@ def test_file_without_its_first_frame_raises_at_once(
     assert not (tmp_path / "a.mkv").exists()
 
 
+def test_file_without_a_frame_that_others_need_raises(
+    networks: Networks, nodding: list[np.ndarray], tmp_path: Path
+) -> None:
+    encoder = Encoder(networks, frame_rate=FPS)
+    source = encoder.use_source(nodding[0])
+    coding = Coding.of(networks.bundle)
+    motion, packets = MotionEncoder(coding.tables, coding.quantiser, frame_rate=FPS), []
+    for number in range(3):
+        packets.append(motion.encode(encoder.measure(nodding[number]), 40 * number))
+        motion.acknowledge(number)
+    first, _, third = packets
+    assert first is not None
+    assert third is not None
+    (tmp_path / "a.fw").write_bytes(write_stream([source.frame, first, third]))
+    with pytest.raises(DecodeError, match=r"a\.fw: damaged stream: a packet needs frames that are missing"):
+        play_file(tmp_path / "a.fw", tmp_path / "a.mkv", networks)
+    assert not (tmp_path / "a.mkv").exists()
+
+
 def test_stream_of_other_weights_raises(networks: Networks, nodding: list[np.ndarray]) -> None:
     source = replace(Encoder(networks).make_source(nodding[0]).frame, bundle_hash=b"\0" * 8)
     with pytest.raises(WeightsError, match="0000000000000000"):
