@@ -27,14 +27,15 @@ def run(options: argparse.Namespace) -> None:
     import asyncio
     import webbrowser
 
-    from facewire.browser.server import PlayerServer, read_recording, serve
+    from facewire.browser.server import STANDARD_INPUT, PlayerServer, read_recording, serve
     from facewire.models.bundle import load_bundle
 
     bundle = load_bundle(options.weights)
-    server = PlayerServer(read_recording(options.file, bundle), options.file.name, bundle)
+    name = "standard input" if options.file == STANDARD_INPUT else options.file.name
+    server = PlayerServer(read_recording(options.file, bundle), name, bundle)
 
     def opened(url: str) -> None:
-        print(f"facewire: {options.file} plays at {url}", file=sys.stderr, flush=True)
+        print(f"facewire: {name} plays at {url}", file=sys.stderr, flush=True)
         print("facewire: that address opens once; Ctrl-C ends the player", file=sys.stderr, flush=True)
         if not options.no_browser:
             asyncio.get_running_loop().run_in_executor(None, webbrowser.open, url)

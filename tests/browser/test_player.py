@@ -162,5 +162,5 @@ def test_the_command_prints_its_address_and_ends_with_ctrl_c(
     process.stderr.close()
     assert process.stdout is not None
     process.stdout.close()
-    assert re.search(rb"plays at http://127\.0\.0\.1:\d+/\?token=\S+\n.*Ctrl-C", said)
+    assert re.search(rb"^facewire: standard input plays at http://127\.0\.0\.1:\d+/\?token=\S+\n.*Ctrl-C", said)
     assert (code, rest) == (130, b"")
