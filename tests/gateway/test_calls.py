@@ -16,10 +16,12 @@ from facewire.call.options import CallOptions, SessionOptions
 from facewire.call.session import Session
 from facewire.models.runtime import Networks
 from facewire.signaling import SignalingClient, inviting
+from facewire.signaling.links import Link
 from facewire.signaling.tokens import mint
 from tests.call.conftest import Notices, make_ends, playout_of
 from tests.call.page_client import PageClient
 from tests.call.test_page_call import Program
+from tests.signaling.conftest import RedisServer, redis  # noqa: F401
 
 from .conftest import PATIENCE_S, SECRET, GuestClient, StartGateway, invited, link_of
 
@@ -124,6 +126,28 @@ async def test_a_call_survives_a_new_connection_of_the_guest(
             while guest.pictures < 5 or session.other.state is None or session.other.state.camera != "sending":
                 await asyncio.sleep(0.05)
         assert session.stats.connections == 1
+        session.end()
+        await asyncio.wait_for(running, PATIENCE_S)
+
+
+@pytest.mark.slow
+async def test_a_guest_of_one_gateway_meets_a_program_of_another(
+    start: StartGateway,
+    networks: Networks,
+    carphone: Path,
+    redis: RedisServer,  # noqa: F811
+) -> None:
+    one, two = await start(redis_url=redis.url), await start(redis_url=redis.url)
+    link = Link(two.url, (await invited(one)).code)  # made at one, opened at the other
+    ends = make_ends(networks, video=True, shows=True)
+    async with SignalingClient(one.url, "kitchen") as client, GuestClient(link, carphone) as guest:
+        session = Session(client, networks.bundle, ends)
+        running = asyncio.create_task(session.run())
+        await guest.until("call", lambda message: message["other"] and message["other"]["shown"])
+        async with asyncio.timeout(PATIENCE_S):
+            while not playout_of(session).stats().shown:
+                await asyncio.sleep(0.05)
+        assert (one.guests.calls, two.guests.calls) == (0, 1)
         session.end()
         await asyncio.wait_for(running, PATIENCE_S)
 

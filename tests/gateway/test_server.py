@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import WSMsgType
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facewire.call.page_http import ANOTHER_TAB, ENDED, FLOOD
 from facewire.errors import InputError
 from facewire.gateway import guests
+from facewire.gateway.networks import GatewayNetworks
 from facewire.gateway.options import GatewayOptions
 from facewire.gateway.server import Gateway
 from facewire.signaling import Joined, Refused, SignalingClient, inviting, tokens
-from facewire.signaling.links import Link
+from facewire.signaling.links import Link, read_link
 from facewire.signaling.server import ServerOptions, SignalingServer
 
 from .conftest import PATIENCE_S, SECRET, Browser, StartGateway, invited
@@ -286,6 +296,39 @@ async def test_a_page_that_floods_is_cut_off(start: StartGateway) -> None:
         assert await closed(socket) == FLOOD
 
 
+async def test_nonsense_of_a_guest_is_answered_and_has_no_effect(start: StartGateway) -> None:
+    gateway = await start()
+    nonsense = [
+        "",
+        "x",
+        "[]",
+        "{}",
+        "null",
+        '{"type": 1}',
+        '{"type": "invite"}',
+        '{"type": "offer", "sdp": "v=0"}',
+        "[" * 9999,
+    ]
+    nonsense += [
+        '{"type": "offer", "sdp": "%s"}' % ("m=audio 9 x 0\\r\\n" * 2000),
+        '{"type": "join", "name": "%s"}' % ("x" * 99),
+    ]
+    async with Browser(gateway.url) as browser:
+        guest = await browser.guest(await invited(gateway))
+        socket = await browser.socket(guest)
+        await socket.send_str(HELLO)
+        for text in nonsense:
+            await socket.send_str(text)
+            assert (await said(socket, "problem"))["code"] in ("bad-message", "webrtc")
+        await socket.send_bytes(b"\x00")
+        assert (await said(socket, "problem"))["code"] == "bad-message"
+        await socket.send_str("x" * 70_000)
+        assert await closed(socket) == 1009
+        again = await browser.socket(guest)
+        await again.send_str(HELLO)
+        assert (await said(again, "hello"))["room"] == "kitchen"
+
+
 @pytest.mark.parametrize("message", [{"type": "record", "on": True}, {"type": "portrait", "on": True}])
 async def test_a_guest_cannot_record_or_appear_as_another(start: StartGateway, message: dict[str, object]) -> None:
     gateway = await start()
@@ -398,6 +441,55 @@ class _NoNetworks:
 def test_options_with_which_no_guest_could_come_are_refused(server: ServerOptions, url: str | None, words: str) -> None:
     with pytest.raises(InputError, match=words):
         GatewayOptions(SECRET, server, public_url=url).check()
+
+
+async def test_over_tls_cookies_and_sockets_are_for_tls_alone(
+    loaded: GatewayNetworks, certificate: tuple[Path, Path]
+) -> None:
+    chain, key = certificate
+    gateway = Gateway(GatewayOptions(SECRET, ServerOptions(port=0, tls_certificate=chain, tls_key=key)), loaded)
+    await gateway.start()
+    try:
+        assert gateway.url.startswith("https://127.0.0.1:")
+        trust = ssl.create_default_context(cafile=str(chain))
+        permission = {"Authorization": f"Bearer {tokens.mint_for_inviting(SECRET)}"}
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+            wanted = {"room": "kitchen", "seconds": 60}
+            async with http.post(f"{gateway.url}/invitations", json=wanted, headers=permission, ssl=trust) as response:
+                link = read_link((await response.json())["link"])
+            assert link is not None
+            origin = {"Origin": gateway.url}
+            async with http.post(
+                f"{gateway.url}/j/enter", json={"code": link.code}, headers=origin, ssl=trust
+            ) as response:
+                assert response.cookies["facewire-guest"]["secure"]
+                assert f"wss://{gateway.url[8:]}" in response.headers["Content-Security-Policy"]
+                guest = (await response.json())["guest"]
+            socket = await http.ws_connect(f"{gateway.url}/j/{guest}/ws", headers=origin, ssl=trust)
+            await socket.send_str(HELLO)
+            assert (await said(socket, "hello"))["room"] == "kitchen"
+            await socket.close()
+    finally:
+        await gateway.stop()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1, signed by itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number(), now, now + timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(private, hashes.SHA256())
+    )
+    chain, key = folder / "chain.pem", folder / "key.pem"
+    chain.write_bytes(made.public_bytes(Encoding.PEM))
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return chain, key
 
 
 async def test_a_link_names_the_public_address(start: StartGateway) -> None:
