@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import re
@@ -22,7 +23,9 @@ from facewire.gateway.command import qr_code
 from facewire.signaling.tokens import keep_secret, load_secret
 from tests.conftest import command
 
-PATIENCE_S = 60
+from .conftest import Browser, link_of
+
+PATIENCE_S = 60.0
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/j#[A-Za-z0-9_-]{12}")
 
 
@@ -109,6 +112,30 @@ def exit_code(arguments: list[str]) -> object:
         return main(arguments)
     except SystemExit as error:  # of argparse
         return error.code
+
+
+@pytest.mark.slow
+async def test_sigterm_waits_for_a_call_and_a_second_one_does_not(tmp_path: Path) -> None:
+    process = Process(tmp_path)
+    try:
+        link = link_of(process.run("invite", "kitchen", "--server", process.url).stdout)
+        async with Browser(process.url) as browser:
+            socket = await browser.socket(await browser.guest(link))
+            await socket.send_str('{"type": "hello", "version": 1}')
+            async with asyncio.timeout(PATIENCE_S):
+                while (await socket.receive_json()).get("phase") != "lobby":
+                    pass
+                await socket.send_json({"type": "join", "name": "Grace"})
+                while (await socket.receive_json()).get("phase") != "call":
+                    pass
+            process.process.send_signal(signal.SIGTERM)
+            assert process.process.stdout is not None
+            assert "waiting for 1 in calls" in await asyncio.to_thread(process.process.stdout.readline)
+            assert await browser.status("/healthz") == 503
+            process.process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.process.wait, PATIENCE_S) == 0
+    finally:
+        process.close()
 
 
 @pytest.mark.parametrize(
