@@ -62,9 +62,11 @@ class Signal:
     """Any JSON object. It comes from the other person and only its size has been checked: trust nothing in it."""
 
 
-RefusalCode = Literal["token-missing", "token-expired", "token", "room-full", "replaced", "invitation", "refused"]
+RefusalCode = Literal[
+    "token-missing", "token-expired", "token", "room-full", "replaced", "invitation-used", "invitation-gone", "refused"
+]
 """Why a server refuses: it wants a join token; the token has expired, or does not admit to this room; two people are in the room;
-the seat was taken over by another connection; the invitation lets nobody in any more; anything else.
+the seat was taken over by another connection; the invitation was used by somebody else, or is not valid any more; anything else.
 """
 
 

@@ -60,7 +60,7 @@ class LocalClient:
                 await self._admit()
             self._seat = seat = await self._seating.take(self._room, member, None, self._tell)
         except InvitationRefused as error:
-            self._refuse(error, "invitation")
+            self._refuse(error, "invitation-used" if error.why == "used" else "invitation-gone")
         except RoomFull as error:
             self._refuse(error, "room-full")
         except (SeatInUse, RoomsUnavailable) as error:

@@ -119,7 +119,8 @@ function phaseMessage(state, link) {
     return { icon: "warn", title: text.broken.title, text: phase.detail ?? "", buttons: [{ ...quit, words: text.broken.quit }] };
   }
   if (phase?.phase !== "ended") return null;
-  if (phase.code === "invitation") return { icon: "info", ...text.turnedAway.used, foot: phase.detail ?? "" };
+  if (phase.code === "invitation-used") return { icon: "info", ...text.turnedAway.used };
+  if (phase.code === "invitation-gone") return { icon: "info", ...text.turnedAway.gone };
   const { title, line, icon } = ending(phase.code ?? "other", call?.other?.name ?? "");
   const summary = summaryOf(state);
   return {

@@ -24,7 +24,7 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  * @property {{ice_servers: RTCIceServer[]} | null} guest where the page belongs to a guest of a gateway
  *
  * @typedef {"loading" | "lobby" | "joining" | "call" | "ended" | "broken"} PhaseName
- * @typedef {"left" | "other-left" | "other-ended" | "server" | "token-missing" | "token-expired" | "token" | "replaced" | "invitation" | "refused" | "room-full" | "versions" | "time" | "nobody" | "other"} EndCode
+ * @typedef {"left" | "other-left" | "other-ended" | "server" | "token-missing" | "token-expired" | "token" | "replaced" | "invitation-used" | "invitation-gone" | "refused" | "room-full" | "versions" | "time" | "nobody" | "other"} EndCode
  * @typedef {{type: "phase", phase: PhaseName, code?: EndCode, detail?: string}} Phase
  *
  * @typedef {"none" | "starting" | "sending" | "no-face" | "paused" | "camera-lost" | "ended"} CameraState

@@ -107,7 +107,7 @@ async def test_an_invitation_is_used_up_by_joining_and_not_by_looking(start: Sta
         await sockets[1].send_json({"type": "join", "name": "Mallory"})
         while (phase := await said(sockets[1], "phase"))["phase"] != "ended":
             pass
-        assert phase["code"] == "invitation"
+        assert phase["code"] == "invitation-used"
         assert "used" in str(phase["detail"])
         status, answer = await three.enter(link)
         assert (status, answer["code"]) == (410, "used")
