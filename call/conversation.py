@@ -27,6 +27,8 @@ from facewire.call.messages import (
     SourceHave,
     SourceWant,
     State,
+    Text,
+    TextHave,
     encode_control,
 )
 from facewire.call.options import SessionOptions
@@ -34,6 +36,7 @@ from facewire.call.other_side import OtherSide
 from facewire.call.outgoing import Outgoing
 from facewire.call.states import Ending, SessionStats
 from facewire.call.tasks import Tasks
+from facewire.call.texts import Texts
 from facewire.codec.packets import PACKET_VERSION
 from facewire.codec.pixels import PIXEL_CODEC, Layer
 from facewire.errors import DecodeError, FacewireError, WeightsError
@@ -65,6 +68,7 @@ class Conversation(ConnectionUser, UplinkTarget):
         self._id = secrets.token_bytes(SESSION_BYTES)
         self.outgoing = Outgoing()
         self.other = OtherSide()
+        self.texts = Texts()
         self.connection: Connection | None = None
         """The one in use."""
         self.opened_at: float | None = None
@@ -121,6 +125,12 @@ class Conversation(ConnectionUser, UplinkTarget):
     def tell_recording(self, step: str) -> None:
         """Tells the other side about recordings: see `messages.Recording`."""
         self._send(Recording(step))
+
+    def write(self, text: str) -> None:
+        """Writes to the other side, now or once it can be reached. InputError for a text that cannot be sent."""
+        message = self.texts.write(text)
+        if self.ready:
+            self._send(message)
 
     def say_goodbye(self, reason: str) -> bool:
         """reason: why the call failed; empty if it did not. False if nobody can be told."""
@@ -247,6 +257,7 @@ class Conversation(ConnectionUser, UplinkTarget):
             self._ends.live.pixels_start_over()
         self._listener.greeted(same)
         if not same:
+            self.texts.start_over()
             if hello.through:
                 self._listener.notice(f"this call goes through {hello.through}, which sees and hears everything")
             if self._ends.playout is not None:
@@ -254,6 +265,8 @@ class Conversation(ConnectionUser, UplinkTarget):
             if self._ends.live is not None:
                 self._ends.live.new_receiver()
             self._extras.clear()
+        for text in self.texts.waiting:
+            self._send(text)
         theirs = hello.source_hashes() if same else set()
         self.outgoing.has_source = bool(theirs)
         if self._source is not None and hello.shows:
@@ -293,6 +306,12 @@ class Conversation(ConnectionUser, UplinkTarget):
             case Recording():
                 if (reply := self._listener.recording(message.step)) is not None:
                     self.tell_recording(reply)
+            case Text():
+                if (written := self.texts.take(message, time.monotonic())) is not None:
+                    self._listener.written(self.other.name, written.text)
+                self._send(TextHave(self.texts.heard))
+            case TextHave():
+                self.texts.arrived(message.number)
             case Bye():
                 reason = "the other side ended the call" + (f": {message.reason}" if message.reason else "")
                 self._end(Ending(reason, failed=bool(message.reason), code="other-ended"))

@@ -10,10 +10,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from facewire.call.ends import EndNetworks, free_view, open_ends
-from facewire.call.keys import HELP, Keys
+from facewire.call.keys import Keys
 from facewire.call.listener import Listener
 from facewire.call.options import CallOptions
 from facewire.call.room import open_room
@@ -21,7 +22,7 @@ from facewire.call.stats import CallStats
 from facewire.errors import InputError
 from facewire.models.bundle import load_bundle
 
-REFRESH_S = 0.5
+REFRESH_S, TYPING_S = 0.5, 0.1
 
 
 class _Terminal(Listener):
@@ -58,9 +59,10 @@ async def hold_call(options: CallOptions, json_target: Callable[[dict[str, Any]]
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(name, session.end)
         stats = CallStats(session)
-        with Keys(session, terminal, view).read() as keys:
+        keys = Keys(session, terminal, view)
+        with keys.read() as there:
             live = not quiet and console.is_terminal
-            following = asyncio.create_task(_follow(stats, console, live=live, keys=keys))
+            following = asyncio.create_task(_follow(stats, console, live=live, keys=keys if there else None))
             try:
                 ending = await session.run()
             finally:
@@ -78,18 +80,18 @@ async def hold_call(options: CallOptions, json_target: Callable[[dict[str, Any]]
         (console if options.media.out == "raw" else Console(highlight=False)).print(stats.table())
 
 
-async def _follow(stats: CallStats, console: Console, *, live: bool, keys: bool) -> None:
-    """Looks at the call again and again, and shows the table where it is wanted."""
+async def _follow(stats: CallStats, console: Console, *, live: bool, keys: Keys | None) -> None:
+    """Looks at the call again and again, and shows the table where it is wanted. keys: None where none are read."""
 
     def table() -> Table:
         made = stats.table()
-        made.caption, made.caption_justify = HELP if keys else None, "left"
+        made.caption, made.caption_justify = escape(keys.caption) if keys is not None else None, "left"
         return made
 
     with contextlib.ExitStack() as stack:
         shown = stack.enter_context(Live(table(), console=console, transient=True)) if live else None
         while True:
-            await asyncio.sleep(REFRESH_S)
+            await asyncio.sleep(TYPING_S if keys is not None and keys.typing else REFRESH_S)
             stats.look()
             if shown is not None:
                 shown.update(table())

@@ -55,6 +55,9 @@ class HeldCall(Listener):
     def greeted(self, same: bool) -> None:
         self.recordings.greeted(same)
 
+    def written(self, name: str, text: str) -> None:
+        """The page shows all texts of the session."""
+
     def recording(self, step: str) -> None:
         self.recordings.step(step)
 

@@ -6,18 +6,20 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import degrees, radians
 
 from facewire.call.listener import Listener
 from facewire.call.session import Session
+from facewire.errors import InputError
 from facewire.receiver.decoder import FreeView
 from facewire.sender.picture_choice import PICTURE_MODES, PictureMode
 
-HELP = "keys: m microphone, c camera, p picture, arrows look around, 0 reset view, q end"
+HELP = "keys: m microphone, c camera, p picture, t write a text, arrows look around, 0 reset view, q end"
 STEP_DEGREES = 5.0
 MAX_DEGREES = 45.0
 """Further round there is little that the source frame shows."""
@@ -28,6 +30,7 @@ _MODES: dict[PictureMode, str] = {
 }
 ARROWS = {"\x1b[A": (0, 1), "\x1b[B": (0, -1), "\x1b[C": (1, 0), "\x1b[D": (-1, 0)}
 """Arrow keys to steps of yaw and pitch."""
+SEND, CANCEL, DELETE = "\r\n", "\x1b", "\x7f\b"
 
 
 class Keys:
@@ -37,13 +40,47 @@ class Keys:
         self._session = session
         self._listener = listener or Listener()
         self._view = view or FreeView()
+        self._line: str | None = None
+        """The text being written; None while keys are commands."""
+
+    @property
+    def typing(self) -> bool:
+        """A text is being written."""
+        return self._line is not None
+
+    @property
+    def caption(self) -> str:
+        """What the keys do now, for the terminal."""
+        return HELP if self._line is None else f"text: {self._line}▏  Enter sends it, Esc does not"
 
     def press(self, text: str) -> None:
         """Handles one key, or several read at once; unknown ones do nothing."""
         while text:
             key = next((arrow for arrow in ARROWS if text.startswith(arrow)), text[0])
             text = text[len(key) :]
-            self._do(key)
+            if self._line is None:
+                self._do(key)
+            elif key not in ARROWS:
+                self._type(self._line, key)
+
+    def _type(self, line: str, key: str) -> None:
+        """Goes on with the text being written."""
+        if key in SEND or key == CANCEL:
+            self._line = None
+            if key in SEND and line.strip():
+                self._write(line)
+        elif key in DELETE:
+            self._line = line[:-1]
+        elif key.isprintable():
+            self._line = line + key
+
+    def _write(self, line: str) -> None:
+        try:
+            self._session.write(line)
+        except InputError as error:
+            self._listener.notice(str(error))
+        else:
+            self._listener.notice(f"you write: {line.strip()}")
 
     def _do(self, key: str) -> None:
         session = self._session
@@ -62,6 +99,8 @@ class Keys:
             mode = PICTURE_MODES[(PICTURE_MODES.index(session.ends.live.picture_mode) + 1) % len(PICTURE_MODES)]
             session.show(mode)
             self._listener.notice(f"picture: {_MODES[mode]}")
+        elif key == "t":
+            self._line = ""
         elif key == "q":
             session.end()
 
@@ -88,20 +127,21 @@ class Keys:
         import tty
 
         loop = asyncio.get_running_loop()
+        decode = codecs.getincrementaldecoder("utf-8")("ignore").decode
         before = termios.tcgetattr(terminal)
         tty.setcbreak(terminal)
-        loop.add_reader(terminal, self._read, terminal)
+        loop.add_reader(terminal, self._read, terminal, decode)
         try:
             yield True
         finally:
             loop.remove_reader(terminal)
             termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
-    def _read(self, terminal: int) -> None:
+    def _read(self, terminal: int, decode: Callable[[bytes], str]) -> None:
         data = os.read(terminal, 64)
         if not data:  # the terminal was closed
             asyncio.get_running_loop().remove_reader(terminal)
-        self.press(data.decode("ascii", "ignore"))
+        self.press(decode(data))
 
 
 def _terminal() -> int | None:

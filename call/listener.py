@@ -20,6 +20,10 @@ class Listener:
     def greeted(self, same: bool) -> None:
         """The other side greeted over a new connection. same: it is the program that was there before."""
 
+    def written(self, name: str, text: str) -> None:
+        """The other person writes. name: theirs, which may be empty. text: one line, without control characters."""
+        self.notice(f"{name or 'the other side'} writes: {text}")
+
     def recording(self, step: str) -> str | None:
         """The other side says something about recordings (see `messages.Recording`). Returns the reply, if there is one.
 

@@ -13,6 +13,7 @@ values of that kind's dataclass in order.
 from __future__ import annotations
 
 import dataclasses
+import re
 import struct
 from dataclasses import dataclass
 from typing import Literal
@@ -27,7 +28,7 @@ PROTOCOL_VERSION = 4
 MAX_SOURCE_HASHES = 16
 MAX_MEDIA_BYTES = 4096
 MAX_PARTS = 32
-MAX_CONTROL_BYTES = 1024
+MAX_CONTROL_BYTES = 2048
 MAX_NUMBER = (1 << 32) - 1
 SEQUENCES = 1 << 16
 MAX_HOLD_MS = 255 * 4
@@ -257,14 +258,44 @@ class Recording:
     from a program that has no way to ask its person."""
 
 
-Control = Hello | State | SourceHave | SourceWant | Bye | Recording | LayerShown
-_CONTROLS: tuple[type[Control], ...] = (Hello, State, SourceHave, SourceWant, Bye, Recording, LayerShown)
+@dataclass(frozen=True)
+class Text:
+    """What a person writes to the other one."""
+
+    number: int
+    """Counts this side's texts from 1: one that comes again after a new connection is recognised by it."""
+    text: str
+    """1 to 500 characters on one line."""
+
+
+@dataclass(frozen=True)
+class TextHave:
+    """All texts of the other side up to one are here."""
+
+    number: int
+
+
+Control = Hello | State | SourceHave | SourceWant | Bye | Recording | LayerShown | Text | TextHave
+_CONTROLS: tuple[type[Control], ...] = (
+    Hello,
+    State,
+    SourceHave,
+    SourceWant,
+    Bye,
+    Recording,
+    LayerShown,
+    Text,
+    TextHave,
+)
 
 PICTURE_KINDS = ("live", "file", "portrait")
 RECORDING_STEPS = ("ask", "yes", "no", "unable", "on", "off")
 CAMERA_STATES = ("none", "starting", "sending", "no-face", "paused", "camera-lost", "ended")
 MAX_REASON_CHARACTERS = 200
 MAX_DRAWS_CHARACTERS = 64
+MAX_TEXT_CHARACTERS = 500
+SAFE_TEXT = re.compile("[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]+")
+"""A text that cannot leave its line: no control characters, line breaks or marks that turn the direction of what follows."""
 
 
 def encode_control(message: Control) -> bytes:
@@ -340,6 +371,13 @@ def _problem(message: Control) -> str:
         sizes = ((message.layer in LAYERS, "layer"), (0 <= message.from_ms < 1 << 48, "time"))
     elif isinstance(message, Recording):
         sizes = ((message.step in RECORDING_STEPS, "recording step"),)
+    elif isinstance(message, Text):
+        sizes = (
+            (1 <= message.number <= MAX_NUMBER, "number"),
+            (len(message.text) <= MAX_TEXT_CHARACTERS and SAFE_TEXT.fullmatch(message.text) is not None, "text"),
+        )
+    elif isinstance(message, TextHave):
+        sizes = ((0 <= message.number <= MAX_NUMBER, "number"),)
     elif isinstance(message, SourceHave):
         sizes = ((len(message.hash) == SOURCE_HASH_BYTES, "source hash"),)
     elif isinstance(message, Bye):

@@ -38,6 +38,7 @@ from facewire.call.page_messages import (
     Quit,
     Record,
     View,
+    Write,
 )
 from facewire.call.page_news import MAX_DETAIL_CHARACTERS, Values
 from facewire.call.page_outbox import News, PageOutbox
@@ -50,6 +51,7 @@ if TYPE_CHECKING:  # the page is there before these are imported
     from facewire.call.ends import EndNetworks
     from facewire.call.held_call import HeldCall
     from facewire.call.room import RoomClient
+    from facewire.call.session import Session
     from facewire.call.states import Ending
 
 TELL_EVERY_S = 0.1
@@ -270,6 +272,8 @@ class PageCall(PageHandler):
                 self._devices.burnt = message.burnt
             case Budget():
                 self._settings.set_budget(message.max_kbps)
+            case Write() if self._held is not None:
+                self._write(self._held.session, message.text)
             case Record() | PortraitSwitch() if self._page.guest is not None:
                 raise DecodeError("guests appear as they are, and record nothing here")
             case PictureShown():
@@ -320,6 +324,12 @@ class PageCall(PageHandler):
             return
         self._invitation = str(link)
         self._tell()
+
+    def _write(self, session: Session, text: str) -> None:
+        try:
+            session.write(text)
+        except InputError as error:
+            self._problem("notice", str(error))
 
     def _join(self, name: str) -> None:
         if self._phase["phase"] not in ("lobby", "ended"):
@@ -396,6 +406,7 @@ class PageCall(PageHandler):
             all_news.append(News("invitation", {"type": "invitation", "link": self._invitation or None}))
         if held is not None:
             all_news.append(News("call", news.call(held.session), ("seconds",)))
+            all_news.append(News("texts", news.texts(held.session)))
             all_news.append(News("recording", news.recording(held.recordings), ("seconds",)))
         for whose in ("own", "other"):
             session = held.session if held is not None else None

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from facewire.call.messages import MAX_NAME_CHARACTERS
+from facewire.call.messages import MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS
 from facewire.errors import DecodeError
 from facewire.sender.picture_choice import PICTURE_MODES, PictureMode
 
@@ -102,6 +102,13 @@ class PictureShown:
 
 
 @dataclass(frozen=True)
+class Write:
+    """Write a text to the other person."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Record:
     """Start or stop recording the call."""
 
@@ -157,6 +164,7 @@ PageMessage = (
     | View
     | Badge
     | Budget
+    | Write
     | Record
     | Consent
     | PictureShown
@@ -205,6 +213,8 @@ def read_page_message(text: str) -> PageMessage:
                 if mode == known:
                     return PictureShown(known)
             raise DecodeError(f"mode must be one of {', '.join(PICTURE_MODES)}")
+        case "write":
+            return Write(fields.text("text", MAX_TEXT_CHARACTERS))
         case "record":
             return Record(fields.switch("on"))
         case "consent":

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from facewire import __version__
-from facewire.call.messages import MAX_NAME_CHARACTERS
+from facewire.call.messages import MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS
 from facewire.call.options import CallOptions, GuestOptions, PageOptions
 from facewire.call.page_messages import MAX_PITCH_DEGREES, MAX_ROLL_DEGREES, MAX_YAW_DEGREES, PAGE_VERSION
 
@@ -48,6 +48,7 @@ def hello(options: CallOptions, page: PageOptions, name: str, kept: dict[str, st
         "budget": {"min_kbps": MIN_KBPS, "max_kbps": MAX_KBPS},
         "fps": options.session.fps,
         "name_characters": MAX_NAME_CHARACTERS,
+        "text_characters": MAX_TEXT_CHARACTERS,
         "folder": str(page.recordings),
         "kept": kept,
         "guest": None,
@@ -69,6 +70,7 @@ def _guest_hello(options: CallOptions, guest: GuestOptions, name: str) -> Values
         "budget": {"min_kbps": MIN_KBPS, "max_kbps": MAX_KBPS},
         "fps": options.session.fps,
         "name_characters": MAX_NAME_CHARACTERS,
+        "text_characters": MAX_TEXT_CHARACTERS,
         "folder": "",
         "kept": {},
         "guest": {
@@ -141,6 +143,22 @@ def recording(made: Recording) -> Values:
         "file": str(made.file) if made.file is not None else None,
         "seconds": round(made.seconds, 1),
         "there": made.there,
+    }
+
+
+def texts(session: Session) -> Values:
+    """What the two have written to each other."""
+    return {
+        "type": "texts",
+        "texts": [
+            {
+                "whose": "own" if one.own else "other",
+                "text": one.text,
+                "at_ms": round(1000 * one.at_s),
+                "arrived": one.arrived,
+            }
+            for one in session.texts.all
+        ],
     }
 
 

@@ -68,6 +68,7 @@ class Session:
             bundle, ends, self._options, self.stats, self._listener, self._tasks, self._end
         )
         self.outgoing, self.other = self._conversation.outgoing, self._conversation.other
+        self.texts = self._conversation.texts
         self._connections = Connections(
             signaling, self._conversation, self.stats, self._tasks, relay_only=self._options.relay_only
         )
@@ -106,6 +107,12 @@ class Session:
     def set_budget(self, max_kbps: float | None) -> None:
         """Changes the bandwidth limit; InputError for one that nothing fits in. The rate starts low again."""
         self._rate_loop.set_budget(max_kbps)
+
+    def write(self, text: str) -> None:
+        """Writes a line to the other person, who gets it now or once they can be reached; `texts` says which. InputError for one
+        that cannot be sent.
+        """
+        self._conversation.write(text)
 
     def tell_recording(self, step: str) -> None:
         """Tells the other side about recordings: see `messages.Recording`."""

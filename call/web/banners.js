@@ -102,6 +102,7 @@ export class Banners {
         icon: "info",
         words: text.picture.why[own.why],
       },
+      this.#newText(state, name),
       own?.camera === "no-face" && { id: "face", kind: "bad", icon: "warn", words: advice.ownNoFace.what },
       own?.camera === "camera-lost" && state.wantCamera && { id: "camera", kind: "bad", icon: "cam-off", words: advice.cameraLost.what },
       call?.state === "connected" &&
@@ -123,6 +124,19 @@ export class Banners {
       setTimeout(() => this.store.set({}), NOTE_MS + 50);
     }
     return performance.now() < since + NOTE_MS;
+  }
+
+  /**
+   * The newest text of the other person, for some seconds where the texts are not open.
+   * @param {import("./state.js").State} state
+   * @param {string} name
+   * @returns {Banner | undefined}
+   */
+  #newText({ texts, textsRead, chat }, name) {
+    const newest = texts.slice(textsRead).findLast(({ whose }) => whose === "other");
+    if (!newest || chat || !this.#isRecent(`text ${newest.at_ms}`)) return undefined;
+    const press = () => this.store.set({ chat: true });
+    return { id: "text", kind: "note", icon: "text", words: text.chat.said(name, newest.text), buttons: [{ words: text.chat.show, press }] };
   }
 
   /** @param {string} what */

@@ -282,6 +282,7 @@ function fillKeys() {
     [["P"], words.pip],
     [["F"], words.full],
     [["S"], words.figures],
+    [["X"], words.texts],
     [["W"], words.words],
     [[MODIFIER, "Q"], words.leave],
     [["?"], words.help],

@@ -65,8 +65,8 @@ export class Dock {
   }
 
   #panel() {
-    const panel = !this.store.state.panel;
-    this.store.set({ panel });
+    const panel = this.store.state.chat || !this.store.state.panel;
+    this.store.set({ panel, chat: false });
     this.send({ type: "keep", what: "panel", value: panel ? "open" : "closed" });
   }
 
@@ -113,16 +113,17 @@ export class Dock {
     setPressed($("record"), records);
     setLabel($("record"), records ? words.recordStop : words.record);
     setAttribute($("record"), "data-state", recording.here);
-    for (const id of ["record", "pip", "figures"]) $(id, HTMLButtonElement).disabled = !connected;
+    for (const id of ["record", "pip", "figures", "chat-open"]) $(id, HTMLButtonElement).disabled = !connected;
     setPressed($("pip"), state.pip);
     setLabel($("pip"), state.pip ? words.pipOff : words.pip);
     const full = document.fullscreenElement !== null;
     setPressed($("full"), full);
     setIcon($("full"), full ? "full-off" : "full");
     setLabel($("full"), full ? words.fullOff : words.full);
-    setPressed($("figures"), state.panel);
-    setLabel($("figures"), state.panel ? words.figuresOff : words.figuresOn);
-    setText($("advice-figures"), state.panel ? words.figuresOff : words.figuresOn);
+    const shown = state.panel && !state.chat;
+    setPressed($("figures"), shown);
+    setLabel($("figures"), shown ? words.figuresOff : words.figuresOn);
+    setText($("advice-figures"), shown ? words.figuresOff : words.figuresOn);
     setLabel($("leave"), words.leave);
     this.#clock(state);
   }
@@ -164,7 +165,7 @@ function statusOf(state, call) {
 }
 
 /** @type {Record<string, string>} key to button id */
-const KEYS = { m: "mic", c: "cam", e: "eye", t: "turn", r: "record", p: "pip", f: "full", s: "figures", w: "words-open" };
+const KEYS = { m: "mic", c: "cam", e: "eye", t: "turn", r: "record", p: "pip", f: "full", s: "figures", x: "chat-open", w: "words-open" };
 const TYPING = "input:not([type=range]):not([type=radio]):not([type=checkbox]), select, textarea, dialog";
 
 /**

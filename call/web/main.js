@@ -2,6 +2,7 @@
 // renders one part of it.
 
 import { Banners } from "./banners.js";
+import { Chat } from "./chat.js";
 import { Dialogs } from "./dialogs.js";
 import { Dock, listenToKeys } from "./dock.js";
 import { $, setAttribute, setIcon, setText } from "./dom.js";
@@ -45,6 +46,7 @@ new Stage(store);
 new Banners(store, media, send);
 new Quality(store);
 new Rail(store);
+new Chat(store, send, announce);
 new Plot(store);
 const dock = new Dock(store, media, send, dialogs, announce);
 listenToKeys(store, turn, dialogs);

@@ -18,6 +18,7 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  * @property {{min_kbps: number, max_kbps: number}} budget
  * @property {number} fps
  * @property {number} name_characters
+ * @property {number} text_characters the most that a text has
  * @property {{name?: string, camera?: string, microphone?: string, speaker?: string, theme?: string, keys?: string,
  *   panel?: string}} kept from earlier calls
  * @property {string} folder where recordings go
@@ -79,6 +80,9 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  * @property {number | null} [seconds]
  * @property {"off" | "asking" | "on"} there
  *
+ * @typedef {{whose: "own" | "other", text: string, at_ms: number, arrived: boolean}} Written
+ * @typedef {{type: "texts", texts: Written[]}} Texts
+ *
  * @typedef {{payload_kbps: number | null, wire_kbps: number | null, bytes: number | null}} Direction
  * @typedef {{payload_kbps: number, sound_kbps: number, wire_kbps: number, psnr_db: number | null, age_s: number, crf: number, bytes: number}} H264
  *
@@ -102,7 +106,7 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  * @typedef {{type: "answer", sdp: string}} Answer
  * @typedef {{type: "invitation", link: string | null}} Invitation only where the server makes links; null before one is asked for
  *
- * @typedef {Hello | Phase | Call | Own | View | Budget | Picture | Source | Safety | Recording | Figures | Problem | Answer | Invitation} FromProcess
+ * @typedef {Hello | Phase | Call | Own | View | Budget | Picture | Source | Safety | Recording | Texts | Figures | Problem | Answer | Invitation} FromProcess
  *
  * @typedef {{type: "hello", version: number}
  *   | {type: "offer", sdp: string}
@@ -114,6 +118,7 @@ export const CLOSED = Object.freeze({ ELSEWHERE: 4001, OUTDATED: 4002, ENDED: 40
  *   | {type: "badge", burnt: boolean}
  *   | {type: "budget", max_kbps: number | null}
  *   | {type: "picture", mode: Picture["mode"]}
+ *   | {type: "write", text: string}
  *   | {type: "record", on: boolean}
  *   | {type: "consent", allow: boolean}
  *   | {type: "portrait", on: boolean}

@@ -1,4 +1,4 @@
-// The panel beside the picture: data saved, statistics, the one real picture, the safety words.
+// The panel beside the picture: data saved, statistics, the one real picture, the safety words. `chat.js` puts the texts in their place.
 
 import { $, make, setAttribute, setImage, setText, show } from "./dom.js";
 import { bytes, kbps, milliseconds, number, oneDecimal, percent, timeOfDay } from "./format.js";
@@ -36,7 +36,8 @@ export class Rail {
 
   /** @param {State} state */
   #render(state) {
-    setAttribute(document.body, "data-panel", state.panel && state.call?.other ? "" : null);
+    const shows = state.call?.other ? (state.chat ? "texts" : state.panel ? "figures" : null) : null;
+    setAttribute(document.body, "data-panel", shows);
     if (state.phase?.phase !== "call") return;
     this.#renderFigures(state);
     renderSource(state);

@@ -25,6 +25,8 @@
  * @property {import("./protocol.js").Safety} safety
  * @property {import("./protocol.js").Recording} recording
  * @property {import("./protocol.js").Invitation | null} invitation null where the server makes no links
+ * @property {import("./protocol.js").Written[]} texts what the two have written to each other
+ * @property {number} textsRead how many of them were seen
  * @property {import("./protocol.js").Figures | null} figures
  * @property {Sample[]} history
  * @property {number} callAt `performance.now()` when `call` came
@@ -37,6 +39,7 @@
  * @property {boolean} soundBlocked until a click, by the browser
  * @property {boolean} mediaBlocked whether the local connection failed again and again: no picture or sound gets through
  * @property {boolean} panel whether the statistics are shown
+ * @property {boolean} chat whether the texts are shown, in place of the statistics
  * @property {boolean} turnOpen
  * @property {boolean} pip
  * @property {string | null} portraitUrl of the picture chosen in this page
@@ -64,6 +67,8 @@ export function firstState() {
     safety: { type: "safety", words: null },
     recording: { type: "recording", here: "off", there: "off" },
     invitation: null,
+    texts: [],
+    textsRead: 0,
     figures: null,
     history: [],
     callAt: 0,
@@ -76,6 +81,7 @@ export function firstState() {
     soundBlocked: false,
     mediaBlocked: false,
     panel: false,
+    chat: false,
     turnOpen: false,
     pip: false,
     portraitUrl: null,
@@ -144,6 +150,8 @@ export function reduce(state, message) {
       return { recording: message, recordingAt: performance.now() };
     case "invitation":
       return { invitation: message };
+    case "texts":
+      return { texts: message.texts };
     case "figures":
       return { figures: message, history: grown(state.history, message) };
     case "answer":
@@ -178,7 +186,7 @@ function startsAnew(state, phase) {
 
 /** @returns {Partial<State>} */
 function anew() {
-  return { call: null, figures: null, history: [], otherSource: null, safety: { type: "safety", words: null } };
+  return { call: null, texts: [], textsRead: 0, chat: false, figures: null, history: [], otherSource: null, safety: { type: "safety", words: null } };
 }
 
 /**

@@ -284,6 +284,21 @@ export const texts = {
     eyeOff: "Blickkontakt aus: Der Kopf wird gezeigt, wie er gehalten wird",
   },
 
+  chat: {
+    title: "Texte",
+    texts: "Was ihr euch geschrieben habt",
+    empty: "Texte brauchen fast keine Daten. Sie kommen auch an, wo der Ton versagt: sobald die Verbindung wieder da ist.",
+    write: "Text schreiben",
+    send: "Senden",
+    open: "Schreiben",
+    close: "Texte ausblenden",
+    unread: (/** @type {number} */ count) => `Schreiben; ${count} ungelesen`,
+    waiting: "Unterwegs",
+    said: (/** @type {string} */ name, /** @type {string} */ words) => `${name || "Die andere Person"}: ${words}`,
+    show: "Antworten",
+    reactions: "Reaktionen",
+  },
+
   savings: {
     label: "Statistik dieses Gesprächs",
     title: "Gesparte Daten",
@@ -392,6 +407,7 @@ export const texts = {
     pip: "Bild im Bild",
     full: "Vollbild",
     figures: "Statistik",
+    texts: "Texte",
     words: "Sicherheitswörter",
     leave: "Verlassen",
     help: "Diese Liste",

@@ -280,6 +280,21 @@ export const texts = {
     eyeOff: "Eye contact off: the head is shown the way they hold it",
   },
 
+  chat: {
+    title: "Texts",
+    texts: "What you have written to each other",
+    empty: "Texts take next to no data. They arrive even where sound fails, as soon as the connection is back.",
+    write: "Write a text",
+    send: "Send",
+    open: "Write",
+    close: "Hide texts",
+    unread: (/** @type {number} */ count) => `Write; ${count} unread`,
+    waiting: "On its way",
+    said: (/** @type {string} */ name, /** @type {string} */ words) => `${name || "The other person"}: ${words}`,
+    show: "Reply",
+    reactions: "Reactions",
+  },
+
   savings: {
     label: "Statistics of this call",
     title: "Data saved",
@@ -386,6 +401,7 @@ export const texts = {
     pip: "Picture in picture",
     full: "Full screen",
     figures: "Statistics",
+    texts: "Texts",
     words: "Safety words",
     leave: "Leave",
     help: "This list",

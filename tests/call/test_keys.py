@@ -45,6 +45,21 @@ def test_arrow_keys_turn_the_view_within_limits(call: Call, networks: Networks) 
     assert playout._decoder.view == FreeView()
 
 
+def test_t_writes_a_text_and_keys_are_letters_meanwhile(call: Call) -> None:
+    session = call.session(call.point.a, None)
+    keys = Keys(session, call.listener)
+    keys.press("t")
+    assert keys.typing
+    keys.press("mqü\x1b[Ax\x7f👋")
+    assert keys.caption == "text: mqü👋▏  Enter sends it, Esc does not"
+    keys.press("\r")
+    assert [text.text for text in session.texts.waiting] == ["mqü👋"]
+    keys.press("tgone\x1bt  \n")
+    assert len(session.texts.waiting) == 1
+    assert call.listener.texts == ["you write: mqü👋"]
+    assert not keys.typing
+
+
 def test_keys_without_ends_do_nothing(call: Call) -> None:
     session = call.session(call.point.a, None)
     Keys(session, call.listener).press("mc0\x1b[A")

@@ -24,6 +24,8 @@ from facewire.call.messages import (
     SourceHave,
     SourceWant,
     State,
+    Text,
+    TextHave,
     VersionError,
     decode_control,
     decode_media,
@@ -51,6 +53,7 @@ HELLO = Hello(
 )
 GOLDEN_MEDIA = bytes.fromhex("98 3456 8701 0f00 2700 02") + b"\x06mot" + b"\x05so"
 GOLDEN_PIXEL_REPORT = bytes.fromhex("84 3456 0201 01")
+GOLDEN_TEXT = bytes.fromhex("93 07 02 a5") + b"hello"
 GOLDEN_STATE = bytes.fromhex("94 01 a7") + b"sending" + bytes.fromhex("c2 a4") + b"live"
 
 reports = st.builds(
@@ -93,6 +96,8 @@ controls: st.SearchStrategy[Control] = st.one_of(
         picture=st.sampled_from(["live", "file", "portrait"]),
     ),
     st.builds(LayerShown, layer=st.sampled_from(["motion", "camera"]), from_ms=st.integers(0, (1 << 48) - 1)),
+    st.builds(Text, number=st.integers(1, (1 << 32) - 1), text=st.text("abc äöü👋", min_size=1, max_size=500)),
+    st.builds(TextHave, number=st.integers(0, (1 << 32) - 1)),
     st.builds(Recording, step=st.sampled_from(["ask", "yes", "no", "unable", "on", "off"])),
     st.builds(SourceHave, hash=st.binary(min_size=8, max_size=8)),
     st.just(SourceWant()),
@@ -168,6 +173,7 @@ def test_golden_bytes() -> None:
     assert encode_media(message) == GOLDEN_MEDIA
     assert encode_media(MediaMessage(0x5634, pixels=PixelReport(0x0102, True))) == GOLDEN_PIXEL_REPORT
     assert encode_control(State("sending", False, "live")) == GOLDEN_STATE
+    assert encode_control(Text(2, "hello")) == GOLDEN_TEXT
     assert encode_control(LayerShown("camera", 300)) == b"\x93\x06\xa6camera\xcd\x01\x2c"
 
 

@@ -40,6 +40,7 @@ HELLO: dict[str, Any] = {
     "budget": {"min_kbps": 8, "max_kbps": 200},
     "fps": 25.0,
     "name_characters": 64,
+    "text_characters": 500,
     "folder": "/home/ada",
     "kept": {},
 }
@@ -180,6 +181,22 @@ class ScriptedProcess:
 
     def recording(self, **values: Any) -> None:
         self.say("recording", **({"here": "off", "file": None, "seconds": None, "there": "off"} | values))
+
+    def texts(self, *texts: tuple[str, str]) -> None:
+        """What was written: whose ("own", "other") and the text. Of one's own, only those before the last arrived."""
+        last = len(texts) - 1
+        self.say(
+            "texts",
+            texts=[
+                {
+                    "whose": whose,
+                    "text": text,
+                    "at_ms": 1_795_290_127_000 + at,
+                    "arrived": whose == "other" or at < last,
+                }
+                for at, (whose, text) in enumerate(texts)
+            ],
+        )
 
     def words(self) -> None:
         self.say("safety", words=WORDS)

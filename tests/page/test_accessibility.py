@@ -24,6 +24,11 @@ def _talk(page: Opened) -> None:
     page.process.figures()
 
 
+def _texts(page: Opened) -> None:
+    _talk(page)
+    page.process.texts(("other", "Can you hear me?"), ("own", "Yes"), ("own", "👋"))
+
+
 def _first_picture(page: Opened) -> None:
     page.process.call(seconds=0.1, shown=False)
     page.process.source()
@@ -51,6 +56,7 @@ STATES: dict[str, tuple[Callable[[Opened], None], str]] = {
     "first picture": (_first_picture, ""),
     "call": (_talk, ""),
     "call, statistics": (_talk, "#figures"),
+    "call, texts": (_texts, "#chat-open"),
     "call, advice": (_troubled, "#quality"),
     "call, turning": (_recording, "#turn"),
     "call, troubled": (_troubled, ""),

@@ -30,6 +30,7 @@ from facewire.call.page_messages import (
     Quit,
     Record,
     View,
+    Write,
 )
 
 from .conftest import ALLOW, DENY, Opened, launched, opened
@@ -133,6 +134,34 @@ async def test_what_is_shown_of_oneself_can_be_held_and_is_said(call_page: Opene
     await process.hears(PictureShown("camera"))
     process.say("picture", mode="motion")
     await expect(call_page.at("input[name=picture][value=motion]")).to_be_checked()
+async def test_texts_are_written_read_and_answered(call_page: Opened) -> None:
+    process, at = call_page.process, call_page.at
+    process.call(seconds=60)
+    await call_page.view("call")
+    process.texts(("other", "Can you hear me?"))
+    await expect(at(".banner")).to_contain_text("Grace: Can you hear me?")
+    await expect(at("#unread")).to_be_visible()
+    assert await at("#chat-open").get_attribute("aria-label") == "Write; 1 unread"
+    await at(".banner button").click()
+    await expect(at("#write-text")).to_be_focused()
+    await expect(at("#unread")).to_be_hidden()
+    await expect(at(".banner")).to_have_count(0)
+    await call_page.page.keyboard.type("No: mq \u2764")
+    await call_page.page.keyboard.press("Enter")
+    await process.hears(Write("No: mq \u2764"))
+    await expect(at("#write-text")).to_have_value("")
+    assert not any(isinstance(message, Microphone) for message in process.heard), "letters are no shortcuts meanwhile"
+    process.texts(("other", "Can you hear me?"), ("own", "No"), ("own", "<b>👋</b>"))
+    await expect(at("#texts li")).to_have_text(
+        [re.compile("Can you hear me.*Grace"), re.compile("No.*You"), "<b>👋</b>On its way"]
+    )
+    await at(".reaction").first.click()
+    await process.hears(Write("👍"))
+    await at("#chat-close").click()
+    await expect(at("#rail")).to_be_hidden()
+    await call_page.page.keyboard.press("s")
+    await expect(at("#facts")).to_be_visible()
+    await expect(at("#texts")).to_be_hidden()
 
 
 async def test_all_real_pictures_are_shown_each_with_its_time(call_page: Opened) -> None:
