@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from facewire.call.messages import MAX_TEXT_CHARACTERS, SAFE_TEXT, Text
 from facewire.errors import InputError

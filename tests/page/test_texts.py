@@ -37,6 +37,7 @@ ALIKE = {
     "title",
     "devices.unnamed",
     "savings.psnr",
+    "chat.said",
     "units",
 }
 """Texts, or groups of them, that may be the same in two languages."""
