@@ -97,6 +97,25 @@ async def test_the_invitation_is_whole(call_page: Opened) -> None:
         await assert_apart(call_page, "#veil-invite-line", "#self", f"{width}x{height}")
 
 
+async def test_texts_can_be_read_and_written_on_every_screen(call_page: Opened) -> None:
+    process, page = call_page.process, call_page.page
+    process.source()
+    process.call()
+    process.texts(*[("own", "word " * 30), ("other", "x" * 90)] * 5)
+    await call_page.view("call")
+    await call_page.at("#chat-open").click()
+    for width, height in SIZES:
+        await page.set_viewport_size({"width": width, "height": height})
+        await call_page.settled()
+        size = f"{width}x{height}"
+        for part in ("#write-text", "#write-send", "#badge", "#leave"):
+            await expect(call_page.at(part)).to_be_in_viewport(ratio=0.99)
+        await assert_apart(call_page, "#rail", "#portrait", size)
+        await assert_apart(call_page, "#write", ".dock", size)
+        assert (await box_of(call_page, "#texts"))["height"] > 40, size
+        assert await page.evaluate("(scrollTo(999, 0), scrollX)") == 0, size
+
+
 async def test_a_long_name_overflows_nowhere(call_page: Opened) -> None:
     await assert_no_overflow(call_page)
 
