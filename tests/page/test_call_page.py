@@ -134,6 +134,8 @@ async def test_what_is_shown_of_oneself_can_be_held_and_is_said(call_page: Opene
     await process.hears(PictureShown("camera"))
     process.say("picture", mode="motion")
     await expect(call_page.at("input[name=picture][value=motion]")).to_be_checked()
+
+
 async def test_texts_are_written_read_and_answered(call_page: Opened) -> None:
     process, at = call_page.process, call_page.at
     process.call(seconds=60)
