@@ -26,6 +26,8 @@ MAX_PIXELS = 1920 * 1088
 """Of a picture. The page asks its browser for 640x480; a larger picture than this is dropped before it is decoded."""
 BYTES_S, BURST_BYTES = 500_000.0, 2_000_000.0
 """What is read from a guest: 4 Mbit/s, eight times what its camera needs."""
+NOWHERE = "192.0.2.1"
+"""An address of nobody (RFC 5737)."""
 VIDEO_CODEC = "video/VP8"
 """Every browser has it, and the size of a picture stands in its first bytes."""
 
@@ -38,7 +40,7 @@ class GuestConnection(ChosenAddresses):
 
     def __init__(self, configuration: RTCConfiguration, address: str) -> None:
         super().__init__(configuration)
-        self._address = address
+        self._address = plain(address)
         self._bucket = Bucket(BYTES_S, BURST_BYTES)
         self.dropped = 0
         """Datagrams over the limit."""
@@ -120,6 +122,15 @@ def checked_offer(sdp: str, address: str) -> str:
         place = next(at for at, line in enumerate(lines) if line.startswith("m=audio")) + 1
         lines.insert(place, f"a=candidate:0 1 udp 1 {address} 9 typ host")
     return "".join(f"{line}\r\n" for line in lines)
+
+
+def plain(address: str) -> str:
+    """The address without a zone, IPv4 where it is that in the form of IPv6; one that leads nowhere for what is no address."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return NOWHERE
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
 
 
 def _is_global(text: str) -> bool:

@@ -15,7 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facewire.call.page_media import BrowserLeg, guest_connection
-from facewire.call.webrtc.guest import MAX_CANDIDATES, MAX_PIXELS, SmallPictures, checked_offer, vp8_size
+from facewire.call.webrtc.guest import (
+    MAX_CANDIDATES,
+    MAX_PIXELS,
+    NOWHERE,
+    SmallPictures,
+    checked_offer,
+    plain,
+    vp8_size,
+)
 from facewire.errors import DecodeError
 from facewire.signaling import IceServer
 from tests.call.page_client import ToneTrack
@@ -65,6 +73,23 @@ async def test_a_guest_elsewhere_is_told_no_loopback_address() -> None:
     answer = await leg.answer(await an_offer("audio", "video"), guest_connection((), GUEST))
     assert "127.0.0.1" not in candidates(answer)
     await leg.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "used"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("", NOWHERE),
+        ("a.host.example", NOWHERE),
+        ("unknown", NOWHERE),
+    ],
+)
+def test_where_a_guest_is_must_be_an_address(address: str, used: str) -> None:
+    """A proxy may name anything, and names must not be looked up."""
+    assert plain(address) == used
 
 
 @pytest.mark.parametrize(
