@@ -157,7 +157,8 @@ class Guests:
             self._metrics.refused.labels(error.why).inc()
             raise TurnedAway(error.why, str(error)) from error
         for guest in self._guests.values():
-            if (guest.browser, guest.code) == (browser, code) and not guest.pages:
+            same = (guest.browser, guest.code) == (browser, code)
+            if same and not (invitation.reusable and guest.pages):  # of a reusable one, another tab is another guest
                 return guest
         if self._closing:
             self._metrics.refused.labels("closing").inc()

@@ -111,13 +111,26 @@ async def test_an_invitation_is_used_up_by_joining_and_not_by_looking(start: Sta
         assert "used" in str(phase["detail"])
         status, answer = await three.enter(link)
         assert (status, answer["code"]) == (410, "used")
-        assert await one.guest(link) != "", "whoever used it may come back"
+        assert await one.guest(link) == first, "whoever used it may come back, and is one guest in however many tabs"
         await sockets[0].send_json({"type": "leave"})
         while (await said(sockets[0], "phase"))["phase"] != "ended":
             pass
         await sockets[0].send_json({"type": "join", "name": "Grace"})
         while (await said(sockets[0], "phase"))["phase"] != "call":
             pass
+
+
+async def test_of_a_reusable_invitation_every_tab_is_a_guest(start: StartGateway) -> None:
+    gateway = await start()
+    link = await invited(gateway, reusable=True)
+    async with Browser(gateway.url) as browser:
+        first = await browser.guest(link)
+        socket = await browser.socket(first)
+        await socket.send_str(HELLO)
+        await said(socket, "hello")
+        second = await browser.guest(link)
+        assert second != first
+        assert await browser.guest(link) == second, "its page has not come yet"
 
 
 async def test_links_that_lead_nowhere_are_told_apart_from_used_ones(start: StartGateway) -> None:
