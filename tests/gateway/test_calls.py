@@ -74,7 +74,7 @@ async def test_guest_and_program_see_and_hear_each_other(
         await asyncio.wait_for(running, PATIENCE_S)
 
 
-@pytest.mark.parametrize("secret", [None, SECRET])
+@pytest.mark.parametrize("secret", [pytest.param(None, marks=pytest.mark.slow), SECRET])
 async def test_the_page_of_a_program_makes_links(
     start: StartGateway, tmp_path: Path, carphone: Path, secret: bytes | None
 ) -> None:

@@ -99,6 +99,7 @@ def test_a_program_joins_by_a_link(running: Process) -> None:
     assert "has been used" in once_more.stderr
 
 
+@pytest.mark.slow
 def test_sigterm_ends_it_at_once_where_nobody_is_in_a_call(tmp_path: Path) -> None:
     process = Process(tmp_path)
     process.process.send_signal(signal.SIGTERM)
