@@ -216,12 +216,12 @@ class Conversation(ConnectionUser, UplinkTarget):
             self._layer = LayerShown(shown.layer, from_ms)
             if self.ready:
                 self._send(self._layer)
-        self._listener.layer_shown(shown)
 
     @property
-    def other_draws(self) -> bool:
-        """The other side can show this one's camera pictures."""
-        return self._is_shown() and self.other.hello is not None and PIXEL_CODEC in self.other.hello.draws.split()
+    def other_draws(self) -> bool | None:
+        """Whether the other side can show this one's camera pictures; None before it said so."""
+        hello = self.other.hello
+        return None if hello is None else self._is_shown() and PIXEL_CODEC in hello.draws.split()
 
     def playout_ended(self, reason: str) -> None:
         self._end(Ending("", code="left") if reason == "closed" else Ending(reason, failed=True))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from facewire.sender.picture_choice import Choice
-
 
 class Listener:
     """Override what you want to hear; by default nothing is shown, and nobody may record.
@@ -13,9 +11,6 @@ class Listener:
 
     def notice(self, text: str) -> None:
         """Something the user may want to know, in words."""
-
-    def layer_shown(self, shown: Choice) -> None:
-        """Another picture of this side is shown from now on, or for another reason."""
 
     def greeted(self, same: bool) -> None:
         """The other side greeted over a new connection. same: it is the program that was there before."""

@@ -74,6 +74,11 @@ class RateLoop:
             self._apply(self._controller.update(replace(self._measure(now, None, 0), queue_ms=None), 0.0))
 
     @property
+    def _holds_extras(self) -> bool:
+        """Further source frames wait while the camera is shown, unless they are what brings motion back."""
+        return self._shows_camera and self._ends.live is not None and self._ends.live.shown.why != "unlike"
+
+    @property
     def _shows_camera(self) -> bool:
         return self._ends.live is not None and self._ends.live.shown.layer == "camera"
 
@@ -127,7 +132,7 @@ class RateLoop:
         self._camera = self._shows_camera
         self._outgoing.piece_kbps = self._controller.source_kbps if self._limited else None
         self._outgoing.extra_kbps = self._controller.source_kbps
-        self._outgoing.pixel_kbps, self._outgoing.holds_extras = self._controller.pixel_kbps, self._camera
+        self._outgoing.pixel_kbps, self._outgoing.holds_extras = self._controller.pixel_kbps, self._holds_extras
         if self._ends.live is not None:
             self._ends.live.set_pixels(self._controller.pixel_kbps, other_draws=self._conversation.other_draws)
             per_minute = SOURCE_SHARE * self._controller.budget_kbps * 1000 / 8 * 60

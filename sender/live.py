@@ -44,7 +44,8 @@ LOAD_AFTER_S = 3.0
 TOO_SLOW_MS = 2000
 """If there was no time to draw what the other side sees for so long, the error to expect decides on new source frames."""
 HIDDEN_MS = 3000
-"""So long after the camera layer took over, no picture becomes a source frame: what is in front of the face may go away again."""
+"""So long after the camera layer took over because the pictures were unlike, none becomes a source frame: what is in front of the
+face may go away again. Later it may be a source frame that brings motion back."""
 STOP_S = 5.0
 """How long to wait for a thread to end; a camera's driver may hang."""
 
@@ -214,8 +215,8 @@ class LiveSender:
         self._choice, self._pixels = PictureChoice(options.picture), PixelEncoder()
         self._pixel_kbps: float | None = None
         """What the path leaves for the camera layer, on the wire; None where that is too little."""
-        self._other_draws = False
-        """The other side can show the camera layer."""
+        self._other_draws: bool | None = None
+        """The other side can show the camera layer; None while that is not known."""
         self._camera_ms = 0
         """Since when it is shown."""
         self._switches = 0
@@ -334,8 +335,10 @@ class LiveSender:
         """Which picture the other side is shown from the next one on."""
         self._choice.mode = mode
 
-    def set_pixels(self, kbps: float | None, *, other_draws: bool) -> None:
-        """kbps: what the camera layer may take of the wire; None if there is no room. other_draws: the other side can show it."""
+    def set_pixels(self, kbps: float | None, *, other_draws: bool | None) -> None:
+        """kbps: what the camera layer may take of the wire; None if there is no room. other_draws: the other side can show it;
+        None while that is not known.
+        """
         self._other_draws = other_draws
         self._pixel_kbps = None if kbps is None or kbps < LEAST_KBPS else kbps
 
@@ -497,7 +500,8 @@ class LiveSender:
             drawn = Drawn(current, encoder.with_scene(square, motion), current.expected(motion))
             if capture_ms - self._looked_ms < TOO_SLOW_MS:
                 return drawn.motion
-        hidden = self.shown.layer == "camera" and capture_ms - self._camera_ms < HIDDEN_MS
+        shown, since_ms = self.shown, capture_ms - self._camera_ms
+        hidden = shown.layer == "camera" and (shown.why != "unlike" or since_ms < HIDDEN_MS)
         if not hidden and encoder.wants_source(drawn, capture_ms):
             extra = encoder.admit(square, drawn.motion, capture_ms, arrived=False)
             kind: PictureKind = "live" if self._live else "file"

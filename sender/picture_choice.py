@@ -24,7 +24,7 @@ UNLIKE = 0.6
 """Below this likeness the synthesised picture is another one than the camera's. On 14 validation clips the least is 0.67."""
 LIKE = 0.7
 """And above this one it is the same again."""
-SURE_MS = 140.0
+SURE_MS = 70.0
 """A face must be missing, or two be there, for so long: two looks of the detector."""
 UNLIKE_MS = 200.0
 """And two looks so far apart must find the pictures unlike: after the first, a further source frame may have helped."""
@@ -81,16 +81,16 @@ class PictureChoice:
             self._unlike = self._unlike or time_ms - self._doubted_ms >= UNLIKE_MS
 
     def decide(
-        self, time_ms: float, faces: int, *, can_send: bool, can_draw: bool = True, sharp: bool = True
+        self, time_ms: float, faces: int, *, can_send: bool, can_draw: bool | None = True, sharp: bool = True
     ) -> Choice:
         """What to show for the picture captured then.
 
         faces: in the picture, when last looked for. can_send: the path has room for video. can_draw: the other side can
-        draw it. sharp: video would have enough of the path to replace what is merely unlike.
+        draw it; None while that is not known. sharp: video would have enough of the path to replace what is merely unlike.
         """
         why = self._why(time_ms, faces, sharp=sharp)
         if why and not can_draw:
-            choice = Choice("motion", "other-side")
+            choice = Choice("motion", "" if can_draw is None else "other-side")
         elif why and not can_send:
             choice = Choice("motion", "path")
         else:
@@ -110,7 +110,7 @@ class PictureChoice:
         present: dict[Why, bool] = {
             "no-face": faces == 0,
             "two-faces": faces > 1,
-            "unlike": self._unlike and faces == 1,
+            "unlike": self._unlike and sharp and faces == 1,
         }
         self._since = {why: self._since.get(why, time_ms) for why, there in present.items() if there}
         self._alone_since = None if self._since else (time_ms if self._alone_since is None else self._alone_since)

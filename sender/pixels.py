@@ -16,12 +16,12 @@ import numpy as np
 from av.video.frame import PictureType
 from numpy.typing import NDArray
 
-from facewire.codec.pixels import BODY_BYTES, MAX_PACKETS, NUMBERS, cut_picture, later, pixel_wire_bytes
+from facewire.codec.pixels import BODY_BYTES, HEAD, MAX_PACKETS, NUMBERS, cut_picture, later, pixel_wire_bytes
 from facewire.sender.policy import FrameGate
 
 LEAST_KBPS = 8.0
 """Of the wire. Below this there is no picture worth having."""
-HEAD_WIRE_BYTES = pixel_wire_bytes([b""]) + 10
+HEAD_WIRE_BYTES = pixel_wire_bytes([bytes(HEAD.size)])
 """Of a packet, on the wire, besides the coded bytes."""
 BUFFER_S, LEAST_BUFFER_BYTES = 0.6, 1080
 """So much of the rate may be saved up for one picture, such as a key picture, but at least a packet: with less, nothing would be

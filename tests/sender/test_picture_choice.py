@@ -21,7 +21,7 @@ def shown(
     *,
     begin_s: float = 0.0,
     can_send: bool = True,
-    can_draw: bool = True,
+    can_draw: bool | None = True,
 ) -> list[Choice]:
     """What is shown for every picture. faces: how many there are after so many seconds."""
     times = range(round(1000 * begin_s), round(1000 * (begin_s + seconds)), STEP_MS)
@@ -43,7 +43,7 @@ def test_the_camera_takes_over_within_300_ms_and_gives_back(faces: int, why: str
 
 
 def test_one_look_without_a_face_changes_nothing() -> None:
-    choices = shown(PictureChoice(), lambda s: 0 if 2 <= s < 2.1 else 1, 4)
+    choices = shown(PictureChoice(), lambda s: 0 if 2 <= s < 2.06 else 1, 4)
     assert set(choices) == {Choice()}
 
 
@@ -59,6 +59,14 @@ def test_unlike_pictures_take_two_looks() -> None:
     choice.looked(3000, 0.9)
     assert choice.decide(3000, 1, can_send=True).layer == "camera"
     assert choice.decide(3000 + ALONE_MS, 1, can_send=True) == Choice()
+
+
+def test_what_is_merely_unlike_is_left_to_motion_where_video_would_be_no_better() -> None:
+    choice = PictureChoice()
+    choice.looked(0, 0.3)
+    choice.looked(400, 0.3)
+    assert choice.decide(400, 1, can_send=True, sharp=False) == Choice()
+    assert choice.decide(440, 1, can_send=True, sharp=True) == Choice("camera", "unlike")
 
 
 def test_a_single_bad_look_is_forgotten() -> None:
@@ -112,6 +120,7 @@ def test_whatever_comes_a_calm_face_brings_motion_back(script: list[tuple[int, i
 def test_it_says_why_the_camera_is_not_shown() -> None:
     assert shown(PictureChoice(), lambda s: 0, 1, can_send=False)[-1] == Choice("motion", "path")
     assert shown(PictureChoice(), lambda s: 0, 1, can_draw=False)[-1] == Choice("motion", "other-side")
+    assert shown(PictureChoice(), lambda s: 0, 1, can_draw=None)[-1] == Choice()
     assert shown(PictureChoice(), lambda s: 1, 1, can_send=False)[-1] == Choice()
 
 
