@@ -49,11 +49,13 @@ class PixelRate:
         if not shown:
             self._limit = possible if known is None else min(possible, max(known, LEAST_KBPS))
             self._fell_at, self._fell_queue_ms = now, queue_ms  # what waits now is not the layer's doing
-        elif congested and settled and self._limit > LEAST_KBPS:
+        elif not settled:
+            self._fell_queue_ms = max(self._fell_queue_ms, queue_ms)
+        elif congested and self._limit > LEAST_KBPS:
             self._fall(queue_ms, now)
         elif congested and now >= self._again_at and self._gives_up(queue_ms, now):
             self._again_at = now + AGAIN_S
-        elif queue_ms < CALM_MS and settled:
+        elif queue_ms < CALM_MS:
             ceiling = self._ceiling if now < self._ceiling_until else float("inf")
             self._limit = min(self._limit * RISE, max(ceiling, LEAST_KBPS))
         self._limit = min(self._limit, possible)

@@ -2,7 +2,7 @@
 
 Both ends of a call, its bundling, pacing and rate control, on a simulated clock and a simulated link, so that the result depends on
 no machine: the talking head of the bundled clip, now and then with one of the situations of `covered` in front of the camera, and a
-voice that never pauses. What the screen shows is compared with what the camera sees at the same moment.
+voice that never pauses. What the screen shows is compared with what the camera saw when it was captured.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SHOWN_EVERY_S, DECISION_S, SCORED_EVERY = 0.08, 0.5, 4
 DELAY_S = 0.04
 LOOK_S = 0.025
 """What drawing the other side's picture takes on an idle machine."""
-SETTLING_S, ACT_S, REST_S = 12.0, 5.0, 6.0
+SETTLING_S, ACT_S, REST_S = 12.0, 5.0, 10.0
 STEADY_S = 1.5
 """From so long after its beginning a situation's pictures are scored."""
 HEAD = (
@@ -244,6 +244,7 @@ def measure(networks: Networks, kbps: float, mode: PictureMode) -> list[Act]:
     end_s = SETTLING_S + len(SITUATIONS) * (ACT_S + REST_S)
     names, number, looks = iter(SITUATIONS), 0, 0
     act: Act | None = None
+    captured: dict[int, Picture] = {}
     while side.path.now_s < end_s:
         now = side.path.now_s
         since = now - SETTLING_S
@@ -256,13 +257,15 @@ def measure(networks: Networks, kbps: float, mode: PictureMode) -> list[Act]:
             picture = clip[number % len(clip)]
             if act is not None and acting:
                 picture = SITUATIONS[act.situation](picture, now - act.began_s)
+            captured[number * 40] = picture
+            captured.pop(number * 40 - 4000, None)
             side.live.take(picture, number * 40)
             number += 1
         shown_before = side._shown_s
         side.step()
         if act is not None and side._shown_s != shown_before:
             looks += 1
-            _note(act, side, picture, acting=acting, scored=looks % SCORED_EVERY == 0)
+            _note(act, side, captured, acting=acting, scored=looks % SCORED_EVERY == 0)
             if acting:
                 act.wire_bytes = side.path.wire_bytes - before_bytes
                 act.pictures = side.playout.stats().camera_decoded - before_pictures
@@ -270,7 +273,7 @@ def measure(networks: Networks, kbps: float, mode: PictureMode) -> list[Act]:
     return acts
 
 
-def _note(act: Act, side: Side, camera: Picture, *, acting: bool, scored: bool) -> None:
+def _note(act: Act, side: Side, captured: dict[int, Picture], *, acting: bool, scored: bool) -> None:
     elapsed_s = side.path.now_s - act.began_s
     if not acting:
         if side.screen.layer == "camera":
@@ -279,7 +282,9 @@ def _note(act: Act, side: Side, camera: Picture, *, acting: bool, scored: bool) 
     act.why = side.live.shown.why or act.why
     if side.screen.layer == "camera" and act.shown_s is None:
         act.shown_s = elapsed_s
+    of_ms = side.playout.stats().shown_capture_ms
     if scored and elapsed_s >= STEADY_S and side.screen.picture is not None and side.live.framed is not None:
+        camera = captured[min(captured, key=lambda ms: abs(ms - (of_ms or 0.0)))]
         wide = side.screen.layer == "camera" and act.why in ("asked", "two-faces")
         act.pairs.append((side.screen.picture, cut(camera, side.live.framed.framing, wide=wide)))
 
