@@ -25,6 +25,7 @@ from facewire.call.outgoing import Outgoing
 from facewire.call.peer import Channel, Peer
 from facewire.call.pieces import Assembly
 from facewire.call.rate import Measured, RateController
+from facewire.call.rate_loop import SOURCE_SHARE
 from facewire.codec.pixels import Layer
 from facewire.codec.wire import wire_bytes
 from facewire.metrics.teacher_files import stlpips_file
@@ -33,6 +34,7 @@ from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
 from facewire.receiver.playout import Playout
 from facewire.receiver.sinks import VideoSink
+from facewire.sender.encoder import SOURCE_BYTES_PER_MINUTE
 from facewire.sender.framing import Framing
 from facewire.sender.live import LiveSender, LiveSenderOptions, widest
 from facewire.sender.media import Frame, VideoSource
@@ -233,6 +235,8 @@ class Side:
             camera and self.live.shown.why != "unlike",
         )
         self.live.set_rate(rate.packing, rate.fps)
+        share = SOURCE_SHARE * self.rate.budget_kbps * 1000 / 8 * 60
+        self.live.set_source_budget(share if self.rate.has_room else min(share, SOURCE_BYTES_PER_MINUTE))
         self.live.set_pixels(self.rate.pixel_kbps, other_draws=True)
 
 

@@ -54,7 +54,7 @@ def test_unlike_pictures_take_two_looks() -> None:
     assert choice.decide(1000, 1, can_send=True).layer == "motion"
     choice.looked(1300, 0.3)
     assert choice.decide(1300, 1, can_send=True) == Choice("camera", "unlike")
-    choice.looked(1600, 0.65)  # not enough
+    choice.looked(1600, 0.55)  # not enough
     assert choice.decide(1600 + ALONE_MS, 1, can_send=True).layer == "camera"
     choice.looked(3000, 0.9)
     assert choice.decide(3000, 1, can_send=True).layer == "camera"
