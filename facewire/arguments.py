@@ -54,6 +54,12 @@ WRITTEN = ("out", "json", "crop_video", "speaker", "recordings")
 NOT_FILES = ("command", "commands", "configured")
 """What a command's options hold besides."""
 
+SECRET_VARIABLE, TURN_SECRET_VARIABLE = "FACEWIRE_SECRET", "FACEWIRE_TURN_SECRET"
+"""Of the environment: a server's secrets, where no file has them."""
+
+MAX_MINUTES = 7 * 24 * 60
+"""How long a token or an invitation may last: a week."""
+
 Group = argparse._ActionsContainer
 """A parser, or a group of its options."""
 
@@ -171,6 +177,22 @@ def share(text: str) -> float:
     return value
 
 
+def port(text: str) -> int:
+    """A TCP port, 0 for any free one."""
+    value = number(text)
+    if value > 65535:
+        raise argparse.ArgumentTypeError("a port is at most 65535")
+    return value
+
+
+def week_of_minutes(text: str) -> int:
+    """A whole number of minutes from 1, up to `MAX_MINUTES`."""
+    value = count(text)
+    if value > MAX_MINUTES:
+        raise argparse.ArgumentTypeError(f"at most a week, {MAX_MINUTES} minutes")
+    return value
+
+
 # --- options of several commands
 
 
@@ -282,4 +304,51 @@ def add_portrait(group: Group) -> None:
         type=Path,
         metavar="PICTURE",
         help="move the face of this picture instead; use pictures of people who agreed to it",
+    )
+
+
+def add_listening(group: Group) -> None:
+    """`--host` and `--port`, of a server."""
+    group.add_argument("--host", default="127.0.0.1", metavar="NAME", help="address to listen on (default 127.0.0.1)")
+    group.add_argument(
+        "--port", type=port, default=8787, metavar="N", help="TCP port, 0 for any free one (default 8787)"
+    )
+
+
+def add_secret(group: Group, signs: str, default: str = "") -> None:
+    """`--secret-file`. signs: what with. default: where the secret is if neither the file nor the variable is given."""
+    group.add_argument(
+        "--secret-file",
+        type=Path,
+        metavar="FILE",
+        help=f"the secret that signs {signs}, at least 32 bytes (default: ${SECRET_VARIABLE}{default})",
+    )
+
+
+def add_ice(group: Group) -> None:
+    """`--ice` and `--turn-secret-file`."""
+    group.add_argument(
+        "--ice",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="STUN or TURN server, such as turn:turn.example:3478?transport=udp; may be repeated",
+    )
+    group.add_argument(
+        "--turn-secret-file",
+        type=Path,
+        metavar="FILE",
+        help=f"coturn's static-auth-secret (default: ${TURN_SECRET_VARIABLE})",
+    )
+
+
+def add_deployment(group: Group, shares: str, schemes: str) -> None:
+    """`--redis`, `--tls-cert`, `--tls-key` and `--behind-proxy`. shares: what with which servers. schemes: served with TLS."""
+    group.add_argument("--redis", metavar="URL", help=f"share {shares}, such as redis://host:6379/0")
+    group.add_argument("--tls-cert", type=Path, metavar="FILE", help=f"PEM certificate chain: serve {schemes}")
+    group.add_argument("--tls-key", type=Path, metavar="FILE", help="its PEM key")
+    group.add_argument(
+        "--behind-proxy",
+        action="store_true",
+        help="take clients' addresses from the X-Forwarded-For that a reverse proxy sets; without one, clients could fake it",
     )

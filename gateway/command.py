@@ -10,16 +10,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from facewire.arguments import Command, Group, Need, add_networks, count, number
+from facewire.arguments import (
+    SECRET_VARIABLE,
+    TURN_SECRET_VARIABLE,
+    Command,
+    Need,
+    add_deployment,
+    add_ice,
+    add_listening,
+    add_networks,
+    add_secret,
+    count,
+    number,
+    week_of_minutes,
+)
 from facewire.errors import InputError
 
 if TYPE_CHECKING:
     from facewire.gateway.server import Gateway
     from facewire.signaling.links import Link
 
-SECRET_VARIABLE, TURN_SECRET_VARIABLE = "FACEWIRE_SECRET", "FACEWIRE_TURN_SECRET"
 SERVER_VARIABLE, DEFAULT_SERVER = "FACEWIRE_SERVER", "http://127.0.0.1:8787"
-MAX_MINUTES, DAY_MINUTES = 7 * 24 * 60, 24 * 60
+DAY_MINUTES = 24 * 60
 
 GATEWAY_EXAMPLES = """\
 examples:
@@ -52,10 +64,7 @@ The link opens in any browser. `facewire call LINK` joins by it as well, with fa
 
 
 def add_gateway_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", default="127.0.0.1", metavar="NAME", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument(
-        "--port", type=_port, default=8787, metavar="N", help="TCP port, 0 for any free one (default 8787)"
-    )
+    add_listening(parser)
     parser.add_argument(
         "--public-url",
         metavar="URL",
@@ -76,34 +85,11 @@ def add_gateway_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long calls may go on after SIGTERM (default 10)",
     )
     access = parser.add_argument_group("access")
-    _add_secret(access)
+    add_secret(access, "tokens and invitations", ", else one of your own, for this machine")
     ice = parser.add_argument_group("what programs and guests are told")
-    ice.add_argument(
-        "--ice",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="STUN or TURN server, such as turn:turn.example:3478?transport=udp; may be repeated",
-    )
-    ice.add_argument(
-        "--turn-secret-file",
-        type=Path,
-        metavar="FILE",
-        help=f"coturn's static-auth-secret (default: ${TURN_SECRET_VARIABLE})",
-    )
+    add_ice(ice)
     deployment = parser.add_argument_group("deployment")
-    deployment.add_argument(
-        "--redis", metavar="URL", help="share rooms and invitations with other gateways, such as redis://host:6379/0"
-    )
-    deployment.add_argument(
-        "--tls-cert", type=Path, metavar="FILE", help="PEM certificate chain: serve https:// and wss://"
-    )
-    deployment.add_argument("--tls-key", type=Path, metavar="FILE", help="its PEM key")
-    deployment.add_argument(
-        "--behind-proxy",
-        action="store_true",
-        help="take clients' addresses from the X-Forwarded-For that a reverse proxy sets; without one, clients could fake it",
-    )
+    add_deployment(deployment, "rooms and invitations with other gateways", "https:// and wss://")
     add_networks(deployment)
 
 
@@ -171,7 +157,7 @@ def add_invite_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("room", metavar="ROOM", nargs="?", help="1 to 64 of A-Z a-z 0-9 . _ -")
     parser.add_argument(
         "--minutes",
-        type=_minutes,
+        type=week_of_minutes,
         default=DAY_MINUTES,
         metavar="N",
         help="how soon it must be used, up to 10080 (default 1440, a day)",
@@ -183,7 +169,7 @@ def add_invite_arguments(parser: argparse.ArgumentParser) -> None:
     access.add_argument(
         "--server", metavar="URL", help=f"its address (default: ${SERVER_VARIABLE}, else {DEFAULT_SERVER})"
     )
-    _add_secret(access)
+    add_secret(access, "tokens and invitations", ", else one of your own, for this machine")
 
 
 def invite(options: argparse.Namespace) -> None:
@@ -271,16 +257,6 @@ def _secret(options: argparse.Namespace) -> bytes:
     return keep_secret(own)
 
 
-def _add_secret(group: Group) -> None:
-    group.add_argument(
-        "--secret-file",
-        type=Path,
-        metavar="FILE",
-        help=f"the secret that signs tokens and invitations, at least 32 bytes (default: ${SECRET_VARIABLE}, else one of your own, "
-        "for this machine)",
-    )
-
-
 def _is_here(url: str) -> bool:
     from facewire.signaling.limits import is_loopback
 
@@ -292,20 +268,6 @@ def _duration(minutes: int) -> str:
         days = minutes // DAY_MINUTES
         return "within a day" if days == 1 else f"within {days} days"
     return "within an hour" if minutes == 60 else f"within {minutes} minutes"
-
-
-def _port(text: str) -> int:
-    value = number(text)
-    if value > 65535:
-        raise argparse.ArgumentTypeError("a port is at most 65535")
-    return value
-
-
-def _minutes(text: str) -> int:
-    value = count(text)
-    if value > MAX_MINUTES:
-        raise argparse.ArgumentTypeError(f"at most a week, {MAX_MINUTES} minutes")
-    return value
 
 
 COMMANDS = (

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facewire.arguments import Command, Group, Need, count, number
+from facewire.arguments import (
+    SECRET_VARIABLE,
+    TURN_SECRET_VARIABLE,
+    Command,
+    Need,
+    add_deployment,
+    add_ice,
+    add_listening,
+    add_secret,
+    week_of_minutes,
+)
 from facewire.errors import InputError
 
 if TYPE_CHECKING:
     from facewire.signaling.server import SignalingServer
 
-SECRET_VARIABLE, TURN_SECRET_VARIABLE = "FACEWIRE_SECRET", "FACEWIRE_TURN_SECRET"
-MAX_MINUTES = 7 * 24 * 60
 
 SERVE_EXAMPLES = """\
 examples:
@@ -42,13 +49,10 @@ A token lets one person into one room. It must be used before it expires; whoeve
 
 
 def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", default="127.0.0.1", metavar="NAME", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument(
-        "--port", type=_port, default=8787, metavar="N", help="TCP port, 0 for any free one (default 8787)"
-    )
+    add_listening(parser)
     access = parser.add_argument_group("access")
     access.add_argument("--open", action="store_true", help="everybody on this machine, without tokens")
-    _add_secret(access)
+    add_secret(access, "tokens")
     access.add_argument(
         "--origin",
         action="append",
@@ -57,30 +61,9 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         help="web page that may connect, such as https://call.example; may be repeated (default: none)",
     )
     ice = parser.add_argument_group("what clients are told")
-    ice.add_argument(
-        "--ice",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="STUN or TURN server, such as turn:turn.example:3478?transport=udp; may be repeated",
-    )
-    ice.add_argument(
-        "--turn-secret-file",
-        type=Path,
-        metavar="FILE",
-        help=f"coturn's static-auth-secret (default: ${TURN_SECRET_VARIABLE})",
-    )
+    add_ice(ice)
     deployment = parser.add_argument_group("deployment")
-    deployment.add_argument(
-        "--redis", metavar="URL", help="share rooms with other servers, such as redis://host:6379/0"
-    )
-    deployment.add_argument("--tls-cert", type=Path, metavar="FILE", help="PEM certificate chain: serve wss://")
-    deployment.add_argument("--tls-key", type=Path, metavar="FILE", help="its PEM key")
-    deployment.add_argument(
-        "--behind-proxy",
-        action="store_true",
-        help="take clients' addresses from the X-Forwarded-For that a reverse proxy sets; without one, clients could fake it",
-    )
+    add_deployment(deployment, "rooms with other servers", "wss://")
 
 
 def serve(options: argparse.Namespace) -> None:
@@ -123,9 +106,13 @@ def serve(options: argparse.Namespace) -> None:
 
 def add_token_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("room", metavar="ROOM", help="1 to 64 of A-Z a-z 0-9 . _ -")
-    _add_secret(parser)
+    add_secret(parser, "tokens")
     parser.add_argument(
-        "--minutes", type=_minutes, default=10, metavar="N", help="how soon it must be used, up to 10080 (default 10)"
+        "--minutes",
+        type=week_of_minutes,
+        default=10,
+        metavar="N",
+        help="how soon it must be used, up to 10080 (default 10)",
     )
 
 
@@ -136,29 +123,6 @@ def token(options: argparse.Namespace) -> None:
     if secret is None:
         raise InputError(f"token needs the server's secret: --secret-file or {SECRET_VARIABLE}")
     print(mint(secret, options.room, 60 * options.minutes))
-
-
-def _add_secret(group: Group) -> None:
-    group.add_argument(
-        "--secret-file",
-        type=Path,
-        metavar="FILE",
-        help=f"the secret that signs tokens, at least 32 bytes (default: ${SECRET_VARIABLE})",
-    )
-
-
-def _port(text: str) -> int:
-    value = number(text)
-    if value > 65535:
-        raise argparse.ArgumentTypeError("a port is at most 65535")
-    return value
-
-
-def _minutes(text: str) -> int:
-    value = count(text)
-    if value > MAX_MINUTES:
-        raise argparse.ArgumentTypeError(f"at most a week, {MAX_MINUTES} minutes")
-    return value
 
 
 COMMANDS = (
