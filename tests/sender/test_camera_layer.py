@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 import pytest
@@ -12,26 +10,11 @@ from facewire.codec.pixels import decode_pixels
 from facewire.models.runtime import Networks
 from facewire.sender.framing import Framing
 from facewire.sender.live import LiveSender, LiveSenderOptions, widest
-from facewire.sender.media import Frame, VideoSource
 from facewire.sender.picture_choice import ALONE_MS, Choice, PictureMode
 
+from .cameras import Camera
+
 WALL = np.full((256, 256, 3), 127, np.uint8)
-
-
-class Camera(VideoSource):
-    """A camera whose pictures the test supplies."""
-
-    name, fps, live, duration_s = "camera", 25.0, True, None
-    remarks: list[str] = []  # noqa: RUF012
-
-    def __exit__(self, *_: object) -> None:
-        """There is nothing to close."""
-
-    def __iter__(self) -> Iterator[Frame]:
-        return iter(())
-
-    def looks(self, per_second: float, seconds: float) -> Iterator[Frame]:
-        return iter(())
 
 
 class Made:

@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -22,8 +22,10 @@ from facewire.sender.face_detector import FaceDetector
 from facewire.sender.face_tracker import FaceTracker
 from facewire.sender.framing import frame_video
 from facewire.sender.live import LiveSender, LiveSenderOptions, SenderState, SourceMessage
-from facewire.sender.media import Frame, VideoSource, open_live_video
+from facewire.sender.media import VideoSource, open_live_video
 from facewire.sender.policy import LookDuty
+
+from .cameras import Camera
 
 WALL = np.full((256, 256, 3), 127, np.uint8)
 
@@ -108,22 +110,6 @@ def test_on_square_gets_every_square(networks: Networks, clip: Path, nodding: li
     assert (sender.framed.width, sender.framed.height) == (256, 256)
     assert [capture_ms for _, capture_ms in squares] == [40 * number for number in range(12)]
     assert (squares[0][0] == sender.framed.framing.cut(nodding[0])).all()
-
-
-class Camera(VideoSource):
-    """A camera whose pictures the test supplies."""
-
-    name, fps, live, duration_s = "camera", 25.0, True, None
-    remarks: list[str] = []  # noqa: RUF012
-
-    def __exit__(self, *_: object) -> None:
-        """There is nothing to close."""
-
-    def __iter__(self) -> Iterator[Frame]:
-        return iter(())
-
-    def looks(self, per_second: float, seconds: float) -> Iterator[Frame]:
-        return iter(())
 
 
 def test_pictures_of_another_size_are_framed_anew(networks: Networks, nodding: list[np.ndarray]) -> None:
