@@ -3,6 +3,7 @@
 import { $, make, makeButton, makeIcon } from "./dom.js";
 import { shortName } from "./format.js";
 import { GUEST, SERVER } from "./guest.js";
+import { unreadTexts } from "./state.js";
 import { text } from "./text.js";
 
 /**
@@ -132,9 +133,9 @@ export class Banners {
    * @param {string} name
    * @returns {Banner | undefined}
    */
-  #newText({ texts, textsRead, chat }, name) {
-    const newest = texts.slice(textsRead).findLast(({ whose }) => whose === "other");
-    if (!newest || chat || !this.#isRecent(`text ${newest.at_ms}`)) return undefined;
+  #newText(state, name) {
+    const newest = unreadTexts(state).at(-1);
+    if (!newest || state.chat || !this.#isRecent(`text ${newest.at_ms}`)) return undefined;
     const press = () => this.store.set({ chat: true });
     return { id: "text", kind: "note", icon: "text", words: text.chat.said(name, newest.text), buttons: [{ words: text.chat.show, press }] };
   }

@@ -2,6 +2,7 @@
 
 import { $, make, setLabel, setPressed, setText, show } from "./dom.js";
 import { shortName, timeOfDay } from "./format.js";
+import { unreadTexts } from "./state.js";
 import { text } from "./text.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -16,7 +17,7 @@ export class Chat {
   #field = $("write-text", HTMLInputElement);
   #shown = "";
   #open = false;
-  #announced = 0;
+  #announcedTo = 0;
 
   /**
    * @param {import("./state.js").Store} store
@@ -50,8 +51,9 @@ export class Chat {
   #render(state) {
     const { texts, hello, call } = state;
     if (hello) this.#field.maxLength = hello.text_characters;
-    if (state.chat && state.textsRead !== texts.length) this.store.set({ textsRead: texts.length });
-    const unread = texts.slice(state.textsRead).filter(({ whose }) => whose === "other").length;
+    const newest = texts.at(-1)?.at_ms ?? 0;
+    if (state.chat && state.textsReadTo !== newest) this.store.set({ textsReadTo: newest });
+    const unread = unreadTexts(state).length;
     setPressed($("chat-open"), state.chat);
     setLabel($("chat-open"), state.chat ? text.chat.close : unread ? text.chat.unread(unread) : text.chat.open);
     show($("unread"), unread > 0 && !state.chat);
@@ -75,13 +77,12 @@ export class Chat {
     const key = JSON.stringify([texts, name]);
     if (key === this.#shown) return;
     this.#shown = key;
-    if (texts.length < this.#announced) this.#announced = 0;
     const atEnd = this.#list.scrollTop + this.#list.clientHeight > this.#list.scrollHeight - 40;
     this.#list.replaceChildren(...texts.map((one) => line(one, name)));
     const newest = texts.at(-1);
     if (atEnd || newest?.whose === "own") this.#list.scrollTop = this.#list.scrollHeight;
-    if (newest?.whose === "other" && texts.length > this.#announced) this.announce(text.chat.said(name, newest.text));
-    this.#announced = texts.length;
+    if (newest?.whose === "other" && newest.at_ms > this.#announcedTo) this.announce(text.chat.said(name, newest.text));
+    this.#announcedTo = newest?.at_ms ?? 0;
   }
 }
 

@@ -26,7 +26,7 @@
  * @property {import("./protocol.js").Recording} recording
  * @property {import("./protocol.js").Invitation | null} invitation null where the server makes no links
  * @property {import("./protocol.js").Written[]} texts what the two have written to each other
- * @property {number} textsRead how many of them were seen
+ * @property {number} textsReadTo `at_ms` of the newest of them that was seen
  * @property {import("./protocol.js").Figures | null} figures
  * @property {Sample[]} history
  * @property {number} callAt `performance.now()` when `call` came
@@ -68,7 +68,7 @@ export function firstState() {
     recording: { type: "recording", here: "off", there: "off" },
     invitation: null,
     texts: [],
-    textsRead: 0,
+    textsReadTo: 0,
     figures: null,
     history: [],
     callAt: 0,
@@ -177,6 +177,14 @@ export function microphoneOn({ wantMicrophone, microphone }) {
 }
 
 /**
+ * The texts of the other person that were not seen yet. The process keeps the newest only, so their number says nothing.
+ * @param {State} state
+ */
+export function unreadTexts({ texts, textsReadTo }) {
+  return texts.filter(({ whose, at_ms: at }) => whose === "other" && at > textsReadTo);
+}
+
+/**
  * @param {State} state
  * @param {import("./protocol.js").Phase} phase
  */
@@ -186,7 +194,7 @@ function startsAnew(state, phase) {
 
 /** @returns {Partial<State>} */
 function anew() {
-  return { call: null, texts: [], textsRead: 0, chat: false, figures: null, history: [], otherSource: null, safety: { type: "safety", words: null } };
+  return { call: null, texts: [], textsReadTo: 0, chat: false, figures: null, history: [], otherSource: null, safety: { type: "safety", words: null } };
 }
 
 /**

@@ -182,8 +182,10 @@ class ScriptedProcess:
     def recording(self, **values: Any) -> None:
         self.say("recording", **({"here": "off", "file": None, "seconds": None, "there": "off"} | values))
 
-    def texts(self, *texts: tuple[str, str]) -> None:
-        """What was written: whose ("own", "other") and the text. Of one's own, only those before the last arrived."""
+    def texts(self, *texts: tuple[str, str], first: int = 0) -> None:
+        """What was written: whose ("own", "other") and the text. Of one's own, only those before the last arrived. first: number of
+        the first, where the process has forgotten older ones.
+        """
         last = len(texts) - 1
         self.say(
             "texts",
@@ -191,7 +193,7 @@ class ScriptedProcess:
                 {
                     "whose": whose,
                     "text": text,
-                    "at_ms": 1_795_290_127_000 + at,
+                    "at_ms": 1_795_290_127_000 + first + at,
                     "arrived": whose == "other" or at < last,
                 }
                 for at, (whose, text) in enumerate(texts)

@@ -166,6 +166,20 @@ async def test_texts_are_written_read_and_answered(call_page: Opened) -> None:
     await expect(at("#texts")).to_be_hidden()
 
 
+async def test_new_texts_are_unread_though_old_ones_are_forgotten(call_page: Opened) -> None:
+    process, at = call_page.process, call_page.at
+    process.call(seconds=60)
+    await call_page.view("call")
+    process.texts(*[("other", f"text {number}") for number in range(200)])
+    await at("#chat-open").click()
+    await expect(at("#texts li")).to_have_count(200)
+    await at("#chat-close").click()
+    await expect(at("#unread")).to_be_hidden()
+    process.texts(*[("other", f"text {number}") for number in range(1, 201)], first=1)
+    await expect(at("#unread")).to_be_visible()
+    await expect(at(".banner")).to_contain_text("text 200")
+
+
 async def test_all_real_pictures_are_shown_each_with_its_time(call_page: Opened) -> None:
     call_page.process.call(seconds=1)
     call_page.process.source()
