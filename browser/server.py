@@ -8,7 +8,6 @@ a one-time token gets (docs/browser.md).
 from __future__ import annotations
 
 import asyncio
-import secrets
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,10 +19,9 @@ from facewire.browser.files import BUNDLE_FILES, FOLDER, RUNTIME_FILES, SCRIPTS,
 from facewire.codec import read_stream
 from facewire.errors import DecodeError, InputError, WeightsError, reason
 from facewire.models.bundle import Bundle
+from facewire.one_browser import ISOLATION, OneBrowser
 
-HOST = "127.0.0.1"
 STANDARD_INPUT = Path("-")
-CLOSE_TIMEOUT_S = 1.0
 POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'"
 """What scripts may do. Workers get it as it stands: onnxruntime-web starts its threads from plain addresses."""
 PAGE_POLICY = (
@@ -66,10 +64,7 @@ class PlayerServer:
     def __init__(self, data: bytes, name: str, bundle: Bundle) -> None:
         self._data, self._name, self._bundle = data, name, bundle
         self._runtime = runtime_folder()
-        self._token, self._secret = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
-        self._token_used = False
-        self._port = 0
-        self._runner: web.AppRunner | None = None
+        self._door = OneBrowser()
 
     async def start(self) -> None:
         """Listens on a free port of 127.0.0.1. Raises InputError if that is not possible."""
@@ -82,55 +77,35 @@ class PlayerServer:
                 web.get("/{name:.+}", self._file),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, HOST, 0).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise InputError(f"the player cannot be served on {HOST} ({reason(error)})") from error
-        self._port = self._runner.addresses[0][1]
+        await self._door.listen(app, "the player")
 
     async def stop(self) -> None:
         """Stops serving."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._door.close()
 
     @property
     def url(self) -> str:
         """The address of the page, with a token that works once."""
-        return f"http://{HOST}:{self._port}/?token={self._token}"
+        return self._door.url
 
     @web.middleware
     async def _guard(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        if request.headers.get("Host") != f"{HOST}:{self._port}":
-            return web.Response(status=421, text=f"This program answers at http://{HOST}:{self._port} only.")
+        if not self._door.is_named_by(request):
+            return web.Response(status=421, text=f"This program answers at {self._door.origin} only.")
         return await handler(request)
-
-    def _knows(self, request: web.Request) -> bool:
-        return secrets.compare_digest(request.cookies.get(self._cookie, "").encode(), self._secret.encode())
-
-    @property
-    def _cookie(self) -> str:
-        """The cookie's name, with the port, since cookies are shared between ports."""
-        return f"facewire-{self._port}"
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
         if "token" not in request.query:
             return _served(FOLDER / "player/index.html")
-        if not self._knows(request):
-            good = secrets.compare_digest(request.query["token"].encode(), self._token.encode())
-            if not good or self._token_used:
-                return _refused("used before" if good else "not valid")
-        self._token_used = True
-        response = web.Response(status=303, headers={"Location": "/"})
-        response.set_cookie(self._cookie, self._secret, httponly=True, samesite="Strict", path="/")
-        return response
+        entered = self._door.enter(request)
+        if isinstance(entered, web.Response):
+            return entered
+        return _refused("used before" if entered == "used" else "not valid")
 
     async def _recording(self, request: web.Request) -> web.StreamResponse:
-        if not self._knows(request):
+        if not self._door.knows(request):
             return _refused("used in another browser")
         headers = {"Content-Type": "application/octet-stream", "Recording-Name": quote(self._name)}
         return web.Response(body=self._data, headers=headers)
@@ -159,13 +134,8 @@ def _refused(why: str) -> web.StreamResponse:
 async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
     page = response.content_type == "text/html"
     response.headers.update(
-        {
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Cross-Origin-Embedder-Policy": "require-corp",
-            "Cross-Origin-Resource-Policy": "same-origin",
+        ISOLATION
+        | {
             "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=()",
             "Content-Security-Policy": PAGE_POLICY if page else POLICY,
         }

@@ -19,13 +19,13 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from facewire.call.page_messages import MAX_TEXT_BYTES, PAGE_VERSION, PageHello, PageMessage, read_page_message
 from facewire.errors import DecodeError
+from facewire.one_browser import CLOSE_TIMEOUT_S, ISOLATION
 from facewire.signaling.limits import Bucket
 
 WEB_FOLDER = Path(__file__).parent / "web"
 SERVED = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}\.(js|css|svg)")
 CONTENT_TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 HELLO_TIMEOUT_S = 5.0
-CLOSE_TIMEOUT_S = 1.0
 RELOAD_S = 2.0
 """A reloaded page may connect before its old connection has ended. A connection that remains after this time is another tab."""
 MAX_WAITING = 500
@@ -177,13 +177,8 @@ def harden(response: web.StreamResponse, origin: str) -> None:
     """Sets the headers that keep the page to itself. origin: of the page, such as `http://127.0.0.1:8790`."""
     allowed = [f"{name}=(self)" for name in PERMISSIONS] + [f"{name}=()" for name in FORBIDDEN]
     response.headers.update(
-        {
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Cross-Origin-Embedder-Policy": "require-corp",
-            "Cross-Origin-Resource-Policy": "same-origin",
+        ISOLATION
+        | {
             "Permissions-Policy": ", ".join(allowed),
             "Content-Security-Policy": (
                 "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "

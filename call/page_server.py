@@ -7,14 +7,12 @@ of everything but plain GET requests. Nothing here knows about calls.
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from facewire.call.page_http import (
-    CLOSE_TIMEOUT_S,
     SERVED,
     WEB_FOLDER,
     PageHandler,
@@ -24,9 +22,9 @@ from facewire.call.page_http import (
     picture,
     refusal,
 )
-from facewire.errors import InputError, NoFaceError, reason
+from facewire.errors import InputError, NoFaceError
+from facewire.one_browser import OneBrowser
 
-HOST = "127.0.0.1"
 PORT = 8790
 """The same for every call, since browsers remember permissions by address and port."""
 MAX_PORTRAIT_BYTES = 20 << 20
@@ -39,11 +37,8 @@ class PageServer:
         self._wanted_port = port
         self._handler = handler
         self._folder = folder
-        self._token, self._secret = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
-        self._token_used = False
-        self._port = 0
+        self._door = OneBrowser()
         self.socket = PageSocket(handler)
-        self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
         """Listens on that port of 127.0.0.1 or, if it is taken, on a free one. Raises InputError if that is not possible."""
@@ -58,45 +53,34 @@ class PageServer:
                 web.get("/{name}", self._file),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
-        await self._runner.setup()
-        try:
-            try:
-                await web.TCPSite(self._runner, HOST, self._wanted_port).start()
-            except OSError:  # another call, or another program, has it
-                await web.TCPSite(self._runner, HOST, 0).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise InputError(f"the call page cannot be served on {HOST} ({reason(error)})") from error
-        self._port = self._runner.addresses[0][1]
+        await self._door.listen(app, "the call page", self._wanted_port)
 
     async def stop(self) -> None:
         """Closes the page's connection, then the server."""
         await self.socket.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._door.close()
 
     @property
     def origin(self) -> str:
-        return f"http://{HOST}:{self._port}"
+        return self._door.origin
 
     @property
     def url(self) -> str:
         """The address of the page, with a token that works once."""
-        return f"{self.origin}/?token={self._token}"
+        return self._door.url
 
     # --- checks of every request
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        if request.headers.get("Host") != f"{HOST}:{self._port}":
+        if not self._door.is_named_by(request):
             return refusal(421, "Wrong address", f"This program answers at {self.origin} only.")
         acts = request.method != "GET" or request.path == "/ws"
         if acts and request.headers.get("Origin") != self.origin:
             return refusal(403, "Refused", "This request came from another web page. Only the call page may make it.")
         is_open = request.path == "/" and "token" in request.query
         is_open = is_open or SERVED.fullmatch(request.path[1:]) is not None  # program text, not secret
-        if not is_open and not self._knows(request):
+        if not is_open and not self._door.knows(request):
             return refusal(
                 403,
                 "This call belongs to another browser",
@@ -106,14 +90,6 @@ class PageServer:
         response: web.StreamResponse = await handler(request)
         return response
 
-    def _knows(self, request: web.Request) -> bool:
-        return secrets.compare_digest(request.cookies.get(self._cookie, "").encode(), self._secret.encode())
-
-    @property
-    def _cookie(self) -> str:
-        """The cookie's name, with the port, since cookies are shared between ports."""
-        return f"facewire-{self._port}"
-
     async def _harden(self, _request: web.Request, response: web.StreamResponse) -> None:
         harden(response, self.origin)
 
@@ -122,21 +98,18 @@ class PageServer:
     async def _index(self, request: web.Request) -> web.StreamResponse:
         if "token" not in request.query:
             return web.FileResponse(self._folder / "index.html")
-        if not self._knows(request):
-            good = secrets.compare_digest(request.query["token"].encode(), self._token.encode())
-            if not good or self._token_used:
-                return refusal(
-                    403,
-                    "This link has already been used" if good else "This link is not valid",
-                    "It opens the page once, in one browser. If that was not you, someone else on this computer has used it: stop "
-                    "facewire and start it again."
-                    if good
-                    else "Open the address that facewire printed when it started.",
-                )
-        self._token_used = True
-        response = web.Response(status=303, headers={"Location": "/"})
-        response.set_cookie(self._cookie, self._secret, httponly=True, samesite="Strict", path="/")
-        return response
+        entered = self._door.enter(request)
+        if isinstance(entered, web.Response):
+            return entered
+        used = entered == "used"
+        return refusal(
+            403,
+            "This link has already been used" if used else "This link is not valid",
+            "It opens the page once, in one browser. If that was not you, someone else on this computer has used it: stop "
+            "facewire and start it again."
+            if used
+            else "Open the address that facewire printed when it started.",
+        )
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         found = page_file(self._folder, request.match_info["name"])

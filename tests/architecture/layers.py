@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "samples": "errors",
     "source_picture": "errors",
     "video": "errors files",
+    "one_browser": "errors",
     "signaling": "errors",
     "codec": "errors",
     "models": "errors codec.motion",
@@ -28,8 +29,8 @@ MAY_IMPORT = {
     "sender": "errors files video source_picture coding codec models.backend_types models.backends "
     "models.bundle models.face_points models.runtime",
     "receiver": "errors files video source_picture coding codec models.runtime",
-    "call": "errors files samples source_picture facewire sender receiver signaling codec models.bundle models.runtime",
-    "browser": "errors codec models.bundle",
+    "call": "errors files samples source_picture one_browser facewire sender receiver signaling codec models.bundle models.runtime",
+    "browser": "errors one_browser codec models.bundle",
     "gateway": "errors call signaling models.bundle models.runtime models.shared",
     "metrics": "errors files models",
     "benchmark": "errors terminal files workers samples video coding codec models sender receiver metrics",

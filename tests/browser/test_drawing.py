@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.async_api import Browser, expect
 
-from facewire.browser.server import HOST, PlayerServer
+from facewire.browser.server import PlayerServer
 from facewire.cli import main
 from facewire.codec import DecodedFrame, SourceFrame, read_stream, write_stream
 from facewire.models.bundle import load_bundle
 from facewire.models.runtime import Networks
+from facewire.one_browser import HOST
 from facewire.receiver.decoder import Decoder
 from facewire.receiver.steady import Steadier
 from facewire.source_picture import decompress

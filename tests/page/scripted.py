@@ -140,8 +140,7 @@ class ScriptedProcess:
 
     async def die(self) -> None:
         """Stops as if killed: without a goodbye, and no longer listening."""
-        assert self.server._runner is not None
-        await self.server._runner.cleanup()
+        await self.server._door.close()
 
     # --- the script
 
